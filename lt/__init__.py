@@ -1,0 +1,1 @@
+"""Long-tailed image classification: the package that every stage calls into."""

@@ -1,0 +1,250 @@
+"""From the outputs of several experts to one score per class: the ten rules.
+
+A rule is (logits, views) -> scores and cannot see a label. softmax(scores) is the predicted
+distribution; a rule made of probabilities returns their logarithms. Where several experts know a
+class, its score is their mean. With one expert every rule predicts the same classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lt import params
+from lt.plan import ClassView, Ints
+
+Floats = NDArray[np.floating[Any]]
+Logits = Sequence[Floats]  # per expert (N, width)
+Views = Sequence[ClassView]
+Rule = Callable[[Logits, Views], Floats]
+
+TEMPERATURES = (0.05, 20.0)  # bounds of the fit
+SCALES = (0.01, 100.0)
+
+
+def concat(logits: Logits, views: Views) -> Floats:
+    """Each expert's outputs for its own classes, side by side (the seed)."""
+    return _place(_own(logits, views), views)
+
+
+def sum_outputs(logits: Logits, views: Views) -> Floats:
+    """The full outputs added up (the seed); without silent outputs the same as concat."""
+    return np.sum(
+        [
+            block if view.others == "silent" else _place([block[:, view.columns]], [view], 0.0)
+            for block, view in zip(logits, views, strict=True)
+        ],
+        axis=0,
+    )
+
+
+def concat_abssum(logits: Logits, views: Views) -> Floats:
+    """Each expert's outputs over the sum of their absolute values, then concat (the seed)."""
+    return concat([block / _tiny(np.abs(block).sum(1, keepdims=True)) for block in logits], views)
+
+
+def concat_softmax(logits: Logits, views: Views) -> Floats:
+    """Each expert's probabilities among its own classes."""
+    return _place([log_softmax(block) for block in _own(logits, views)], views)
+
+
+def concat_zscore(logits: Logits, views: Views) -> Floats:
+    """Each expert's own outputs, per image shifted and scaled to mean 0 and deviation 1."""
+
+    def standardised(block: Floats) -> Floats:
+        return (block - block.mean(1, keepdims=True)) / _tiny(block.std(1, keepdims=True))
+
+    # an expert of one class has no deviation, one of all classes must keep its order: both do
+    return _place([standardised(block) for block in _own(logits, views)], views)
+
+
+def rest(logits: Logits, views: Views) -> Floats:
+    """p(class) of each expert, its rest output dropped, times 1 - p(rest)."""
+    blocks = []
+    for block, view in zip(logits, views, strict=True):
+        own = log_softmax(block)[:, view.columns]
+        blocks.append(own + np.log(_tiny(1 - _p_rest(block, view))))
+    return _place(blocks, views)
+
+
+def rest_pair(logits: Logits, views: Views) -> Floats:
+    """p(class) of each expert times the p(rest) of every other: p_head(rest) gates the tail."""
+    gates = [
+        np.log(_tiny(_p_rest(block, view))) for block, view in zip(logits, views, strict=True)
+    ]
+    blocks = []
+    for k, (block, view) in enumerate(zip(logits, views, strict=True)):
+        others = sum((gate for j, gate in enumerate(gates) if j != k), np.zeros((len(block), 1)))
+        blocks.append(log_softmax(block)[:, view.columns] + others)
+    return _place(blocks, views)
+
+
+def max_confidence(logits: Logits, views: Views) -> Floats:
+    """The expert with the largest probability of an own class, among all its outputs, answers."""
+    own = [
+        log_softmax(block)[:, view.columns] for block, view in zip(logits, views, strict=True)
+    ]
+    return _place(own, views)
+
+
+UNFITTED: dict[str, Rule] = {
+    "concat": concat,
+    "sum": sum_outputs,
+    "concat_abssum": concat_abssum,
+    "concat_softmax": concat_softmax,
+    "concat_zscore": concat_zscore,
+    "rest": rest,
+    "rest_pair": rest_pair,
+    "max_confidence": max_confidence,
+}
+
+
+def fit_temperature(logits: Logits, labels: Ints, views: Views) -> Rule:
+    """One temperature per expert, of the least NLL on the validation images of its own classes.
+
+    Then concat_softmax of the outputs over their temperature (Guo et al. 2017, per network).
+    """
+    from scipy.optimize import minimize_scalar
+
+    temperatures = []
+    for block, view in zip(_own(logits, views), views, strict=True):
+        targets = np.searchsorted(sorted(view.classes), labels).clip(max=len(view.classes) - 1)
+        order = np.argsort(view.classes)
+        seen = np.isin(labels, view.classes)
+        own, column = block[seen].astype(np.float64), order[targets[seen]]
+
+        def nll(log_t: float, own: Floats = own, column: Ints = column) -> float:
+            return -float(log_softmax(own / np.exp(log_t))[np.arange(len(own)), column].mean())
+
+        bounds = tuple(np.log(TEMPERATURES))
+        best = minimize_scalar(nll, bounds=bounds, method="bounded").x if len(own) else 0.0
+        temperatures.append(float(np.exp(best)))
+
+    def rule(logits: Logits, views: Views) -> Floats:
+        blocks = zip(_own(logits, views), temperatures, strict=True)
+        return _place([log_softmax(block / t) for block, t in blocks], views)
+
+    return rule
+
+
+def fit_affine(logits: Logits, labels: Ints, views: Views) -> Rule:
+    """A scale and an offset per expert, of the least class-balanced NLL of the joint outputs."""
+    from scipy.optimize import minimize
+
+    weights = 1 / np.bincount(labels)[labels]
+    weights /= weights.sum()
+    rows = np.arange(len(labels))
+
+    def objective(
+        x: Floats, blocks: Floats, masks: Floats
+    ) -> tuple[float, Floats]:
+        scores = np.tensordot(x[: len(masks)], blocks, 1) + x[len(masks) :] @ masks
+        log_p = log_softmax(scores)
+        slope = np.exp(log_p)
+        slope[rows, labels] -= 1
+        slope *= weights[:, None]
+        gradient = [*(slope * blocks).sum((1, 2)), *(masks @ slope.sum(0))]
+        return -float(weights @ log_p[rows, labels]), np.array(gradient)
+
+    num = len(views)
+    start = np.concatenate([np.ones(num), np.zeros(num)])
+    bounds = [SCALES] * num + [(0.0, 0.0)] + [(None, None)] * (num - 1)
+    arrays = _stacked([block.astype(np.float64) for block in logits], views)
+    x = minimize(objective, start, args=arrays, jac=True, bounds=bounds, method="L-BFGS-B").x
+
+    def rule(logits: Logits, views: Views) -> Floats:
+        blocks, masks = _stacked(logits, views)
+        scores: Floats = np.tensordot(x[:num], blocks, 1) + x[num:] @ masks
+        return scores
+
+    return rule
+
+
+FITTED: dict[str, Callable[[Logits, Ints, Views], Rule]] = {
+    "temperature": fit_temperature,
+    "affine": fit_affine,
+}
+
+
+def applicable(views: Views, has_validation: bool) -> list[str]:
+    """The rules that make sense: rest rules need rest outputs, fitted ones validation images."""
+    rests = len(views) == 1 or all(view.others == "rest" for view in views)
+    names = [name for name in UNFITTED if rests or name not in ("rest", "rest_pair")]
+    return names + (list(FITTED) if has_validation else [])
+
+
+def make(name: str, val_logits: Logits, val_labels: Ints, views: Views) -> Rule:
+    """The rule `name`; what it fits is fitted on validation.
+
+    Raises:
+        ValueError: if the rule does not apply.
+    """
+    allowed = applicable(views, len(val_labels) > 0)
+    if name not in allowed:
+        raise ValueError(
+            f"evaluate.combine: {name!r} does not apply to these experts "
+            f"({'rest rules need rest outputs' if name in UNFITTED else 'no validation images'}); "
+            f"allowed: {', '.join(allowed)}"
+        )
+    if name in UNFITTED:
+        return UNFITTED[name]
+    return FITTED[name](val_logits, val_labels, views)
+
+
+def every_rule(
+    logits: Logits, val_logits: Logits, val_labels: Ints, views: Views
+) -> dict[str, Floats | None]:
+    """The scores (N, C) of every rule, None where it does not apply."""
+    allowed = applicable(views, len(val_labels) > 0)
+    return {
+        name: make(name, val_logits, val_labels, views)(logits, views) if name in allowed else None
+        for name in get_args(params.Rule)
+    }
+
+
+def log_softmax(block: Floats) -> Floats:
+    """Logarithms of the softmax over the last axis."""
+    shifted = block - block.max(-1, keepdims=True)
+    result: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return result
+
+
+def _own(logits: Logits, views: Views) -> list[Floats]:
+    return [block[:, view.columns] for block, view in zip(logits, views, strict=True)]
+
+
+def _place(blocks: Logits, views: Views, nobody: float = -np.inf) -> Floats:
+    """(N, own classes) blocks into (N, C); `nobody` where no expert knows the class."""
+    shape = (len(blocks[0]), views[0].num_classes)
+    total, known = np.zeros(shape), np.zeros(shape[1])
+    for block, view in zip(blocks, views, strict=True):
+        total[:, view.classes] += block
+        known[list(view.classes)] += 1
+    return np.where(known > 0, total / np.maximum(known, 1), nobody)
+
+
+def _stacked(logits: Logits, views: Views) -> tuple[Floats, Floats]:
+    """Own outputs (K, N, C) and who knows what (K, C), so that their sum over K is `concat`."""
+    known = np.zeros((len(views), views[0].num_classes))
+    blocks = np.zeros((len(views), len(logits[0]), views[0].num_classes))
+    for k, (block, view) in enumerate(zip(_own(logits, views), views, strict=True)):
+        known[k, list(view.classes)] = 1
+        blocks[k][:, view.classes] = block
+    share = known / known.sum(0)
+    return blocks * share[:, None], share
+
+
+def _p_rest(block: Floats, view: ClassView) -> Floats:
+    """(N, 1) probability of the rest output; 0 where there is none."""
+    if view.others != "rest":
+        return np.zeros((len(block), 1))
+    result: Floats = np.exp(log_softmax(block)[:, -1:])
+    return result
+
+
+def _tiny(values: Floats) -> Floats:
+    """Kept away from 0, for divisors and logarithms."""
+    return np.maximum(values, np.finfo(np.float32).tiny)

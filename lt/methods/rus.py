@@ -1,0 +1,17 @@
+"""Random under-sampling: the baseline on as many images of each class as the smallest has.
+
+The seed, section 3.1. An epoch is much shorter than the baseline's: compare updates too.
+"""
+
+from __future__ import annotations
+
+from lt import losses, nets, samplers, setups
+from lt.plan import ClassView, Expert, Phase, Task
+
+
+def experts(task: Task, *, redraw: bool) -> tuple[Expert, ...]:
+    """A single expert for all classes; `redraw` draws other images every epoch."""
+    view = ClassView.all(len(task.counts))
+    sampler = samplers.under(task.batch_size, redraw)
+    phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
+    return (Expert(view, (phase,), nets.linear),)

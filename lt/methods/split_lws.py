@@ -1,0 +1,36 @@
+"""The seed's "my model + LWS": the split, with a learned scale on every output.
+
+The seed, section 5.2. `others` and `batches` as in split.py. `scales`: "joint" trains them with
+the networks, as the seed does; "two_stage" afterwards, class-balanced, on the frozen networks
+for `scale_epochs` epochs (Kang et al., ICLR 2020, section 4.3).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lt import losses, nets, samplers, setups
+from lt.params import Count
+from lt.plan import ClassView, Expert, Phase, Task
+
+
+def experts(
+    task: Task,
+    *,
+    others: Literal["drop", "silent"],
+    batches: Literal["own", "shared"],
+    scales: Literal["joint", "two_stage"],
+    scale_epochs: Count,
+) -> tuple[Expert, ...]:
+    """An expert per group."""
+    make = samplers.shared if batches == "shared" else samplers.shuffled
+    whole = Phase(
+        task.epochs, losses.cross_entropy, make(task.batch_size), (setups.everything,)
+    )
+    balanced = samplers.class_balanced(task.batch_size, "match")
+    second = Phase(scale_epochs, losses.cross_entropy, balanced, (setups.scales_only,))
+    phases, head = (
+        ((whole,), nets.scaled_linear) if scales == "joint" else ((whole, second), nets.linear)
+    )
+    views = [ClassView(group, len(task.counts), others) for group in task.groups]
+    return tuple(Expert(view, phases, head) for view in views)

@@ -1,0 +1,25 @@
+"""τ-normalisation: the baseline, its classifier's rows then divided by their norm ** τ.
+
+Kang et al., "Decoupling Representation and Classifier", ICLR 2020, section 4.2. The bias is
+dropped. τ is the value of the grid with the best class-balanced validation accuracy.
+"""
+
+from __future__ import annotations
+
+from lt import losses, nets, samplers, setups
+from lt.params import NonNegative
+from lt.plan import ClassView, Expert, Phase, Task
+
+
+def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
+    """A single expert for all classes; `taus` is the grid, at least one value."""
+    if not taus:
+        raise ValueError("methods.tau_norm.taus: expected at least one number, got []")
+    view = ClassView.all(len(task.counts))
+    sampler = samplers.shuffled(task.batch_size)
+    grid = tuple(setups.tau_normalise(tau) for tau in taus)
+    phases = (
+        Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,)),
+        Phase(0, losses.cross_entropy, sampler, grid),
+    )
+    return (Expert(view, phases, nets.linear),)

@@ -1,0 +1,290 @@
+"""params.yaml as frozen dataclasses.
+
+The file is checked as a whole: `load` collects every problem (a key that is missing, unknown or
+misspelt, a value of the wrong type or out of range) and raises once, with all of them.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+METHODS_DIR = Path(__file__).parent / "methods"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval of allowed numbers; closed, unless a side is declared open."""
+
+    low: float
+    high: float = float("inf")
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below and abs(value) != float("inf")
+
+    def __str__(self) -> str:
+        if self.high == float("inf"):
+            return f"{'above' if self.open_low else 'at least'} {self.low:g}"
+        left, right = "([" [not self.open_low], ")]"[not self.open_high]
+        return f"in {left}{self.low:g}, {self.high:g}{right}"
+
+
+Positive = Annotated[float, Range(0, open_low=True)]
+NonNegative = Annotated[float, Range(0)]
+Count = Annotated[int, Range(1)]
+Seed = Annotated[int, Range(0, 2**32 - 1)]
+
+Rule = Literal[
+    "concat",
+    "sum",
+    "concat_abssum",
+    "concat_softmax",
+    "concat_zscore",
+    "temperature",
+    "affine",
+    "rest",
+    "rest_pair",
+    "max_confidence",
+]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which long-tailed dataset is made, and how."""
+
+    name: Literal["digits", "cifar10", "cifar100"]
+    imb_type: Literal["exp", "step", "none"]
+    imb_factor: Annotated[float, Range(0, 1, open_low=True)]
+    subset: Literal["first_n", "ldam", "random"]
+    val_fraction: Annotated[float, Range(0, 1, open_high=True)]
+    seed: Seed
+
+
+@dataclass(frozen=True)
+class Partition:
+    """How the classes are cut into groups."""
+
+    criterion: Literal["half", "mass", "shots", "ratio", "thresholds"]
+    num_groups: Count
+    thresholds: tuple[Count, ...]
+
+
+@dataclass(frozen=True)
+class Train:
+    """The network and its optimisation."""
+
+    backbone: Literal["resnet18", "resnet18_cifar", "resnet20", "resnet32"]
+    epochs: Count
+    batch_size: Annotated[int, Range(2)]
+    lr: Positive
+    momentum: Annotated[float, Range(0, 1, open_high=True)]
+    weight_decay: NonNegative
+    step_size: Count
+    gamma: Annotated[float, Range(0, 1, open_low=True)]
+    clip_norm: Positive | None
+    precision: Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """How the outputs of several experts become one prediction."""
+
+    combine: Rule
+
+
+@dataclass(frozen=True)
+class Params:
+    """The whole of params.yaml; `methods` maps a method's name to its own params."""
+
+    model: str
+    seed: Seed
+    data: Data
+    partition: Partition
+    train: Train
+    evaluate: Evaluate
+    methods: dict[str, dict[str, Any]]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads 2e-4 and DVC's own 1e-05 as text; this reads them as numbers."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def method_names() -> list[str]:
+    """The methods that exist: one file each in lt/methods."""
+    return sorted(path.stem for path in METHODS_DIR.glob("[!_]*.py"))
+
+
+def load(overrides: Sequence[str] = (), path: str | Path = "params.yaml") -> Params:
+    """Reads and checks params.yaml.
+
+    Args:
+        overrides: "key=value" texts such as "train.lr=0.05"; the value is YAML.
+        path: the file.
+
+    Raises:
+        ValueError: with every problem found, a line each: key, what is allowed, what was given.
+    """
+    raw = _read(Path(path))
+    for text in overrides:
+        _override(raw, text)
+    problems: list[str] = []
+    params = _section(Params, raw, "", problems)
+    problems += _model_problems(raw)
+    if problems or params is None:
+        raise ValueError("\n".join(f"{path}: {problem}" for problem in problems))
+    return params
+
+
+def checked(hints: Mapping[str, Any], values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Checks a flat mapping against type hints; returns it with lists as tuples, ints as floats.
+
+    Raises:
+        ValueError: with every problem, a line each.
+    """
+    problems: list[str] = []
+    result = _mapping(hints, values, prefix, problems)
+    if problems:
+        raise ValueError("\n".join(problems))
+    return result
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file in {Path.cwd()}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise ValueError(f"{path}: expected key: value lines, got {type(raw).__name__}")
+    return raw
+
+
+def _override(raw: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"override {text!r}: expected key=value, such as train.lr=0.05")
+    *sections, last = key.split(".")
+    for section in sections:
+        raw = raw.setdefault(section, {})
+        if not isinstance(raw, dict):
+            raise ValueError(f"override {text!r}: {section} is not a section")
+    try:
+        raw[last] = yaml.load(value, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError:
+        raise ValueError(f"override {text!r}: the value is not valid YAML") from None
+
+
+def _section(cls: type[T], raw: object, prefix: str, problems: list[str]) -> T | None:
+    """One dataclass from one mapping; None, and entries in `problems`, where that fails."""
+    if not isinstance(raw, dict):
+        problems.append(f"{prefix}: expected a section of key: value lines, got {raw!r}")
+        return None
+    before = len(problems)
+    hints = get_type_hints(cls, include_extras=True)
+    values = _mapping(hints, raw, prefix, problems)
+    return cls(**values) if len(problems) == before else None
+
+
+def _mapping(
+    hints: Mapping[str, Any], raw: Mapping[str, Any], prefix: str, problems: list[str]
+) -> dict[str, Any]:
+    dot = f"{prefix}." if prefix else ""
+    for key in raw:
+        if key not in hints:
+            allowed = ", ".join(hints) or "no params at all"
+            problems.append(f"{dot}{key}: unknown key; allowed: {allowed}")
+    result = {}
+    for key, hint in hints.items():
+        if key not in raw:
+            problems.append(f"{dot}{key}: missing; expected {_describe(hint)}")
+        elif is_dataclass(hint):
+            result[key] = _section(hint, raw[key], f"{dot}{key}", problems)  # type: ignore[arg-type]
+        else:
+            result[key] = _value(hint, raw[key], f"{dot}{key}", problems)
+    return result
+
+
+def _value(hint: Any, value: Any, key: str, problems: list[str]) -> Any:
+    """`value` as `hint` wants it, or an entry in `problems`."""
+    converted = _convert(hint, value)
+    if converted is _MISMATCH:
+        problems.append(f"{key}: expected {_describe(hint)}, got {value!r}")
+    return converted
+
+
+_MISMATCH = object()
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        number = _convert(args[0], value)
+        return number if number is not _MISMATCH and number in args[1] else _MISMATCH
+    if origin in (Union, types.UnionType):
+        options = (_convert(option, value) for option in args)
+        return next((option for option in options if option is not _MISMATCH), _MISMATCH)
+    if origin is Literal:
+        return value if value in args and not isinstance(value, bool) else _MISMATCH
+    if origin is tuple:
+        items = [_convert(args[0], item) for item in value] if isinstance(value, list) else []
+        fits = isinstance(value, list) and _MISMATCH not in items
+        return tuple(items) if fits else _MISMATCH
+    if origin is dict:
+        fits = isinstance(value, dict) and all(isinstance(v, dict) for v in value.values())
+        return value if fits else _MISMATCH
+    if hint is float and type(value) is int:
+        return float(value)
+    return value if type(value) is hint else _MISMATCH
+
+
+def _describe(hint: Any) -> str:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return f"{_describe(args[0])} {args[1]}"
+    if origin in (Union, types.UnionType):
+        return " or ".join(_describe(option) for option in args)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, args))
+    if origin is tuple:
+        return f"a list, each {_describe(args[0])}"
+    if origin is dict:
+        return "a section with one {...} per method"
+    if is_dataclass(hint):
+        return "a section with " + ", ".join(field.name for field in fields(hint))
+    names = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
+    return names.get(hint, "null")
+
+
+def _model_problems(raw: Mapping[str, Any]) -> list[str]:
+    exist = method_names()
+    methods = raw.get("methods")
+    listed = methods if isinstance(methods, dict) else {}
+    problems = [
+        f"methods.{name}: no such method; those that exist: {', '.join(exist)}"
+        for name in listed
+        if name not in exist
+    ]
+    model = raw.get("model")
+    if "model" in raw and model not in exist:
+        problems.append(f"model: no method {model!r}; those that exist: {', '.join(exist)}")
+    elif "model" in raw and model not in listed:
+        problems.append(f"methods.{model}: missing; expected the params of the method in use")
+    return problems

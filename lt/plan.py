@@ -1,0 +1,115 @@
+"""The contract of a method: what it is told, and what it answers.
+
+A method is `experts(task, *, <its params>) -> tuple[Expert, ...]`, a pure function. One network
+is one expert; a split is one expert per group. The train loop knows nothing else of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # scoring needs views only, and starts without torch
+    from torch import Tensor, nn
+
+    from lt.nets import Net
+
+Ints = NDArray[np.int64]
+
+Others = Literal["drop", "rest", "silent"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that a method may know before training.
+
+    counts: (C,) training images per class, validation images not among them.
+    groups: K groups of class ids, from the most frequent to the least.
+    epochs, batch_size: of params.yaml's train section.
+    """
+
+    counts: tuple[int, ...]
+    groups: tuple[tuple[int, ...], ...]
+    epochs: int
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class ClassView:
+    """The classes that an expert tells apart, and what becomes of the others.
+
+    classes: global ids, in the order of the expert's outputs (of "silent": any order).
+    num_classes: C.
+    others: "drop" neither seen nor given an output; "rest" seen as one extra, last output (the
+        seed, section 4.2); "silent" not seen, but with outputs that never get a label (the
+        seed's own networks).
+    """
+
+    classes: tuple[int, ...]
+    num_classes: int
+    others: Others = "drop"
+
+    @classmethod
+    def all(cls, num_classes: int) -> ClassView:
+        """The view of a single network: every class is its own."""
+        return cls(tuple(range(num_classes)), num_classes)
+
+    @property
+    def width(self) -> int:
+        """Outputs of the expert."""
+        if self.others == "silent":
+            return self.num_classes
+        return len(self.classes) + (self.others == "rest")
+
+    @property
+    def columns(self) -> Ints:
+        """(len(classes),) the output of each own class."""
+        if self.others == "silent":
+            return np.array(self.classes, dtype=np.int64)
+        return np.arange(len(self.classes), dtype=np.int64)
+
+    def targets(self, labels: Ints) -> Ints:
+        """Global labels (N,) as the expert's targets (N,); -1 where it does not see the image."""
+        unseen = len(self.classes) if self.others == "rest" else -1
+        table = np.full(self.num_classes, unseen, dtype=np.int64)
+        table[list(self.classes)] = self.columns
+        return table[labels]
+
+
+# (logits (B, width), targets (B,), epoch from 1) -> scalar
+Loss = Callable[["Tensor", "Tensor", int], "Tensor"]
+# (targets (N,), -1 where unseen; rng) -> index arrays, one per step of this epoch. All experts
+# get the same rng in the same epoch, so that "shared" batches are the same batches.
+Sampler = Callable[[Ints, np.random.Generator], list[Ints]]
+# Changes the net in place -> the parameters to train; a module of frozen parameters alone stays
+# in evaluation mode, so that its batch-norm statistics are frozen too.
+Setup = Callable[["Net"], "list[nn.Parameter]"]
+# (features, width) -> classifier
+Head = Callable[[int, int], "nn.Module"]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training. 0 epochs is legal: then `setups` alone change the net.
+
+    setups: usually one. Of several, each is tried on a copy, and the copy with the best
+        class-balanced validation accuracy goes on (τ of τ-normalisation); the first wins ties.
+    """
+
+    epochs: int
+    loss: Loss
+    sampler: Sampler
+    setups: tuple[Setup, ...]
+
+
+@dataclass(frozen=True)
+class Expert:
+    """One network: the classes it sees, how it is trained, its classifier."""
+
+    view: ClassView
+    phases: tuple[Phase, ...]
+    head: Head

@@ -1,0 +1,22 @@
+"""check: every problem of params.yaml, before anything runs or is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lt import files, params
+from stages import main
+
+OUT = Path("data/checked.txt")
+
+
+def run(overrides: Sequence[str]) -> None:
+    """Writes always the same text, so that what follows is not run again because of it."""
+    params.load(overrides)
+    with files.whole(OUT) as temporary:
+        temporary.write_text("params.yaml is well-formed\n")
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,67 @@
+"""evaluate: outputs of the experts -> metrics; no network runs here."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lt import combine, files, metrics, params
+from lt.plan import ClassView
+from stages import main
+
+PARTITION = Path("data/partition.json")
+MODELS = Path("models/current")
+OUT = Path("metrics")
+
+
+def run(overrides: Sequence[str]) -> None:
+    """Writes metrics/eval.json, per_class.csv and confusion.csv.
+
+    confusion.csv has a row per test image, true and predicted class: what DVC's plot counts.
+    """
+    rule = params.load(overrides).evaluate.combine
+    cut = files.read_json(PARTITION)
+    experts = files.read_json(MODELS / "experts.json")
+    views = [ClassView(tuple(e["classes"]), e["num_classes"], e["others"]) for e in experts]
+    with np.load(MODELS / "outputs.npz") as outputs:
+        test, val = ([outputs[f"{s}_{k}"] for k in range(len(views))] for s in ("test", "val"))
+        labels, val_labels = outputs["test_labels"], outputs["val_labels"]
+
+    scores = combine.make(rule, val, val_labels, views)(test, views)
+    own = combine.concat(test, views)
+    parts = {name: cut[name] for name in ("head", "tail", "many", "medium", "few")}
+    result = metrics.evaluate(scores, own, labels, cut["groups"], parts).as_dict()
+    result["combine"] = {
+        name: metrics.percent(s.argmax(axis=1) == labels) if s is not None else None
+        for name, s in combine.every_rule(test, val, val_labels, views).items()
+    }
+    for name in ("parameters", "updates", "images"):
+        result[name] = sum(e[name] for e in experts)
+
+    files.write_json(OUT / "eval.json", result)
+    classes, predictions = cut["classes"], scores.argmax(axis=1)
+    accuracies = metrics.per_class(predictions, labels, len(classes))
+    order = [label for group in (cut["head"], cut["tail"]) for label in group]
+    _write_csv(
+        "per_class.csv",
+        ["rank", "label", "class", "images", "accuracy"],
+        [[rank, c, classes[c], cut["counts"][c], accuracies[c]] for rank, c in enumerate(order)],
+    )
+    _write_csv(
+        "confusion.csv",
+        ["actual", "predicted"],
+        [[classes[a], classes[p]] for a, p in zip(labels, predictions, strict=True)],
+    )
+
+
+def _write_csv(name: str, header: list[str], rows: list[list[Any]]) -> None:
+    with files.whole(OUT / name) as temporary, temporary.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+if __name__ == "__main__":
+    main(run)
