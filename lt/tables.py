@@ -1,0 +1,96 @@
+"""Metrics -> markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+# What the 2022 report printed; `figure` says which of ours is the same quantity: its split was
+# scored with the true group given.
+SEED_FIGURES = Path(__file__).with_name("seed_figures.csv")
+FIGURES = {
+    "accuracy": "accuracy (no label used)",
+    "within_group": "within_group (the true group is given)",
+}
+EXPERIMENT_COLUMNS = [
+    "model", "accuracy", "head", "tail", "within_group", "group_accuracy", "macro_f1", "updates",
+]  # fmt: skip
+MISSING = "–"
+
+
+def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+    """This run's three figures, beside the seed's for the same dataset and method if there are any.
+
+    Args:
+        metrics: eval.json.
+        run: run.json: model, train and data.
+    """
+    rows = []
+    for key, label in FIGURES.items():
+        part = metrics if key == "accuracy" else metrics[key]
+        rows.append({"figure": label, **{name: part[name] for name in ("accuracy", "head", "tail")}})
+    rows.append({"figure": "group_accuracy", "accuracy": metrics["group_accuracy"]})
+    rows += [
+        {
+            "figure": f"the seed's {FIGURES[row.figure]}, {row.table}",
+            "accuracy": row.accuracy,
+            "head": row.head,
+            "tail": row.tail,
+        }
+        for row in _seed_rows(run["model"], run["data"]).itertuples()
+    ]
+    data, train = run["data"], run["train"]
+    title = (
+        f"**{run['model']}** on {data['name']} {data['imb_type']} {data['imb_factor']:g} "
+        f"({data['subset']}, {data['images']} images), {train['backbone']}, "
+        f"{train['epochs']} epochs, seed {run['seed']}, n = 1; percent of the test images\n\n"
+    )
+    return title + to_markdown(pd.DataFrame(rows))
+
+
+def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
+    """One row per DVC experiment.
+
+    Args:
+        experiments: as dvc.api.exp_show gives them: flat, with the metrics and params by name.
+    """
+    rows = [
+        {
+            "experiment": one["Experiment"] or one["rev"],
+            "data": " ".join(str(one[f"data.{key}"]) for key in ("name", "imb_type", "imb_factor")),
+            "epochs": one["train.epochs"],
+            "seed": one["seed"],
+            **{name: one.get(_metric_key(name)) for name in EXPERIMENT_COLUMNS},
+        }
+        for one in experiments
+        if one.get("accuracy") is not None
+    ]
+    if not rows:
+        return "no experiment yet: dvc exp run -S model=split_lws\n"
+    return to_markdown(pd.DataFrame(rows))
+
+
+def to_markdown(frame: pd.DataFrame) -> str:
+    """Two decimals, a dash where there is no number."""
+    text = frame.astype(object).where(frame.notna(), None)
+    for name in text.columns:
+        text[name] = [f"{v:.2f}" if isinstance(v, float) else v for v in text[name]]
+    table: str = text.to_markdown(index=False, missingval=MISSING, disable_numparse=True)
+    return table + "\n"
+
+
+def _metric_key(name: str) -> str:
+    return "within_group.accuracy" if name == "within_group" else name
+
+
+def _seed_rows(model: str, data: Mapping[str, Any]) -> pd.DataFrame:
+    seed = pd.read_csv(SEED_FIGURES)
+    return seed[
+        (seed.model == model)
+        & (seed.name == data["name"])
+        & (seed.imb_type == data["imb_type"])
+        & (seed.imb_factor == data["imb_factor"])
+    ]
