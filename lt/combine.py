@@ -32,13 +32,13 @@ def concat(logits: Logits, views: Views) -> Floats:
 
 def sum_outputs(logits: Logits, views: Views) -> Floats:
     """The full outputs added up (the seed); without silent outputs the same as concat."""
-    return np.sum(
-        [
-            block if view.others == "silent" else _place([block[:, view.columns]], [view], 0.0)
-            for block, view in zip(logits, views, strict=True)
-        ],
-        axis=0,
-    )
+    total = np.zeros((len(logits[0]), views[0].num_classes))
+    for block, view in zip(logits, views, strict=True):
+        if view.others == "silent":
+            total += block
+        else:
+            total[:, view.classes] += block[:, view.columns]
+    return total
 
 
 def concat_abssum(logits: Logits, views: Views) -> Floats:
@@ -55,9 +55,9 @@ def concat_zscore(logits: Logits, views: Views) -> Floats:
     """Each expert's own outputs, per image shifted and scaled to mean 0 and deviation 1."""
 
     def standardised(block: Floats) -> Floats:
-        return (block - block.mean(1, keepdims=True)) / _tiny(block.std(1, keepdims=True))
+        centred: Floats = block - block.mean(1, keepdims=True)
+        return centred / _tiny(centred.std(1, keepdims=True))  # 0 for an expert of one class
 
-    # an expert of one class has no deviation, one of all classes must keep its order: both do
     return _place([standardised(block) for block in _own(logits, views)], views)
 
 
@@ -72,9 +72,7 @@ def rest(logits: Logits, views: Views) -> Floats:
 
 def rest_pair(logits: Logits, views: Views) -> Floats:
     """p(class) of each expert times the p(rest) of every other: p_head(rest) gates the tail."""
-    gates = [
-        np.log(_tiny(_p_rest(block, view))) for block, view in zip(logits, views, strict=True)
-    ]
+    gates = [np.log(_tiny(_p_rest(block, view))) for block, view in zip(logits, views, strict=True)]
     blocks = []
     for k, (block, view) in enumerate(zip(logits, views, strict=True)):
         others = sum((gate for j, gate in enumerate(gates) if j != k), np.zeros((len(block), 1)))
@@ -84,9 +82,7 @@ def rest_pair(logits: Logits, views: Views) -> Floats:
 
 def max_confidence(logits: Logits, views: Views) -> Floats:
     """The expert with the largest probability of an own class, among all its outputs, answers."""
-    own = [
-        log_softmax(block)[:, view.columns] for block, view in zip(logits, views, strict=True)
-    ]
+    own = [log_softmax(block)[:, view.columns] for block, view in zip(logits, views, strict=True)]
     return _place(own, views)
 
 
@@ -138,9 +134,7 @@ def fit_affine(logits: Logits, labels: Ints, views: Views) -> Rule:
     weights /= weights.sum()
     rows = np.arange(len(labels))
 
-    def objective(
-        x: Floats, blocks: Floats, masks: Floats
-    ) -> tuple[float, Floats]:
+    def objective(x: Floats, blocks: Floats, masks: Floats) -> tuple[float, Floats]:
         scores = np.tensordot(x[: len(masks)], blocks, 1) + x[len(masks) :] @ masks
         log_p = log_softmax(scores)
         slope = np.exp(log_p)
@@ -216,14 +210,15 @@ def _own(logits: Logits, views: Views) -> list[Floats]:
     return [block[:, view.columns] for block, view in zip(logits, views, strict=True)]
 
 
-def _place(blocks: Logits, views: Views, nobody: float = -np.inf) -> Floats:
-    """(N, own classes) blocks into (N, C); `nobody` where no expert knows the class."""
+def _place(blocks: Logits, views: Views) -> Floats:
+    """(N, own classes) blocks into (N, C)."""
     shape = (len(blocks[0]), views[0].num_classes)
     total, known = np.zeros(shape), np.zeros(shape[1])
     for block, view in zip(blocks, views, strict=True):
         total[:, view.classes] += block
         known[list(view.classes)] += 1
-    return np.where(known > 0, total / np.maximum(known, 1), nobody)
+    assert known.all(), "every class needs an expert"
+    return total / known
 
 
 def _stacked(logits: Logits, views: Views) -> tuple[Floats, Floats]:

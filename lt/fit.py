@@ -70,7 +70,10 @@ def pick_device() -> torch.device:
 
 
 def pick_precision(wanted: str, device: torch.device) -> str:
-    """ "auto" is bf16 where the chip multiplies matrices in it (a GPU of 2020 on, AMX), else fp32."""
+    """What "auto" stands for: bf16 where the chip multiplies matrices in it, else fp32.
+
+    That is a GPU of 2020 or later, or a CPU with AMX.
+    """
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
@@ -118,9 +121,8 @@ def _run(
     setting: Setting,
     report: Report,
 ) -> None:
-    """One phase of training, in place."""
+    """One phase of training, in place; `where` is the expert, its number and the phase's."""
     (expert, number, at), options, net = where, setting.options, trained.net
-    device = setting.train.pixels.device
     parameters = setup(net)
     if not phase.epochs:
         return
@@ -131,36 +133,18 @@ def _run(
         weight_decay=options.weight_decay,
         fused=True,
     )
-    host_targets = expert.view.targets(setting.train.labels)
-    targets = torch.from_numpy(host_targets).to(device)
+    targets = expert.view.targets(setting.train.labels)
     for epoch in range(1, phase.epochs + 1):
         start = time.perf_counter()
         lr = schedules.step(epoch, options.lr, options.step_size, options.gamma)
         optimizer.param_groups[0]["lr"] = lr
-        rng = np.random.default_rng([setting.seed, at, epoch])
-        generator = _generator(device, setting.seed, number, at, epoch)
-        batches = phase.sampler(host_targets, rng)
+        batches = phase.sampler(targets, np.random.default_rng([setting.seed, at, epoch]))
+        generator = _generator(setting.train.pixels.device, setting.seed, number, at, epoch)
+        losses = _epoch(net, optimizer, phase, targets, batches, epoch, generator, setting)
         sizes = [len(batch) for batch in batches]
-        order = torch.from_numpy(np.concatenate(batches)).to(device)
-        losses = []
-        _train_mode(net)
-        for index in order.split(sizes):
-            images = augment.crop_and_flip(
-                setting.train.pixels[index], setting.recipe.pad, setting.recipe.flip, generator
-            )
-            with _autocast(setting.precision, device):
-                logits = net(augment.normalise(images, setting.recipe))
-            loss = phase.loss(logits.float(), targets[index], epoch)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if options.clip_norm is not None:
-                nn.utils.clip_grad_norm_(parameters, options.clip_norm)
-            optimizer.step()
-            losses.append(loss.detach())
-        values = torch.stack(losses).double().cpu().numpy()  # the epoch's only wait for the device
-        seconds = time.perf_counter() - start
+        rate = sum(sizes) / (time.perf_counter() - start)
         place = f"expert {number}, phase {at}, epoch {epoch}"
-        _check_losses(values, sizes, place)
+        _check_losses(losses, sizes, place)
         trained.updates += len(sizes)
         trained.images += sum(sizes)
         row = {
@@ -168,12 +152,42 @@ def _run(
             "phase": at,
             "epoch": epoch,
             "lr": lr,
-            "train_loss": float(np.average(values, weights=sizes)),
+            "train_loss": float(np.average(losses, weights=sizes)),
             "val_accuracy": _val_accuracy(net, expert, setting, place),
-            "images_per_s": sum(sizes) / seconds,
+            "images_per_s": rate,
         }
         trained.history.append(row)
         report(row)
+
+
+def _epoch(
+    net: nets.Net,
+    optimizer: torch.optim.Optimizer,
+    phase: Phase,
+    host_targets: Ints,
+    batches: list[Ints],
+    epoch: int,
+    generator: torch.Generator,
+    setting: Setting,
+) -> NDArray[np.float64]:
+    """A step per batch; the loss of each step, fetched from the device once, at the end."""
+    pixels, recipe, clip_norm = setting.train.pixels, setting.recipe, setting.options.clip_norm
+    targets = torch.from_numpy(host_targets).to(pixels.device)
+    order = torch.from_numpy(np.concatenate(batches)).to(pixels.device)
+    losses = []
+    _train_mode(net)
+    for index in torch.split(order, [len(batch) for batch in batches]):
+        images = augment.crop_and_flip(pixels[index], recipe.pad, recipe.flip, generator)
+        with _autocast(setting.precision, pixels.device):
+            logits = net(augment.normalise(images, recipe))
+        loss = phase.loss(logits.float(), targets[index], epoch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if clip_norm is not None:
+            nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], clip_norm)
+        optimizer.step()
+        losses.append(loss.detach())
+    return torch.stack(losses).double().cpu().numpy()
 
 
 def predict(
@@ -185,10 +199,9 @@ def predict(
         FloatingPointError: if one is not finite; `place` says where.
     """
     net.eval()
-    blocks = []
     with torch.inference_mode(), _autocast(precision, pixels.device):
-        for images in pixels.split(EVAL_BATCH):
-            blocks.append(net(augment.normalise(images, recipe)).float())
+        batches = torch.split(pixels, EVAL_BATCH)
+        blocks = [net(augment.normalise(images, recipe)).float() for images in batches]
     logits = torch.cat(blocks).cpu().numpy()
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(bad):
@@ -204,7 +217,8 @@ def _fresh(expert: Expert, number: int, setting: Setting) -> nets.Net:
     backbone, features = nets.backbone(setting.options.backbone, pixels.shape[-1])
     net = nets.Net(backbone, expert.head(features, expert.view.width))
     nets.initialise(net, _generator(torch.device("cpu"), setting.seed, number))
-    return net.to(pixels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net.to(pixels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
 
 
 def _generator(device: torch.device, *key: int) -> torch.Generator:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ def halves(counts: Ints) -> Groups:
 
 
 def shots(counts: Ints) -> dict[str, tuple[int, ...]]:
-    """many (> 100 training images), medium (20 to 100) and few (< 20), any of them maybe empty."""
+    """Many (> 100 training images), medium (20 to 100) and few (< 20), any of them maybe empty."""
     groups = _slice(by_frequency(counts), _threshold_cuts(counts, (MANY, MEDIUM)))
     return dict(zip(("many", "medium", "few"), groups, strict=True))
 
@@ -86,11 +87,11 @@ def _threshold_cuts(counts: Ints, thresholds: Sequence[int]) -> list[int]:
 
 def _checked_thresholds(counts: Ints, thresholds: Sequence[int]) -> list[int]:
     given = f"got {list(thresholds)}"
-    if not thresholds or any(a <= b for a, b in zip(thresholds, thresholds[1:], strict=False)):
+    if not thresholds or any(a <= b for a, b in pairwise(thresholds)):
         raise ValueError(f"partition.thresholds: expected falling image counts, {given}")
     cuts = _threshold_cuts(counts, thresholds)
     edges = [0, *cuts, len(counts)]
-    for k, (start, stop) in enumerate(zip(edges, edges[1:], strict=False)):
+    for k, (start, stop) in enumerate(pairwise(edges)):
         if start == stop:
             raise ValueError(
                 f"partition.thresholds: group {k} would have no class and so no training image; "

@@ -40,9 +40,7 @@ def make(labels: Ints, num_classes: int, options: Data) -> Subset:
     if options.imb_type == "none":
         counts = full.astype(np.int64)
     else:
-        counts = class_counts(
-            int(full.min()), num_classes, options.imb_type, options.imb_factor
-        )
+        counts = class_counts(int(full.min()), num_classes, options.imb_type, options.imb_factor)
     kept = keep(labels, counts, options.subset, options.seed)
     train, val = split_validation(len(kept), options.val_fraction, options.seed)
     left = np.bincount(labels[kept[train]], minlength=num_classes)

@@ -24,13 +24,12 @@ class Net(nn.Module):
 
 
 class Scaled(nn.Module):
-    """A classifier whose outputs, bias included, are each multiplied by a learned scale."""
+    """A linear classifier whose outputs, bias included, are each multiplied by a learned scale."""
 
-    def __init__(self, classifier: nn.Module) -> None:
+    def __init__(self, classifier: nn.Linear) -> None:
         super().__init__()
         self.classifier = classifier
-        (bias,) = (p for name, p in classifier.named_parameters() if name.endswith("bias"))
-        self.scale = nn.Parameter(torch.ones_like(bias))  # (width,)
+        self.scale = nn.Parameter(classifier.weight.new_ones(classifier.out_features))
 
     def forward(self, features: Tensor) -> Tensor:
         logits: Tensor = self.classifier(features)
@@ -134,9 +133,7 @@ def _use_small_map_convs(module: nn.Module) -> nn.Module:
         if type(child) is nn.Conv2d:
             assert child.bias is None
             kernel, stride, padding = child.kernel_size, child.stride, child.padding
-            conv = _Conv(
-                child.in_channels, child.out_channels, kernel, stride, padding, bias=False
-            )  # type: ignore[arg-type]
+            conv = _Conv(child.in_channels, child.out_channels, kernel, stride, padding, bias=False)  # type: ignore[arg-type]
             setattr(module, name, conv)
         else:
             _use_small_map_convs(child)

@@ -36,9 +36,9 @@ class Range:
 
     def __str__(self) -> str:
         if self.high == float("inf"):
-            return f"{'above' if self.open_low else 'at least'} {self.low:g}"
-        left, right = "([" [not self.open_low], ")]"[not self.open_high]
-        return f"in {left}{self.low:g}, {self.high:g}{right}"
+            return f"{'above' if self.open_low else 'at least'} {self.low}"
+        left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
+        return f"in {left}{self.low}, {self.high}{right}"
 
 
 Positive = Annotated[float, Range(0, open_low=True)]
@@ -167,7 +167,7 @@ def checked(hints: Mapping[str, Any], values: Mapping[str, Any], prefix: str) ->
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        raw = yaml.load(path.read_text(), Loader=_Loader)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file in {Path.cwd()}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -187,7 +187,7 @@ def _override(raw: dict[str, Any], text: str) -> None:
         if not isinstance(raw, dict):
             raise ValueError(f"override {text!r}: {section} is not a section")
     try:
-        raw[last] = yaml.load(value, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        raw[last] = yaml.load(value, Loader=_Loader)
     except yaml.YAMLError:
         raise ValueError(f"override {text!r}: the value is not valid YAML") from None
 

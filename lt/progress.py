@@ -17,9 +17,7 @@ class Progress:
     def __init__(self, epochs: int, name: str) -> None:
         self.epochs, self.name, self.done = epochs, name, 0
         self.start = self.printed = time.monotonic()
-        self.bar = (
-            tqdm(total=epochs, desc=name, unit="epoch") if sys.stderr.isatty() else None
-        )
+        self.bar = tqdm(total=epochs, desc=name, unit="epoch") if sys.stderr.isatty() else None
 
     def report(self, row: dict[str, Any]) -> None:
         """One epoch is over."""

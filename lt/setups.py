@@ -16,6 +16,7 @@ def everything(net: Net) -> list[nn.Parameter]:
 def scales_only(net: Net) -> list[nn.Parameter]:
     """LWS (Kang et al. 2020, section 4.3): a scale per output, all else frozen bit for bit."""
     net.requires_grad_(False)
+    assert isinstance(net.classifier, nn.Linear)
     net.classifier = scaled = Scaled(net.classifier)
     return [scaled.scale]
 
@@ -28,7 +29,7 @@ def tau_normalise(tau: float) -> Setup:
         linear = net.classifier
         assert isinstance(linear, nn.Linear)
         linear.weight /= linear.weight.norm(dim=1, keepdim=True) ** tau
-        linear.bias = None
+        linear.register_parameter("bias", None)
         return []
 
     return setup

@@ -31,17 +31,13 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     rows = []
     for key, label in FIGURES.items():
         part = metrics if key == "accuracy" else metrics[key]
-        rows.append({"figure": label, **{name: part[name] for name in ("accuracy", "head", "tail")}})
+        rows.append(
+            {"figure": label, **{name: part[name] for name in ("accuracy", "head", "tail")}}
+        )
     rows.append({"figure": "group_accuracy", "accuracy": metrics["group_accuracy"]})
-    rows += [
-        {
-            "figure": f"the seed's {FIGURES[row.figure]}, {row.table}",
-            "accuracy": row.accuracy,
-            "head": row.head,
-            "tail": row.tail,
-        }
-        for row in _seed_rows(run["model"], run["data"]).itertuples()
-    ]
+    for row in _seed_rows(run["model"], run["data"]):
+        label = f"the seed's {FIGURES[row['figure']]}, {row['table']}"
+        rows.append({"figure": label, **{name: row[name] for name in ("accuracy", "head", "tail")}})
     data, train = run["data"], run["train"]
     title = (
         f"**{run['model']}** on {data['name']} {data['imb_type']} {data['imb_factor']:g} "
@@ -75,22 +71,26 @@ def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
 
 def to_markdown(frame: pd.DataFrame) -> str:
     """Two decimals, a dash where there is no number."""
-    text = frame.astype(object).where(frame.notna(), None)
-    for name in text.columns:
-        text[name] = [f"{v:.2f}" if isinstance(v, float) else v for v in text[name]]
-    table: str = text.to_markdown(index=False, missingval=MISSING, disable_numparse=True)
-    return table + "\n"
+    cells = {name: [_cell(value) for value in frame[name]] for name in frame.columns}
+    return f"{pd.DataFrame(cells).to_markdown(index=False, disable_numparse=True)}\n"
+
+
+def _cell(value: Any) -> str:
+    if pd.isna(value):
+        return MISSING
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _metric_key(name: str) -> str:
     return "within_group.accuracy" if name == "within_group" else name
 
 
-def _seed_rows(model: str, data: Mapping[str, Any]) -> pd.DataFrame:
+def _seed_rows(model: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
     seed = pd.read_csv(SEED_FIGURES)
-    return seed[
-        (seed.model == model)
-        & (seed.name == data["name"])
-        & (seed.imb_type == data["imb_type"])
-        & (seed.imb_factor == data["imb_factor"])
+    same = seed[
+        (seed["model"] == model)
+        & (seed["name"] == data["name"])
+        & (seed["imb_type"] == data["imb_type"])
+        & (seed["imb_factor"] == data["imb_factor"])
     ]
+    return [{str(key): value for key, value in row.items()} for row in same.to_dict("records")]

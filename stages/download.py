@@ -10,7 +10,7 @@ from stages import main
 
 
 def run(arguments: Sequence[str]) -> None:
-    """`python -m stages.download digits`"""
+    """Writes data/raw/<name>: `python -m stages.download digits`."""
     if len(arguments) != 1 or arguments[0] not in data.RECIPES:
         names = ", ".join(data.RECIPES)
         raise ValueError(f"expected one dataset of {names}, got {' '.join(arguments) or 'none'}")

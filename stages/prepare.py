@@ -15,7 +15,7 @@ OUT = Path("data/longtail")
 
 
 def run(overrides: Sequence[str]) -> None:
-    """Writes train.npy and val.npy (indices into the raw training set), summary.json, counts.csv."""
+    """Writes train.npy and val.npy (indices into the raw training set), summary and counts."""
     options = params.load(overrides).data
     raw = Path("data/raw") / options.name
     labels = np.asarray(data.load(raw, "train_labels"))

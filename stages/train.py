@@ -27,7 +27,9 @@ def run(overrides: Sequence[str]) -> None:
     options = params.load(overrides)
     summary = files.read_json(LONGTAIL / "summary.json")
     setting, test = _read(options, summary["name"])
-    experts = registry.experts(options.model, _task(options, setting), options.methods[options.model])
+    experts = registry.experts(
+        options.model, _task(options, setting), options.methods[options.model]
+    )
     epochs = sum(phase.epochs for expert in experts for phase in expert.phases)
     progress = Progress(epochs, options.model)
     start = time.perf_counter()

@@ -24,9 +24,7 @@ def experts(
 ) -> tuple[Expert, ...]:
     """An expert per group."""
     make = samplers.shared if batches == "shared" else samplers.shuffled
-    whole = Phase(
-        task.epochs, losses.cross_entropy, make(task.batch_size), (setups.everything,)
-    )
+    whole = Phase(task.epochs, losses.cross_entropy, make(task.batch_size), (setups.everything,))
     balanced = samplers.class_balanced(task.batch_size, "match")
     second = Phase(scale_epochs, losses.cross_entropy, balanced, (setups.scales_only,))
     phases, head = (

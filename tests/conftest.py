@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lt import data, fit, params
+from lt.plan import ClassView, Task
+
+ROOT = Path(__file__).parents[1]
+CIFAR_FILES = data.ARCHIVES / "cifar-100-python" / "train"
+
+needs_cifar = pytest.mark.skipif(
+    not (ROOT / CIFAR_FILES).exists(), reason=f"no {CIFAR_FILES}: the official CIFAR files"
+)
+
+
+def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """A command with this Python's programs first on the path; its output as text."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, "PATH": path, **env}, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="session")
+def options() -> params.Params:
+    return params.load(path=ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def task() -> Task:
+    """Six classes with 40 to 6 images, in two groups."""
+    return Task((40, 30, 20, 15, 10, 6), ((0, 1, 2), (3, 4, 5)), epochs=2, batch_size=32)
+
+
+@pytest.fixture
+def setting(task: Task, options: params.Params) -> fit.Setting:
+    """Random 8x8 images that fit `task`, each class of another brightness; one epoch's worth."""
+    rng = np.random.default_rng(0)
+
+    def images(counts: tuple[int, ...]) -> fit.Images:
+        labels = np.repeat(np.arange(len(counts)), counts)
+        pixels = rng.integers(0, 60, (len(labels), 8, 8, 1)) + 30 * labels[:, None, None, None]
+        return fit.Images(torch.from_numpy(pixels.astype(np.uint8)), labels)
+
+    import dataclasses
+
+    small = dataclasses.replace(options.train, backbone="resnet20", epochs=2, batch_size=32)
+    recipe = data.Recipe((0.5,), (0.25,), pad=1, flip=True)
+    return fit.Setting(images(task.counts), images((6,) * 6), recipe, small, 0, "fp32")
+
+
+def views(*groups: tuple[int, ...], others: str = "drop") -> list[ClassView]:
+    num = sum(map(len, groups))
+    return [ClassView(group, num, others) for group in groups]  # type: ignore[arg-type]

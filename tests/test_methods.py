@@ -1,0 +1,155 @@
+"""The same checks on every method that is found."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from lt import fit, params, registry
+from lt.plan import Expert, Task
+from tests.conftest import ROOT
+
+
+def quiet(_row: fit.Row) -> None:
+    pass
+
+
+METHODS = params.method_names()
+SPLITS = [name for name in METHODS if name.startswith("split")]
+
+
+@pytest.fixture(params=METHODS)
+def method(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def plan(name: str, task: Task, options: params.Params) -> tuple[Expert, ...]:
+    values = {**options.methods[name]}
+    if "scale_epochs" in values:
+        values["scale_epochs"] = 2
+    return registry.experts(name, task, values)
+
+
+def test_it_is_in_params_and_readme(method: str, options: params.Params) -> None:
+    assert method in options.methods
+    assert f"`{method}`" in (ROOT / "README.md").read_text()
+
+
+def test_it_is_pure(method: str, task: Task, options: params.Params) -> None:
+    first, again = (plan(method, task, options) for _ in range(2))
+    assert [expert.view for expert in first] == [expert.view for expert in again]
+    labels = np.repeat(np.arange(6), task.counts)
+    for one, other in zip(first, again, strict=True):
+        for mine, theirs in zip(one.phases, other.phases, strict=True):
+            assert mine.epochs == theirs.epochs
+            targets = one.view.targets(labels)
+            for _ in range(2):  # called again with the same rng, a sampler draws the same
+                draws = [p.sampler(targets, np.random.default_rng(3)) for p in (mine, theirs)]
+                assert [b.tolist() for b in draws[0]] == [b.tolist() for b in draws[1]]
+
+
+def test_every_class_has_an_expert(method: str, task: Task, options: params.Params) -> None:
+    experts = plan(method, task, options)
+    assert {label for expert in experts for label in expert.view.classes} == set(range(6))
+    for expert in experts:
+        assert expert.view.num_classes == 6
+
+
+def test_samplers_stay_within_what_the_expert_sees(
+    method: str, task: Task, options: params.Params
+) -> None:
+    labels = np.repeat(np.arange(6), task.counts)
+    for expert in plan(method, task, options):
+        targets = expert.view.targets(labels)
+        for phase in expert.phases:
+            batches = phase.sampler(targets, np.random.default_rng(0))
+            assert all(2 <= len(batch) <= task.batch_size for batch in batches)
+            assert (targets[np.concatenate(batches)] >= 0).all()
+
+
+def test_it_trains_twice_the_same(
+    method: str, task: Task, options: params.Params, setting: fit.Setting
+) -> None:
+    def outputs() -> list[np.ndarray]:
+        trained = [
+            fit.fit(expert, k, setting, quiet)
+            for k, expert in enumerate(plan(method, task, options))
+        ]
+        return [fit.predict(one.net, setting.val.pixels, setting.recipe) for one in trained]
+
+    first, again = outputs(), outputs()
+    for expert, block, same in zip(plan(method, task, options), first, again, strict=True):
+        assert block.shape == (36, expert.view.width)
+        assert np.array_equal(block, same)
+
+
+@pytest.mark.parametrize("name", SPLITS)
+@pytest.mark.parametrize("groups", [((0, 1), (2, 3), (4, 5)), ((0,), (1, 2), (3, 4), (5,))])
+def test_more_than_two_groups(
+    name: str, groups: tuple[tuple[int, ...], ...], task: Task, options: params.Params
+) -> None:
+    task = dataclasses.replace(task, groups=groups)
+    assert tuple(e.view.classes for e in plan(name, task, options)) == groups
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("ros", {}, r"methods\.ros\.epoch_length: missing; expected one of full, match"),
+        ("ros", {"epoch_lenght": "full", "epoch_length": "full"}, r"epoch_lenght: unknown key"),
+        ("ros", {"epoch_length": "long"}, "expected one of full, match, got 'long'"),
+        ("baseline", {"x": 1}, r"methods\.baseline\.x: unknown key; allowed: no params at all"),
+        ("rus", {"redraw": "yes"}, "expected true or false, got 'yes'"),
+        ("tau_norm", {"taus": []}, r"methods\.tau_norm\.taus: expected at least one"),
+        ("tau_norm", {"taus": [-1.0]}, "a list, each a number at least 0"),
+        ("split", {"others": "rest", "batches": "own"}, "expected one of drop, silent, got 'rest'"),
+        ("split_rest", {"thin": "mean", "ratio": 0}, "expected a number above 0, got 0"),
+        ("nosuch", {}, "no method 'nosuch'; those that exist: baseline, "),
+    ],
+)
+def test_bad_params(name: str, values: dict[str, object], message: str, task: Task) -> None:
+    with pytest.raises(ValueError, match=message):
+        registry.experts(name, task, values)
+
+
+def test_one_group_makes_the_split_a_baseline(
+    task: Task, options: params.Params, setting: fit.Setting
+) -> None:
+    whole = dataclasses.replace(task, groups=(tuple(range(6)),))
+    states = []
+    for name in ("split", "baseline"):
+        (expert,) = plan(name, whole, options)
+        states.append(fit.fit(expert, 0, setting, quiet).net.state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[1])
+
+
+def test_equal_counts_make_rus_a_baseline(options: params.Params) -> None:
+    task = Task((8,) * 6, (tuple(range(6)),), epochs=1, batch_size=16)
+    targets = np.repeat(np.arange(6), 8)
+    shown = [
+        sorted(np.concatenate(plan(n, task, options)[0].phases[0].sampler(targets, rng)))
+        for n, rng in (("rus", np.random.default_rng(0)), ("baseline", np.random.default_rng(1)))
+    ]
+    assert shown[0] == shown[1]
+
+
+def test_the_head_of_split_rest_sees_everything(task: Task, options: params.Params) -> None:
+    labels = np.repeat(np.arange(6), task.counts)
+    head, tail = plan("split_rest", task, options)
+    shown = [
+        np.concatenate(e.phases[0].sampler(e.view.targets(labels), np.random.default_rng(0)))
+        for e in (head, tail)
+    ]
+    assert sorted(shown[0]) == list(range(121))
+    assert np.bincount(labels[shown[1]], minlength=6)[3:].tolist() == [15, 10, 6]
+    assert len(shown[1]) == 31 + round(31 / 3)  # own images and their mean count of the rest
+
+
+def test_two_stage_scales_follow_the_whole_net(task: Task, options: params.Params) -> None:
+    values = {**options.methods["split_lws"], "scales": "two_stage", "scale_epochs": 7}
+    for expert in registry.experts("split_lws", task, values):
+        assert [phase.epochs for phase in expert.phases] == [2, 7]

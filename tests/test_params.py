@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lt import params
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "params.yaml").read_text()
+
+
+def load(tmp_path: Path, text: str, *overrides: str) -> params.Params:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    return params.load(overrides, path)
+
+
+def test_the_fixed_hyperparameters(options: params.Params) -> None:
+    train = options.train
+    assert (train.lr, train.momentum, train.weight_decay) == (0.1, 0.9, 2e-4)
+    assert (train.batch_size, train.step_size, train.clip_norm) == (128, 150, 5.0)
+
+
+@pytest.mark.parametrize("text", ["2e-4", "1e-05", "2.0e-4", "1"])
+def test_numbers_that_yaml_1_1_takes_for_text(tmp_path: Path, text: str) -> None:
+    lr = load(tmp_path, TEXT, f"train.lr={text}").train.lr
+    assert lr == float(text)
+    assert isinstance(lr, float)
+
+
+def test_null_switches_clipping_off(tmp_path: Path) -> None:
+    assert load(tmp_path, TEXT, "train.clip_norm=null").train.clip_norm is None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.lr=fast", "train.lr: expected a number above 0, got 'fast'"),
+        ("train.lr=true", "train.lr: expected a number above 0, got True"),
+        ("train.lr=.inf", "train.lr: expected a number above 0, got inf"),
+        ("train.lr=.nan", "train.lr: expected a number above 0, got nan"),
+        ("train.lrr=1", "train.lrr: unknown key; allowed: backbone, epochs"),
+        ("train.batch_size=0", "train.batch_size: expected an integer at least 2, got 0"),
+        ("train.epochs=1.5", "train.epochs: expected an integer at least 1, got 1.5"),
+        ("train.clip_norm=0", "train.clip_norm: expected a number above 0 or null, got 0"),
+        ("data.imb_factor=0", "data.imb_factor: expected a number in (0, 1], got 0"),
+        ("data.imb_factor=2", "data.imb_factor: expected a number in (0, 1], got 2"),
+        ("data.imb_factor=-1", "data.imb_factor: expected a number in (0, 1], got -1"),
+        ("data.val_fraction=1", "data.val_fraction: expected a number in [0, 1), got 1"),
+        ("data.name=mnist", "data.name: expected one of digits, cifar10, cifar100, got 'mnist'"),
+        ("data=5", "data: expected a section of key: value lines, got 5"),
+        ("partition.thresholds=[100,x]", "partition.thresholds: expected a list, each an integer"),
+        ("evaluate.combine=best", "evaluate.combine: expected one of concat, sum"),
+        ("model=lsw", "model: no method 'lsw'; those that exist: baseline, lws"),
+        ("methods.lsw={}", "methods.lsw: no such method; those that exist: baseline"),
+        ("seed=-1", "seed: expected an integer in [0, 4294967295], got -1"),
+        ("train.lr", "override 'train.lr': expected key=value"),
+        ("model.x=1", "override 'model.x=1': model is not a section"),
+    ],
+)
+def test_bad_values(tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message.split(":")[0])) as error:
+        load(tmp_path, TEXT, override)
+    assert message in str(error.value)
+
+
+def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
+    raw = yaml.safe_load(TEXT)
+    del raw["train"]["lr"], raw["seed"]
+    raw["data"]["imb_type"] = "linear"
+    with pytest.raises(ValueError, match="missing") as error:
+        load(tmp_path, yaml.dump(raw))
+    message = str(error.value)
+    assert "train.lr: missing; expected a number above 0" in message
+    assert "seed: missing" in message
+    assert "data.imb_type: expected one of exp, step, none, got 'linear'" in message
+    assert len(message.splitlines()) == 3
+
+
+def test_a_method_in_use_needs_its_params(tmp_path: Path) -> None:
+    raw = yaml.safe_load(TEXT)
+    del raw["methods"]["ros"]
+    with pytest.raises(ValueError, match=r"methods\.ros: missing"):
+        load(tmp_path, yaml.dump(raw), "model=ros")
+
+
+@pytest.mark.parametrize("text", ["model: [", "a: b: c", "just text", "\tmodel: x"])
+def test_not_yaml(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match=r"params\.yaml: (not valid YAML|expected key)"):
+        load(tmp_path, text)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no such file in"):
+        params.load(path=tmp_path / "params.yaml")
