@@ -23,7 +23,8 @@ def whole(path: str | Path) -> Iterator[Path]:
     _remove(temporary)
     try:
         yield temporary
-        if path.is_dir():  # os.replace cannot put a directory in the place of a full one
+        if path.exists() and (path.is_dir() or temporary.is_dir()):
+            # os.replace swaps files only: a folder in the way is moved aside first
             old = path.with_name(f".{path.name}.{os.getpid()}.old")
             os.replace(path, old)
             os.replace(temporary, path)

@@ -212,10 +212,22 @@ def predict(
     return logits
 
 
+def skeleton(expert: Expert, backbone: str, channels: int) -> nets.Net:
+    """A net of the form that `expert` has after its last phase; its weights are to be loaded."""
+    net = _net(expert, backbone, channels)
+    for phase in expert.phases:
+        phase.setups[0](net)
+    return net
+
+
+def _net(expert: Expert, backbone: str, channels: int) -> nets.Net:
+    module, features = nets.backbone(backbone, channels)
+    return nets.Net(module, expert.head(features, expert.view.width))
+
+
 def _fresh(expert: Expert, number: int, setting: Setting) -> nets.Net:
     pixels = setting.train.pixels
-    backbone, features = nets.backbone(setting.options.backbone, pixels.shape[-1])
-    net = nets.Net(backbone, expert.head(features, expert.view.width))
+    net = _net(expert, setting.options.backbone, pixels.shape[-1])
     nets.initialise(net, _generator(torch.device("cpu"), setting.seed, number))
     net.to(pixels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net

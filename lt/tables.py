@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from lt.combine import Floats, Logits, Views
 
 # What the 2022 report printed; `figure` says which of ours is the same quantity: its split was
 # scored with the true group given.
@@ -66,6 +69,26 @@ def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
     ]
     if not rows:
         return "no experiment yet: dvc exp run -S model=split_lws\n"
+    return to_markdown(pd.DataFrame(rows))
+
+
+def predictions_table(
+    names: Sequence[str],
+    probabilities: Floats,
+    logits: Logits,
+    views: Views,
+    classes: Sequence[str],
+) -> str:
+    """One row per image: the combined answer, then each expert's best own class and its logit."""
+    rows = []
+    for i, name in enumerate(names):
+        best = int(probabilities[i].argmax())
+        row = {"image": name, "answer": classes[best], "p": float(probabilities[i, best])}
+        for k, (block, view) in enumerate(zip(logits, views, strict=True)):
+            own = block[i, view.columns]
+            answer = classes[view.classes[int(own.argmax())]]
+            row[f"expert {k}"] = f"{answer} ({own.max():.2f})"
+        rows.append(row)
     return to_markdown(pd.DataFrame(rows))
 
 

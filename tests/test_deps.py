@@ -1,0 +1,77 @@
+"""dvc.yaml's deps are what a stage imports: a missing one is a stale result waiting to happen."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import yaml
+
+from lt import params
+from tests.conftest import ROOT, run
+
+# what every stage imports and none depends on: a new param would make all results stale
+LEFT_OUT = {"lt/__init__.py", "lt/params.py", "lt/methods/__init__.py", "stages/__init__.py"}
+IMPORTED = """
+import pathlib, sys, importlib
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+for module in list(sys.modules.values()):
+    file = getattr(module, "__file__", None)
+    if file and module.__name__.split(".")[0] in ("lt", "stages"):
+        print(pathlib.Path(file).relative_to(pathlib.Path.cwd()).as_posix())
+"""
+
+
+def stages() -> dict[str, set[str]]:
+    """Name of each stage -> the Python files it depends on."""
+    root = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    download = yaml.safe_load((ROOT / "data" / "dvc.yaml").read_text())["stages"]["download"]["do"]
+    every = {**root, "download": download}
+    return {
+        name: {dep for dep in stage["deps"] if dep.endswith(".py")} for name, stage in every.items()
+    }
+
+
+def imports(*modules: str) -> set[str]:
+    done = run(sys.executable, "-c", IMPORTED, *modules, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split()) - LEFT_OUT
+
+
+def mismatch(deps: set[str], imported: set[str]) -> set[str]:
+    return deps ^ imported
+
+
+STAGES = stages()
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "train"])
+def test_deps_are_the_imports(name: str) -> None:
+    imported = imports(f"stages.{name}")
+    own = {"lt/files.py"} if name in ("check", "download") else set()  # neither shapes the output
+    assert mismatch(STAGES[name] | own, imported) == set()
+    for dep in STAGES[name]:
+        assert mismatch(STAGES[name] - {dep} | own, imported) == {dep}
+
+
+@pytest.mark.parametrize("method", params.method_names())
+def test_deps_of_train_with_each_method(method: str) -> None:
+    deps = {dep.replace("${model}", method) for dep in STAGES["train"]}
+    imported = imports("stages.train", f"lt.methods.{method}")
+    assert mismatch(deps, imported) == set()
+    for dep in deps:
+        assert mismatch(deps - {dep}, imported) == {dep}
+
+
+def test_no_method_imports_another() -> None:
+    for method in params.method_names():
+        others = {m for m in imports(f"lt.methods.{method}") if m.startswith("lt/methods/")}
+        assert others == {f"lt/methods/{method}.py"}
+
+
+def test_only_train_starts_torch() -> None:
+    code = "import stages.{}, sys; sys.exit('torch' in sys.modules)"
+    for name in STAGES:
+        done = run(sys.executable, "-c", code.format(name), cwd=ROOT)
+        assert done.returncode == (name == "train"), name

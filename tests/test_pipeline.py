@@ -1,0 +1,187 @@
+"""The whole pipeline, as a user runs it: real images, DVC, a git repository of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, run
+
+SMALL = ["train.epochs=2", "train.backbone=resnet20"]
+
+
+def dvc(repo: Path, *arguments: str, code: int = 0) -> str:
+    done = run("dvc", *arguments, cwd=repo)
+    text = done.stdout + done.stderr
+    assert done.returncode == code, text
+    assert "Traceback" not in text, text
+    return text
+
+
+def stage(repo: Path, *arguments: str) -> str:
+    """The message of a stage that must fail with one."""
+    done = run("python", "-m", *arguments, cwd=repo)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def results(repo: Path) -> bytes:
+    return (repo / "metrics" / "eval.json").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the working tree with a short default, run once."""
+    repo = tmp_path_factory.mktemp("clone") / "repo"
+    listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.split("\n")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (repo / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, repo / name)
+    text = (repo / "params.yaml").read_text()
+    text = text.replace("backbone: resnet32", "backbone: resnet20").replace(
+        "epochs: 100 ", "epochs: 2 "
+    )
+    (repo / "params.yaml").write_text(text)
+    (repo / "dvc.lock").unlink(missing_ok=True)
+    for command in (
+        ("init", "-q"),
+        ("config", "user.name", "test"),
+        ("config", "user.email", "test@example.org"),
+        ("add", "-A"),
+        ("commit", "-q", "-m", "start"),
+    ):
+        assert run("git", *command, cwd=repo).returncode == 0
+    dvc(repo, "repro")
+    run("git", "add", "-A", cwd=repo)
+    run("git", "commit", "-q", "-m", "results", cwd=repo)
+    return repo
+
+
+def test_results_are_there_and_nothing_else_is(repo: Path) -> None:
+    metrics = json.loads(results(repo))
+    assert list(metrics) == [
+        *("accuracy", "head", "tail", "many", "medium", "few", "within_group", "group_accuracy"),
+        *("macro_f1", "ece", "nll", "combine", "parameters", "updates", "images"),
+    ]
+    assert len(set(metrics["combine"].values())) == 1, "one expert: every rule agrees"
+    assert metrics["accuracy"] <= metrics["within_group"]["accuracy"]
+    assert metrics["updates"] == 2 * 4
+    run_json = json.loads((repo / "models/current/run.json").read_text())
+    assert {"seed", "precision", "device", "versions", "git", "train", "data"} <= set(run_json)
+    assert len(run_json["data"]["sha256"]) == 64
+    changed = run("git", "show", "--stat", "--format=", "--name-only", "HEAD", cwd=repo).stdout
+    assert set(changed.split()) <= {
+        *("dvc.lock", "data/dvc.lock", "metrics/eval.json", "metrics/table.md")
+    }
+    assert "**baseline** on digits exp 0.1" in (repo / "metrics/table.md").read_text()
+
+
+def test_a_second_repro_does_nothing(repo: Path) -> None:
+    assert "up to date" in dvc(repo, "repro")
+
+
+def test_another_method_reuses_the_data_and_going_back_trains_nothing(repo: Path) -> None:
+    before = results(repo)
+    text = dvc(repo, "exp", "run", "-S", "model=split_lws")
+    assert "Stage 'prepare' didn't change, skipping" in text
+    assert "Stage 'partition' didn't change, skipping" in text
+    assert "Running stage 'train'" in text
+    diff = dvc(repo, "metrics", "diff")
+    assert "macro_f1" in diff
+    assert "within_group.accuracy" in diff
+    table = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
+    assert "split_lws" in table
+    text = dvc(repo, "exp", "run", "-S", "model=baseline")
+    assert "Running stage 'train'" not in text
+    assert results(repo) == before
+    assert not run("git", "status", "--short", cwd=repo).stdout
+
+
+def test_twice_the_same_run_is_the_same_bit_for_bit(repo: Path) -> None:
+    before = results(repo)
+    dvc(repo, "repro", "--force", "--no-run-cache")
+    assert results(repo) == before
+
+
+def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
+    lws = repo / "lt" / "methods" / "lws.py"
+    kept = lws.read_text()
+    lws.write_text(kept + "# edited\n")
+    assert "up to date" in dvc(repo, "status", "train")
+    baseline = repo / "lt" / "methods" / "baseline.py"
+    kept_baseline = baseline.read_text()
+    baseline.write_text(kept_baseline + "# edited\n")
+    assert "baseline.py" in dvc(repo, "status", "train")
+    assert "up to date" in dvc(repo, "status", "partition")
+    lws.write_text(kept)
+    baseline.write_text(kept_baseline)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model=nosuch", "model: no method 'nosuch'; those that exist: baseline"),
+        ("data.name=mnist", "data.name: expected one of digits, cifar10, cifar100, got 'mnist'"),
+        ("data.imb_factor=0", "data.imb_factor: expected a number in (0, 1], got 0"),
+        ("train.lr=fast", "train.lr: expected a number above 0, got 'fast'"),
+        ("train.batch_size=0", "train.batch_size: expected an integer at least 2, got 0"),
+    ],
+)
+def test_bad_params_stop_before_anything_is_lost(repo: Path, override: str, message: str) -> None:
+    before = results(repo), sorted((repo / "models/current").iterdir())
+    assert message in dvc(repo, "exp", "run", "-S", override, code=255)
+    assert (results(repo), sorted((repo / "models/current").iterdir())) == before
+    (repo / "params.yaml").touch()  # as the README says
+    assert run("git", "checkout", "params.yaml", "dvc.lock", cwd=repo).returncode == 0
+    assert "Running stage" not in dvc(repo, "repro")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prepare", "data.imb_factor=0.001"], "0.001 leaves class 7 without an image"),
+        (["prepare", "data.val_fraction=0.999"], "data.val_fraction: 0.999 takes the last"),
+        (["partition", "partition.num_groups=11"], "at most 10 (the number of classes), got 11"),
+        (
+            ["partition", "partition.criterion=thresholds", "partition.thresholds=[9999]"],
+            "group 0 would have no class and so no training image",
+        ),
+        (["evaluate", "evaluate.combine=best"], "evaluate.combine: expected one of concat, sum"),
+        (["train", "methods.ros={}", "model=ros"], "methods.ros.epoch_length: missing"),
+        (["train", "train.lr=1e30", *SMALL], "expert 0, phase 1, epoch 1, step"),
+        (["table", "--all"], "expected --experiments or nothing, got --all"),
+        (["download", "mnist"], "expected one dataset of digits, cifar10, cifar100, got mnist"),
+    ],
+)
+def test_bad_input_of_a_stage(repo: Path, arguments: list[str], message: str) -> None:
+    def tree() -> dict[str, bytes]:
+        folders = ("data/longtail", "models/current", "metrics")
+        files = [path for folder in folders for path in (repo / folder).rglob("*")]
+        return {str(path): path.read_bytes() for path in files if path.is_file()}
+
+    before = tree()
+    assert message in stage(repo, f"stages.{arguments[0]}", *arguments[1:])
+    assert tree() == before
+
+
+def test_params_that_are_not_yaml(repo: Path) -> None:
+    path = repo / "params.yaml"
+    kept = path.read_text()
+    path.write_text(kept + "model: [\n")
+    try:
+        assert "params.yaml: not valid YAML" in stage(repo, "stages.check")
+        assert "params.yaml" in dvc(repo, "repro", code=255)
+    finally:
+        path.write_text(kept)
+
+
+def test_a_stage_on_its_own_says_what_is_missing(repo: Path, tmp_path: Path) -> None:
+    for name in ("lt", "stages", "params.yaml"):
+        (tmp_path / name).symlink_to(repo / name)
+    assert "missing or cut short" in stage(tmp_path, "stages.prepare")
+    assert "run `dvc repro`, which makes it" in stage(tmp_path, "stages.partition")
