@@ -107,10 +107,9 @@ def fit_temperature(logits: Logits, labels: Ints, views: Views) -> Rule:
 
     temperatures = []
     for block, view in zip(_own(logits, views), views, strict=True):
-        targets = np.searchsorted(sorted(view.classes), labels).clip(max=len(view.classes) - 1)
-        order = np.argsort(view.classes)
-        seen = np.isin(labels, view.classes)
-        own, column = block[seen].astype(np.float64), order[targets[seen]]
+        column = ClassView(view.classes, view.num_classes).targets(labels)
+        seen = column >= 0
+        own, column = block[seen].astype(np.float64), column[seen]
 
         def nll(log_t: float, own: Floats = own, column: Ints = column) -> float:
             return -float(log_softmax(own / np.exp(log_t))[np.arange(len(own)), column].mean())

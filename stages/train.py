@@ -37,10 +37,13 @@ def run(overrides: Sequence[str]) -> None:
     trained_at = time.perf_counter()
     outputs: dict[str, Any] = {"test_labels": test.labels, "val_labels": setting.val.labels}
     for k, one in enumerate(trained):
-        outputs[f"test_{k}"] = fit.predict(one.net, test.pixels, setting.recipe)
+        place = f"expert {k}, test"
+        outputs[f"test_{k}"] = fit.predict(one.net, test.pixels, setting.recipe, place=place)
     tested_at = time.perf_counter()
     for k, one in enumerate(trained):
-        outputs[f"val_{k}"] = fit.predict(one.net, setting.val.pixels, setting.recipe)
+        place = f"expert {k}, validation"
+        pixels = setting.val.pixels
+        outputs[f"val_{k}"] = fit.predict(one.net, pixels, setting.recipe, place=place)
 
     with files.whole(OUT) as folder:
         folder.mkdir()

@@ -6,7 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import ROOT, run
 
@@ -167,6 +169,49 @@ def test_bad_input_of_a_stage(repo: Path, arguments: list[str], message: str) ->
     before = tree()
     assert message in stage(repo, f"stages.{arguments[0]}", *arguments[1:])
     assert tree() == before
+
+
+def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
+    images = np.load(repo / "data/raw/digits/test_images.npy")
+    paths = [str(tmp_path / f"{k}.png") for k in range(3)]
+    for path, image in zip(paths, images, strict=False):
+        Image.fromarray(image[..., 0]).save(path)
+    with np.load(repo / "models/current/outputs.npz") as outputs:
+        expected = outputs["test_0"][:3].argmax(1).tolist()
+    done = run("python", "-m", "stages.predict", *paths, cwd=repo)
+    rows = [line.strip("|").split("|") for line in done.stdout.splitlines()[2:]]
+    assert [int(row[1]) for row in rows] == expected
+
+    Image.new("L", (9, 8)).save(paths[0])
+    message = stage(repo, "stages.predict", paths[0])
+    assert "trained on images of 8x8 pixels, got 9x8" in message
+    assert "not an image file" in stage(repo, "stages.predict", "params.yaml")
+    weights = repo / "models/current/expert_0.safetensors"
+    kept = weights.read_bytes()
+    weights.write_bytes(kept[:5000])
+    try:
+        message = stage(repo, "stages.predict", paths[1])
+        assert "expert_0.safetensors: missing or cut short" in message
+    finally:
+        weights.write_bytes(kept)
+
+
+def test_without_validation_images(repo: Path, tmp_path: Path) -> None:
+    for name in ("lt", "stages", "params.yaml"):
+        (tmp_path / name).symlink_to(repo / name)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "raw").symlink_to(repo / "data" / "raw")
+    for name in ("prepare", "partition", "train", "evaluate"):
+        arguments = ("data.val_fraction=0", "train.epochs=1")
+        assert run("python", "-m", f"stages.{name}", *arguments, cwd=tmp_path).returncode == 0
+    combined = json.loads(results(tmp_path))["combine"]
+    assert combined["temperature"] is None
+    assert combined["affine"] is None
+    assert combined["concat"] is not None
+    message = stage(
+        tmp_path, "stages.train", "data.val_fraction=0", "train.epochs=1", "model=tau_norm"
+    )
+    assert "data.val_fraction: this method chooses on validation images" in message
 
 
 def test_params_that_are_not_yaml(repo: Path) -> None:
