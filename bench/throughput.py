@@ -17,15 +17,17 @@ import json
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
-from lt import data, fit, losses, nets, params, provenance, samplers, setups
+from lt import data, fit, losses, nets, params, provenance, samplers, setups, tables
 from lt.plan import ClassView, Expert, Phase
 
 WORKERS = 2
@@ -101,6 +103,19 @@ def ours(name: str, options: params.Train, num: int, device: torch.device, preci
         yield rows[0]["images_per_s"]
 
 
+def render(result: dict[str, Any]) -> str:
+    """The result as a page."""
+    versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
+    return (
+        "# Benchmarks\n\n## Train loop against the conventional one\n\n"
+        "`python -m bench.throughput` (what is compared: its docstring); images per second, median "
+        f"of {result['rounds']} epochs of {result['images']} images of CIFAR-10, batch 128.\n\n"
+        f"{tables.to_markdown(pd.DataFrame(result['rows']))}\n"
+        f"{result['device']}, {result['threads']} threads, ours in {result['precision']}; "
+        f"{versions}; commit {result['git'][:12]}.\n"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=5120, help="images per epoch")
@@ -135,6 +150,7 @@ def main() -> None:
         **provenance.describe(device),
     }
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    arguments.out.with_name("README.md").write_text(render(result))
 
 
 if __name__ == "__main__":

@@ -18,9 +18,7 @@ FIGURES = {
     "accuracy": "accuracy (no label used)",
     "within_group": "within_group (the true group is given)",
 }
-EXPERIMENT_COLUMNS = [
-    "model", "accuracy", "head", "tail", "within_group", "group_accuracy", "macro_f1", "updates",
-]  # fmt: skip
+EXPERIMENT_METRICS = ["accuracy", "head", "tail", "within_group", "group_accuracy", "macro_f1"]
 MISSING = "–"
 
 
@@ -60,9 +58,12 @@ def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
         {
             "experiment": one["Experiment"] or one["rev"],
             "data": " ".join(str(one[f"data.{key}"]) for key in ("name", "imb_type", "imb_factor")),
-            "epochs": one["train.epochs"],
-            "seed": one["seed"],
-            **{name: one.get(_metric_key(name)) for name in EXPERIMENT_COLUMNS},
+            "epochs": int(one["train.epochs"]),  # DVC makes every number a float
+            "seed": int(one["seed"]),
+            "model": one["model"],
+            "rule": one["evaluate.combine"],
+            **{name: one.get(_metric_key(name)) for name in EXPERIMENT_METRICS},
+            "updates": int(one["updates"]),
         }
         for one in experiments
         if one.get("accuracy") is not None

@@ -71,18 +71,20 @@ def test_experiments() -> None:
         "data.name": "digits",
         "data.imb_type": "exp",
         "data.imb_factor": 0.1,
-        "train.epochs": 100,
-        "seed": 0,
+        "train.epochs": 100.0,
+        "seed": 0.0,
+        "evaluate.combine": "concat",
         "model": "ros",
         "accuracy": 91.234,
         "within_group.accuracy": 95.0,
-        "updates": 400,
+        "updates": 400.0,
     }
     failed = {"Experiment": "sad-otter", "rev": "def", "accuracy": None}
     text = tables.experiments_table([row, failed])
     assert "sad-otter" not in text
     last = [cell.strip() for cell in text.splitlines()[-1].strip("|").split("|")]
-    assert last[:6] == ["tidy-otter", "digits exp 0.1", "100", "0", "ros", "91.23"]
+    assert last[:5] == ["tidy-otter", "digits exp 0.1", "100", "0", "ros"]
+    assert last[5:7] == ["concat", "91.23"]
     assert "95.00" in last
     assert last[-1] == "400"
     assert "no experiment yet" in tables.experiments_table([failed])
