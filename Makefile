@@ -5,21 +5,23 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test setup format
+.PHONY: repro test setup format git
 .DEFAULT_GOAL := repro
 
-repro: setup
-	@git rev-parse --verify -q HEAD >/dev/null 2>&1 || { \
-	  echo "DVC keeps its experiments in git, and this folder has no commit (a zip download?). Run:"; \
-	  echo "  git init && git add -A && git commit -m start && make repro"; exit 1; }
+repro: git setup
 	dvc repro
 	@cat metrics/table.md
 
-test: setup
+test: git setup
 	ruff check .
 	ruff format --check .
 	mypy
 	pytest -q
+
+git:
+	@test "$$(git rev-parse --show-toplevel 2>/dev/null)" -ef . && git rev-parse -q --verify HEAD >/dev/null || { \
+	  echo "DVC keeps its experiments in git, and this folder is no git repository with a commit"; \
+	  echo "(a zip download?). Run:  git init && git add -A && git commit -m start"; exit 1; }
 
 format: setup
 	ruff check --fix .

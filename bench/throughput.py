@@ -105,6 +105,7 @@ def ours(name: str, options: params.Train, num: int, device: torch.device, preci
 
 def render(result: dict[str, Any]) -> str:
     """The result as a page."""
+    changes = " with changes" if result["git_dirty"] else ""
     versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
     return (
         "# Benchmarks\n\n## Train loop against the conventional one\n\n"
@@ -112,7 +113,7 @@ def render(result: dict[str, Any]) -> str:
         f"of {result['rounds']} epochs of {result['images']} images of CIFAR-10, batch 128.\n\n"
         f"{tables.to_markdown(pd.DataFrame(result['rows']))}\n"
         f"{result['device']}, {result['threads']} threads, ours in {result['precision']}; "
-        f"{versions}; commit {result['git'][:12]}.\n"
+        f"{versions}; commit {result['git'][:12]}{changes}.\n"
     )
 
 
@@ -123,7 +124,7 @@ def main() -> None:
     parser.add_argument("--backbones", nargs="+", choices=BACKBONES, default=BACKBONES)
     parser.add_argument("--out", type=Path, default=Path("bench/throughput.json"))
     arguments = parser.parse_args()
-    options = params.load().train
+    options = dataclasses.replace(params.load().train, batch_size=128, clip_norm=5.0)
     device = fit.pick_device()
     precision = fit.pick_precision(options.precision, device)
     rows = []

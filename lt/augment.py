@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -38,6 +40,13 @@ def crop_and_flip(images: Tensor, pad: int, flip: bool, generator: torch.Generat
 
 def normalise(images: Tensor, recipe: Recipe) -> Tensor:
     """uint8 (B, H, W, channels) -> float32 (B, channels, H, W), channels_last in memory."""
-    mean = torch.tensor(recipe.mean, device=images.device)
-    std = torch.tensor(recipe.std, device=images.device)
-    return ((images.float() - 255 * mean) / (255 * std)).permute(0, 3, 1, 2)
+    mean, std = _constants(recipe, images.device)
+    return ((images.float() - mean) / std).permute(0, 3, 1, 2)
+
+
+@cache
+def _constants(recipe: Recipe, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of pixels in 0..255; kept, since a copy to a GPU waits for it."""
+    scaled = [[255 * value for value in values] for values in (recipe.mean, recipe.std)]
+    mean, std = torch.tensor(scaled, device=device)
+    return mean, std

@@ -66,24 +66,23 @@ def rest(logits: Logits, views: Views) -> Floats:
     blocks = []
     for block, view in zip(logits, views, strict=True):
         own = log_softmax(block)[:, view.columns]
-        blocks.append(own + np.log(_tiny(1 - _p_rest(block, view))))
+        blocks.append(own + np.logaddexp.reduce(own, axis=1, keepdims=True))
     return _place(blocks, views)
 
 
 def rest_pair(logits: Logits, views: Views) -> Floats:
     """p(class) of each expert times the p(rest) of every other: p_head(rest) gates the tail."""
-    gates = [np.log(_tiny(_p_rest(block, view))) for block, view in zip(logits, views, strict=True)]
-    blocks = []
-    for k, (block, view) in enumerate(zip(logits, views, strict=True)):
-        others = sum((gate for j, gate in enumerate(gates) if j != k), np.zeros((len(block), 1)))
-        blocks.append(log_softmax(block)[:, view.columns] + others)
-    return _place(blocks, views)
+    log_p = [log_softmax(block) for block in logits]
+    if len(views) > 1:
+        gates = [block[:, -1:] for block in log_p]  # log p(rest)
+        for k, block in enumerate(log_p):
+            log_p[k] = block + sum(gate for j, gate in enumerate(gates) if j != k)
+    return _place(_own(log_p, views), views)
 
 
 def max_confidence(logits: Logits, views: Views) -> Floats:
     """The expert with the largest probability of an own class, among all its outputs, answers."""
-    own = [log_softmax(block)[:, view.columns] for block, view in zip(logits, views, strict=True)]
-    return _place(own, views)
+    return _place(_own([log_softmax(block) for block in logits], views), views)
 
 
 UNFITTED: dict[str, Rule] = {
@@ -199,8 +198,8 @@ def every_rule(
 
 
 def log_softmax(block: Floats) -> Floats:
-    """Logarithms of the softmax over the last axis."""
-    shifted = block - block.max(-1, keepdims=True)
+    """Logarithms of the softmax over the last axis, in float64."""
+    shifted = block.astype(np.float64) - block.max(-1, keepdims=True)
     result: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
     return result
 
@@ -231,14 +230,6 @@ def _stacked(logits: Logits, views: Views) -> tuple[Floats, Floats]:
     return blocks * share[:, None], share
 
 
-def _p_rest(block: Floats, view: ClassView) -> Floats:
-    """(N, 1) probability of the rest output; 0 where there is none."""
-    if view.others != "rest":
-        return np.zeros((len(block), 1))
-    result: Floats = np.exp(log_softmax(block)[:, -1:])
-    return result
-
-
 def _tiny(values: Floats) -> Floats:
-    """Kept away from 0, for divisors and logarithms."""
+    """Kept away from 0, for divisors."""
     return np.maximum(values, np.finfo(np.float32).tiny)

@@ -99,18 +99,40 @@ def fit(expert: Expert, number: int, setting: Setting, report: Report) -> Traine
     targets = expert.view.targets(setting.train.labels)
     if not (targets >= 0).any():
         raise ValueError(f"expert {number}: none of its classes {expert.view.classes} has an image")
+    chooses = any(len(phase.setups) > 1 for phase in expert.phases)
+    if chooses and not (expert.view.targets(setting.val.labels) >= 0).any():
+        raise ValueError(
+            "data.val_fraction: this method chooses on validation images; expected more than 0, "
+            "got a split without any"
+        )
     trained = Trained(_fresh(expert, number, setting))
     for at, phase in enumerate(expert.phases, 1):
+        where = (expert, number, at)
         if len(phase.setups) == 1:
-            _run(trained, phase, phase.setups[0], (expert, number, at), setting, report)
-            continue
-        tried = []
-        for setup in phase.setups:
-            trial = copy.deepcopy(trained)
-            _run(trial, phase, setup, (expert, number, at), setting, report)
-            tried.append((_balanced_accuracy(trial.net, expert, setting), trial))
-        trained = max(tried, key=lambda pair: pair[0])[1]
+            _run(trained, phase, phase.setups[0], where, setting, report)
+        else:
+            trained = _best(trained, phase, where, setting, report)
     return trained
+
+
+def _best(
+    trained: Trained,
+    phase: Phase,
+    where: tuple[Expert, int, int],
+    setting: Setting,
+    report: Report,
+) -> Trained:
+    """The phase run from `trained` with each setup; the first with the best validation accuracy."""
+    expert, number, at = where
+    place = f"expert {number}, phase {at}"
+    best, best_accuracy = trained, -1.0
+    for setup in phase.setups:
+        trial = copy.deepcopy(trained)
+        _run(trial, phase, setup, where, setting, report)
+        accuracy = _balanced_accuracy(trial.net, expert, setting, place)
+        if accuracy > best_accuracy:
+            best, best_accuracy = trial, accuracy
+    return best
 
 
 def _run(
@@ -268,15 +290,10 @@ def _val_accuracy(net: nets.Net, expert: Expert, setting: Setting, place: str) -
     return 100 * float(hits.mean())
 
 
-def _balanced_accuracy(net: nets.Net, expert: Expert, setting: Setting) -> float:
+def _balanced_accuracy(net: nets.Net, expert: Expert, setting: Setting, place: str) -> float:
     """Mean over the classes of the accuracy on their validation images."""
     targets = expert.view.targets(setting.val.labels)
-    if not (targets >= 0).any():
-        raise ValueError(
-            "data.val_fraction: this method chooses on validation images; expected more than 0, "
-            "got a split without any"
-        )
-    hits, seen = _hits(net, targets, setting, "validation"), targets[targets >= 0]
+    hits, seen = _hits(net, targets, setting, place), targets[targets >= 0]
     return float(np.mean([hits[seen == target].mean() for target in np.unique(seen)]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,9 +83,10 @@ def class_counts(img_max: int, num_classes: int, imb_type: str, imb_factor: floa
     counts = np.array([int(img_max * ratio) for ratio in ratios], dtype=np.int64)
     if counts.min() < 1:
         empty = int(np.flatnonzero(counts < 1)[0])
+        least = math.ceil(1e6 / img_max) / 1e6  # rounded up: what is printed must be allowed
         raise ValueError(
             f"data.imb_factor: {imb_factor:g} leaves class {empty} without an image; "
-            f"allowed here: at least {1 / img_max:g} (the largest class has {img_max} images)"
+            f"allowed here: at least {least:g} (the largest class has {img_max} images)"
         )
     return counts
 

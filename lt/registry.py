@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
+import ast
+import typing
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, get_type_hints
+from typing import Any
 
-from lt import params
+from lt import params, samplers
 from lt.plan import Expert, Task
 
 
@@ -17,14 +18,35 @@ def experts(name: str, task: Task, values: Mapping[str, Any]) -> tuple[Expert, .
     Raises:
         ValueError: if there is no such method, or its params are missing, misspelt or ill-typed.
     """
+    own = checked(name, values)
+    result: tuple[Expert, ...] = import_module(f"lt.methods.{name}").experts(task, **own)
+    return result
+
+
+def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The params `values` of method `name`, each of the type that the method asks for.
+
+    Raises:
+        ValueError: as `experts`, without importing the method, which would start torch.
+    """
     if name not in params.method_names():
         exist = ", ".join(params.method_names())
         raise ValueError(f"model: no method {name!r}; those that exist: {exist}")
-    method = import_module(f"lt.methods.{name}").experts
-    hints = get_type_hints(method, include_extras=True)
-    signature = inspect.signature(method).parameters.values()
-    own = {p.name: hints[p.name] for p in signature if p.kind is p.KEYWORD_ONLY}
-    result: tuple[Expert, ...] = method(
-        task, **params.checked(own, values, f"params.yaml: methods.{name}")
+    return params.checked(hints(name), values, f"params.yaml: methods.{name}")
+
+
+def hints(name: str) -> dict[str, Any]:
+    """The annotations of a method's own params, out of its source.
+
+    They may use the names of typing and lt.params, and `samplers.`.
+    """
+    tree = ast.parse((params.METHODS_DIR / f"{name}.py").read_text())
+    (function,) = (
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "experts"
     )
-    return result
+    scope = {**vars(typing), **vars(params), "samplers": samplers}
+    return {
+        argument.arg: eval(ast.unparse(argument.annotation), scope)
+        for argument in function.args.kwonlyargs
+        if argument.annotation is not None
+    }

@@ -37,7 +37,8 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
         )
     rows.append({"figure": "group_accuracy", "accuracy": metrics["group_accuracy"]})
     for row in _seed_rows(run["model"], run["data"]):
-        label = f"the seed's {FIGURES[row['figure']]}, {row['table']}"
+        epochs = "" if pd.isna(row["epochs"]) else f", {row['epochs']:.0f} epochs"
+        label = f"the seed's {FIGURES[row['figure']]}, {row['table']}{epochs}"
         rows.append({"figure": label, **{name: row[name] for name in ("accuracy", "head", "tail")}})
     data, train = run["data"], run["train"]
     title = (
@@ -66,7 +67,7 @@ def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
             "updates": int(one["updates"]),
         }
         for one in experiments
-        if one.get("accuracy") is not None
+        if isinstance(one.get("accuracy"), float)  # DVC writes "!" where eval.json is missing
     ]
     if not rows:
         return "no experiment yet: dvc exp run -S model=split_lws\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lt import files, params
+from lt import files, params, registry
 from stages import main
 
 OUT = Path("data/checked.txt")
@@ -13,7 +13,9 @@ OUT = Path("data/checked.txt")
 
 def run(overrides: Sequence[str]) -> None:
     """Writes always the same text, so that what follows is not run again because of it."""
-    params.load(overrides)
+    options = params.load(overrides)
+    for name, values in options.methods.items():
+        registry.checked(name, values)
     with files.whole(OUT) as temporary:
         temporary.write_text("params.yaml is well-formed\n")
 

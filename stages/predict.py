@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from lt import combine, data, files, fit, nets, params, plan, registry, tables
 from stages import main
@@ -48,8 +48,10 @@ def _read(paths: Sequence[str], shape: tuple[int, ...]) -> NDArray[np.uint8]:
     for path in paths:
         try:
             image = Image.open(path).convert("L" if shape[-1] == 1 else "RGB")
-        except (UnidentifiedImageError, IsADirectoryError):
-            raise ValueError(f"{path}: not an image file") from None
+        except FileNotFoundError:
+            raise ValueError(f"{path}: no such image file") from None
+        except OSError:  # of another format, a directory, cut short
+            raise ValueError(f"{path}: not a whole image file") from None
         if image.size != (shape[1], shape[0]):
             raise ValueError(
                 f"{path}: the experts were trained on images of {shape[1]}x{shape[0]} pixels, "

@@ -143,6 +143,13 @@ def test_rest_by_hand() -> None:
     np.testing.assert_allclose(pair, [[0.5 * 0.4, 0.2 * 0.4, 0.6 * 0.3]])
 
 
+def test_a_confident_rest_is_exact_from_float32_outputs() -> None:
+    logits = [np.array([[0, -3, 17]], dtype=np.float32), np.zeros((1, 2), dtype=np.float32)]
+    p = np.exp([0.0, -3.0, 17.0]) / np.exp([0.0, -3.0, 17.0]).sum()
+    scores = combine.rest(logits, views((0, 1), (2,), others="rest"))
+    np.testing.assert_allclose(scores[0, 0], np.log(p[0]) + np.log(p[0] + p[1]), rtol=1e-12)
+
+
 def test_temperature_undoes_a_scale() -> None:
     rng = np.random.default_rng(0)
     true = rng.normal(size=(20000, 3)) * 2

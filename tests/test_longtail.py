@@ -54,6 +54,14 @@ def test_a_class_without_an_image_is_refused() -> None:
         longtail.class_counts(500, 100, "exp", 0.001)
 
 
+@pytest.mark.parametrize("img_max", [3, 139, 142, 500, 5000])
+def test_the_smallest_factor_that_the_message_allows_is_allowed(img_max: int) -> None:
+    with pytest.raises(ValueError, match="at least") as error:
+        longtail.class_counts(img_max, 10, "exp", 1e-9)
+    least = float(str(error.value).split("at least ")[1].split()[0])
+    assert longtail.class_counts(img_max, 10, "exp", least).min() == 1
+
+
 @pytest.mark.parametrize("num", [0, 1, 2, 3, 1000, 20431])
 @pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
 def test_torch_randperm(num: int, seed: int) -> None:

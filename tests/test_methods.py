@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+from importlib import import_module
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -37,6 +40,13 @@ def plan(name: str, task: Task, options: params.Params) -> tuple[Expert, ...]:
 def test_it_is_in_params_and_readme(method: str, options: params.Params) -> None:
     assert method in options.methods
     assert f"`{method}`" in (ROOT / "README.md").read_text()
+
+
+def test_its_params_are_read_from_its_source(method: str) -> None:
+    function = import_module(f"lt.methods.{method}").experts
+    hints = get_type_hints(function, include_extras=True)
+    own = inspect.getfullargspec(function).kwonlyargs
+    assert registry.hints(method) == {name: hints[name] for name in own}
 
 
 def test_it_is_pure(method: str, task: Task, options: params.Params) -> None:

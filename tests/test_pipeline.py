@@ -132,6 +132,7 @@ def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
         ("data.imb_factor=0", "data.imb_factor: expected a number in (0, 1], got 0"),
         ("train.lr=fast", "train.lr: expected a number above 0, got 'fast'"),
         ("train.batch_size=0", "train.batch_size: expected an integer at least 2, got 0"),
+        ("methods.ros.epoch_length=long", "methods.ros.epoch_length: expected one of full, match"),
     ],
 )
 def test_bad_params_stop_before_anything_is_lost(repo: Path, override: str, message: str) -> None:
@@ -162,8 +163,9 @@ def test_bad_params_stop_before_anything_is_lost(repo: Path, override: str, mess
 )
 def test_bad_input_of_a_stage(repo: Path, arguments: list[str], message: str) -> None:
     def tree() -> dict[str, bytes]:
-        folders = ("data/longtail", "models/current", "metrics")
-        files = [path for folder in folders for path in (repo / folder).rglob("*")]
+        files = [
+            path for name in ("data", "models", "metrics") for path in (repo / name).rglob("*")
+        ]
         return {str(path): path.read_bytes() for path in files if path.is_file()}
 
     before = tree()
@@ -185,7 +187,10 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
     Image.new("L", (9, 8)).save(paths[0])
     message = stage(repo, "stages.predict", paths[0])
     assert "trained on images of 8x8 pixels, got 9x8" in message
-    assert "not an image file" in stage(repo, "stages.predict", "params.yaml")
+    assert "not a whole image file" in stage(repo, "stages.predict", "params.yaml")
+    assert "none.png: no such image file" in stage(repo, "stages.predict", "none.png")
+    Path(paths[2]).write_bytes(Path(paths[2]).read_bytes()[:60])
+    assert "not a whole image file" in stage(repo, "stages.predict", paths[2])
     weights = repo / "models/current/expert_0.safetensors"
     kept = weights.read_bytes()
     weights.write_bytes(kept[:5000])
