@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
-from lt import data, fit, losses, nets, params, provenance, samplers, setups, tables
+from lt import data, device, fit, losses, nets, params, provenance, samplers, setups, tables
 from lt.plan import ClassView, Expert, Phase
 
 WORKERS = 2
@@ -54,7 +54,7 @@ def plain_net(name: str) -> nn.Module:
     )
 
 
-def conventional(name: str, options: params.Train, num: int, device: torch.device):
+def conventional(name: str, options: params.Train, num: int, chip: torch.device):
     """A generator: images per second of each epoch of the conventional loop."""
     recipe = data.RECIPES["cifar10"]
     transform = transforms.Compose(
@@ -69,14 +69,14 @@ def conventional(name: str, options: params.Train, num: int, device: torch.devic
     loader = DataLoader(
         dataset, options.batch_size, shuffle=True, num_workers=WORKERS, persistent_workers=True
     )
-    net = plain_net(name).to(device).train()
+    net = plain_net(name).to(chip).train()
     optimizer = torch.optim.SGD(
         net.parameters(), options.lr, options.momentum, weight_decay=options.weight_decay
     )
     while True:
         start, total = time.perf_counter(), 0.0
         for images, targets in loader:
-            loss = nn.functional.cross_entropy(net(images.to(device)), targets.to(device))
+            loss = nn.functional.cross_entropy(net(images.to(chip)), targets.to(chip))
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), options.clip_norm)
@@ -85,11 +85,11 @@ def conventional(name: str, options: params.Train, num: int, device: torch.devic
         yield num / (time.perf_counter() - start)
 
 
-def ours(name: str, options: params.Train, num: int, device: torch.device, precision: str):
+def ours(name: str, options: params.Train, num: int, chip: torch.device, precision: str):
     """A generator: images per second of each epoch of lt.fit."""
     options = dataclasses.replace(options, backbone=name)
     dataset = CIFAR10(str(data.ARCHIVES))
-    pixels = torch.from_numpy(np.ascontiguousarray(dataset.data[:num])).to(device)
+    pixels = torch.from_numpy(np.ascontiguousarray(dataset.data[:num])).to(chip)
     train = fit.Images(pixels, np.array(dataset.targets[:num]))
     val = fit.Images(pixels[:0], train.labels[:0])
     setting = fit.Setting(train, val, data.RECIPES["cifar10"], options, 0, precision)
@@ -125,13 +125,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench/throughput.json"))
     arguments = parser.parse_args()
     options = dataclasses.replace(params.load().train, batch_size=128, clip_norm=5.0)
-    device = fit.pick_device()
-    precision = fit.pick_precision(options.precision, device)
+    chip = device.pick_device()
+    precision = device.pick_precision(options.precision, chip)
     rows = []
     for name in arguments.backbones:
         loops = (
-            ours(name, options, arguments.images, device, precision),
-            conventional(name, options, arguments.images, device),
+            ours(name, options, arguments.images, chip, precision),
+            conventional(name, options, arguments.images, chip),
         )
         for loop in loops:
             next(loop)
@@ -148,7 +148,7 @@ def main() -> None:
         "workers": WORKERS,
         "precision": precision,
         "rows": rows,
-        **provenance.describe(device),
+        **provenance.describe(chip),
     }
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
     arguments.out.with_name("README.md").write_text(render(result))

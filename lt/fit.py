@@ -7,7 +7,6 @@ copied to the host before an epoch ends.
 from __future__ import annotations
 
 import copy
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,8 +24,6 @@ from lt.plan import Expert, Ints, Phase, Setup
 
 EVAL_BATCH = 500  # images per forward pass where no gradient is needed
 
-# of history.csv: lr is that of the epoch, train_loss its mean, val_accuracy in percent
-COLUMNS = ["expert", "phase", "epoch", "lr", "train_loss", "val_accuracy", "images_per_s"]
 Row = dict[str, Any]
 Report = Callable[[Row], None]
 
@@ -59,28 +56,6 @@ class Trained:
     history: list[Row] = field(default_factory=list)
     updates: int = 0
     images: int = 0
-
-
-def pick_device() -> torch.device:
-    """The GPU if there is one. Kernels are the deterministic ones where torch has them."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def pick_precision(wanted: str, device: torch.device) -> str:
-    """What "auto" stands for: bf16 where the chip multiplies matrices in it, else fp32.
-
-    That is a GPU of 2020 or later, or a CPU with AMX.
-    """
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = torch.cpu._is_amx_tile_supported()
-    return "bf16" if fast else "fp32"
 
 
 def fit(expert: Expert, number: int, setting: Setting, report: Report) -> Trained:

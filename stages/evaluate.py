@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lt import combine, files, metrics, params
-from lt.plan import ClassView
+from lt import combine, files, metrics, params, results
 from stages import main
 
 PARTITION = Path("data/partition.json")
@@ -25,22 +22,18 @@ def run(overrides: Sequence[str]) -> None:
     """
     rule = params.load(overrides).evaluate.combine
     cut = files.read_json(PARTITION)
-    experts = files.read_json(MODELS / "experts.json")
-    views = [ClassView(tuple(e["classes"]), e["num_classes"], e["others"]) for e in experts]
-    with np.load(MODELS / "outputs.npz") as outputs:
-        test, val = ([outputs[f"{s}_{k}"] for k in range(len(views))] for s in ("test", "val"))
-        labels, val_labels = outputs["test_labels"], outputs["val_labels"]
+    views, outputs = results.load_views(MODELS), results.load_outputs(MODELS)
+    labels, fitted_on = outputs.test_labels, (outputs.val, outputs.val_labels, views)
 
-    scores = combine.make(rule, val, val_labels, views)(test, views)
-    own = combine.concat(test, views)
+    scores = combine.make(rule, *fitted_on)(outputs.test, views)
+    own = combine.concat(outputs.test, views)
     parts = {name: cut[name] for name in ("head", "tail", "many", "medium", "few")}
     result = metrics.evaluate(scores, own, labels, cut["groups"], parts).as_dict()
     result["combine"] = {
         name: metrics.percent(s.argmax(axis=1) == labels) if s is not None else None
-        for name, s in combine.every_rule(test, val, val_labels, views).items()
+        for name, s in combine.every_rule(outputs.test, *fitted_on).items()
     }
-    for name in ("parameters", "updates", "images"):
-        result[name] = sum(e[name] for e in experts)
+    result |= results.load_costs(MODELS)
 
     files.write_json(OUT / "eval.json", result)
     classes, predictions = cut["classes"], scores.argmax(axis=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
-from lt import data, files, fit, params, plan, provenance, registry
+from lt import data, device, files, fit, params, plan, provenance, registry, results
 from lt.progress import Progress
 from stages import main
 
@@ -27,70 +25,41 @@ def run(overrides: Sequence[str]) -> None:
     options = params.load(overrides)
     summary = files.read_json(LONGTAIL / "summary.json")
     setting, test = _read(options, summary["name"])
-    experts = registry.experts(
-        options.model, _task(options, setting), options.methods[options.model]
-    )
+    method = options.methods[options.model]
+    experts = registry.experts(options.model, _task(options, setting.train.labels), method)
     epochs = sum(phase.epochs for expert in experts for phase in expert.phases)
     progress = Progress(epochs, options.model)
+
     start = time.perf_counter()
     trained = [fit.fit(expert, k, setting, progress.report) for k, expert in enumerate(experts)]
     trained_at = time.perf_counter()
-    outputs: dict[str, Any] = {"test_labels": test.labels, "val_labels": setting.val.labels}
-    for k, one in enumerate(trained):
-        place = f"expert {k}, test"
-        outputs[f"test_{k}"] = fit.predict(one.net, test.pixels, setting.recipe, place=place)
-    tested_at = time.perf_counter()
-    for k, one in enumerate(trained):
-        place = f"expert {k}, validation"
-        pixels = setting.val.pixels
-        outputs[f"val_{k}"] = fit.predict(one.net, pixels, setting.recipe, place=place)
+    test_logits = _outputs(trained, test, setting, "test")
+    timing = {"train_s": trained_at - start, "test_s": time.perf_counter() - trained_at}
+    val_logits = _outputs(trained, setting.val, setting, "validation")
+    outputs = results.Outputs(test_logits, test.labels, val_logits, setting.val.labels)
 
+    info = {
+        "model": options.model,
+        "method": method,
+        "seed": options.seed,
+        "train": asdict(options.train),
+        "data": summary,
+        "precision": setting.precision,
+        **provenance.describe(test.pixels.device),
+    }
     with files.whole(OUT) as folder:
-        folder.mkdir()
-        np.savez(folder / "outputs.npz", **outputs)
-        for k, one in enumerate(trained):
-            weights = {name: w.contiguous() for name, w in one.net.state_dict().items()}
-            save_file(weights, folder / f"expert_{k}.safetensors")
-        with (folder / "history.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, fit.COLUMNS)
-            writer.writeheader()
-            writer.writerows(row for one in trained for row in one.history)
-        files.write_json(
-            folder / "experts.json",
-            [
-                {
-                    **asdict(expert.view),
-                    "parameters": sum(p.numel() for p in one.net.parameters()),
-                    "updates": one.updates,
-                    "images": one.images,
-                }
-                for expert, one in zip(experts, trained, strict=True)
-            ],
-        )
-        timing = {"train_s": trained_at - start, "test_s": tested_at - trained_at}
-        files.write_json(folder / "timing.json", timing)
-        files.write_json(
-            folder / "run.json",
-            {
-                "model": options.model,
-                "method": options.methods[options.model],
-                "seed": options.seed,
-                "train": asdict(options.train),
-                "data": summary,
-                "precision": setting.precision,
-                **provenance.describe(test.pixels.device),
-            },
-        )
+        results.save(folder, experts, trained, outputs, {"run": info, "timing": timing})
 
 
 def _read(options: params.Params, name: str) -> tuple[fit.Setting, fit.Images]:
-    device = fit.pick_device()
+    """The images of dataset `name` on the device: those to train and validate on, and the test."""
+    chip = device.pick_device()
     raw = Path("data/raw") / name
 
-    def images(part: str, index: np.ndarray[Any, Any] | slice) -> fit.Images:
+    def images(part: str, index: Any) -> fit.Images:
         pixels = np.array(data.load(raw, f"{part}_images")[index])  # out of the file
         labels = np.array(data.load(raw, f"{part}_labels")[index])
-        return fit.Images(torch.from_numpy(pixels).to(device), labels)
+        return fit.Images(torch.from_numpy(pixels).to(chip), labels)
 
     setting = fit.Setting(
         train=images("train", np.load(LONGTAIL / "train.npy")),
@@ -98,20 +67,29 @@ def _read(options: params.Params, name: str) -> tuple[fit.Setting, fit.Images]:
         recipe=data.RECIPES[name],
         options=options.train,
         seed=options.seed,
-        precision=fit.pick_precision(options.train.precision, device),
+        precision=device.pick_precision(options.train.precision, chip),
     )
     return setting, images("test", slice(None))
 
 
-def _task(options: params.Params, setting: fit.Setting) -> plan.Task:
+def _task(options: params.Params, labels: plan.Ints) -> plan.Task:
     partition = files.read_json(PARTITION)
-    counts = np.bincount(setting.train.labels, minlength=len(partition["counts"]))
+    counts = np.bincount(labels, minlength=len(partition["counts"]))
     return plan.Task(
         counts=tuple(counts.tolist()),
         groups=tuple(map(tuple, partition["groups"])),
         epochs=options.train.epochs,
         batch_size=options.train.batch_size,
     )
+
+
+def _outputs(
+    trained: Sequence[fit.Trained], images: fit.Images, setting: fit.Setting, part: str
+) -> results.Blocks:
+    return [
+        fit.predict(one.net, images.pixels, setting.recipe, place=f"expert {k}, {part}")
+        for k, one in enumerate(trained)
+    ]
 
 
 if __name__ == "__main__":

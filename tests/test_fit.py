@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lt import augment, fit, losses, nets, samplers, setups
+from lt import augment, device, fit, losses, nets, results, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
 
 SHUFFLED = samplers.shuffled(32)
@@ -62,7 +62,7 @@ def test_a_row_per_epoch(setting: fit.Setting) -> None:
     rows: list[fit.Row] = []
     trained = fit.fit(single(main_phase()), 3, setting, rows.append)
     assert trained.history == rows
-    assert [list(row) for row in rows] == [fit.COLUMNS] * 2
+    assert [list(row) for row in rows] == [results.HISTORY] * 2
     assert [(row["expert"], row["phase"], row["epoch"], row["lr"]) for row in rows] == [
         (3, 1, 1, 0.1),
         (3, 1, 2, 0.1),
@@ -198,7 +198,7 @@ def test_predict_is_the_net_in_evaluation_mode(setting: fit.Setting, task: Task)
 
 def test_auto_precision_follows_the_hardware() -> None:
     cpu = torch.device("cpu")
-    assert fit.pick_precision("fp32", cpu) == "fp32"
-    assert fit.pick_precision("bf16", cpu) == "bf16"
+    assert device.pick_precision("fp32", cpu) == "fp32"
+    assert device.pick_precision("bf16", cpu) == "bf16"
     expected = "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"
-    assert fit.pick_precision("auto", cpu) == expected
+    assert device.pick_precision("auto", cpu) == expected
