@@ -140,7 +140,7 @@ def test_bad_params_stop_before_anything_is_lost(repo: Path, override: str, mess
     assert message in dvc(repo, "exp", "run", "-S", override, code=255)
     assert (results(repo), sorted((repo / "models/current").iterdir())) == before
     (repo / "params.yaml").touch()  # as the README says
-    assert run("git", "checkout", "params.yaml", "dvc.lock", cwd=repo).returncode == 0
+    assert run("git", "checkout", "params.yaml", cwd=repo).returncode == 0
     assert "Running stage" not in dvc(repo, "repro")
 
 
