@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -48,8 +49,6 @@ def setting(task: Task, options: params.Params) -> fit.Setting:
         labels = np.repeat(np.arange(len(counts)), counts)
         pixels = rng.integers(0, 60, (len(labels), 8, 8, 1)) + 30 * labels[:, None, None, None]
         return fit.Images(torch.from_numpy(pixels.astype(np.uint8)), labels)
-
-    import dataclasses
 
     small = dataclasses.replace(options.train, backbone="resnet20", epochs=2, batch_size=32)
     recipe = data.Recipe((0.5,), (0.25,), pad=1, flip=True)
