@@ -11,30 +11,39 @@ from torch.nn import functional
 from lt.data import Recipe
 
 
-def crop_and_flip(images: Tensor, pad: int, flip: bool, generator: torch.Generator) -> Tensor:
-    """Each image padded with black, cropped at random to its size, mirrored half of the time.
+def draw(number: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """The chance in an augmentation, of every image of an epoch at once.
+
+    Returns:
+        int64 (number, 3) on the generator's device: whether the image is mirrored, and the row and
+        the column of the padded image at which its crop starts.
+    """
+
+    def integers(high: int, columns: int) -> Tensor:
+        return torch.randint(high, (number, columns), generator=generator, device=generator.device)
+
+    return torch.cat([integers(1 + recipe.flip, 1), integers(2 * recipe.pad + 1, 2)], dim=1)
+
+
+def crop_and_flip(images: Tensor, draws: Tensor, pad: int) -> Tensor:
+    """Each image padded with black, cropped to its size, perhaps mirrored.
 
     Args:
         images: uint8 (B, H, W, channels).
-        pad: pixels added on each side; 0 switches the crop off.
-        flip: whether to mirror left and right.
-        generator: on the device of `images`.
+        draws: (B, 3) as from `draw`, on the same device.
+        pad: pixels added on each side.
 
     Returns:
         uint8, the shape of `images`.
     """
     batch, height, width, _ = images.shape
-    device = images.device
-    rows = torch.arange(height, device=device).expand(batch, -1)
-    columns = torch.arange(width, device=device).expand(batch, -1)
-    if flip:
-        mirrored = torch.randint(2, (batch, 1), generator=generator, device=device) == 1
-        columns = torch.where(mirrored, width - 1 - columns, columns)
+    mirrored, top, left = draws[:, :, None].unbind(1)  # (B, 1) each
+    columns = torch.arange(width, device=images.device)
+    columns = torch.where(mirrored == 1, width - 1 - columns, columns) + left
+    rows = torch.arange(height, device=images.device) + top
     if pad:
-        shift = torch.randint(2 * pad + 1, (batch, 2), generator=generator, device=device)
         images = functional.pad(images, (0, 0, pad, pad, pad, pad))
-        rows, columns = rows + shift[:, :1], columns + shift[:, 1:]
-    first = torch.arange(batch, device=device)[:, None, None]
+    first = torch.arange(batch, device=images.device)[:, None, None]
     return images[first, rows[:, :, None], columns[:, None, :]]
 
 

@@ -15,12 +15,13 @@ from typing import Any
 def whole(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`; it takes the place of `path` when the block ends well.
 
-    The block creates a file or a directory there. If the block raises, `path` stays as it was.
+    The block creates a file or a directory there. If the block raises, `path` stays as it was; an
+    OSError then names `path`. What a killed process left of its own attempts is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    _remove(temporary)
+    _remove_leftovers(path)
     try:
         yield temporary
         if path.exists() and (path.is_dir() or temporary.is_dir()):
@@ -31,6 +32,9 @@ def whole(path: str | Path) -> Iterator[Path]:
             _remove(old)
         else:
             os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # of a failed write, Python gives none
+        raise
     finally:
         _remove(temporary)
 
@@ -44,6 +48,24 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_json(path: str | Path) -> Any:
     """Reads a JSON file."""
     return json.loads(Path(path).read_text())
+
+
+def _remove_leftovers(path: Path) -> None:
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        pid, _, kind = leftover.name.removeprefix(f".{path.name}.").partition(".")
+        if pid.isdecimal() and kind in ("tmp", "old") and not _runs(int(pid)):
+            _remove(leftover)
+
+
+def _runs(pid: int) -> bool:
+    """Whether another process of that number runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()
 
 
 def _remove(path: Path) -> None:

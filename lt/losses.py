@@ -6,6 +6,6 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, epoch: int) -> Tensor:  # noqa: ARG001 (the contract)
+def cross_entropy(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001 (the contract)
     """Mean softmax cross entropy."""
     return functional.cross_entropy(logits, targets)

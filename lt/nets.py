@@ -165,11 +165,12 @@ class _Block(nn.Module):
         self.extra = (outputs - inputs) // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+        y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.bn2(self.conv2(y))
         if self.extra:
             x = x[:, :, :: self.stride, :: self.stride]
             x = functional.pad(x, (0, 0, 0, 0, self.extra, self.extra))
-        return functional.relu(y + x)
+        return functional.relu(y.add_(x), inplace=True)
 
 
 def _small_resnet(channels: int, blocks: int) -> nn.Module:

@@ -95,6 +95,7 @@ class Train:
     gamma: Annotated[float, Range(0, 1, open_low=True)]
     clip_norm: Positive | None
     precision: Literal["auto", "fp32", "bf16"]
+    deterministic: bool
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,9 @@ class ClassView:
         return table[labels]
 
 
-# (logits (B, width), targets (B,), epoch from 1) -> scalar
-Loss = Callable[["Tensor", "Tensor", int], "Tensor"]
+# (logits (B, width), targets (B,), epoch from 1) -> scalar. The epoch is a scalar tensor on the
+# device, since a step is recorded in one epoch and replayed in others: choose with torch.where.
+Loss = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
 # (targets (N,), -1 where unseen; rng) -> index arrays, one per step of this epoch. All experts
 # get the same rng in the same epoch, so that "shared" batches are the same batches.
 Sampler = Callable[[Ints, np.random.Generator], list[Ints]]

@@ -12,12 +12,17 @@ LINE_EVERY_S = 5.0
 
 
 class Progress:
-    """Counts epochs over all experts and phases; `report` takes a row of the history."""
+    """Counts epochs over all experts and phases; `report` takes a row of the history.
 
-    def __init__(self, epochs: int, name: str) -> None:
-        self.epochs, self.name, self.done = epochs, name, 0
+    `before`: how many of the epochs an earlier process has done.
+    """
+
+    def __init__(self, epochs: int, name: str, before: int = 0) -> None:
+        self.epochs, self.name, self.before, self.done = epochs, name, before, before
         self.start = self.printed = time.monotonic()
-        self.bar = tqdm(total=epochs, desc=name, unit="epoch") if sys.stderr.isatty() else None
+        self.bar = None
+        if sys.stderr.isatty():
+            self.bar = tqdm(total=epochs, initial=before, desc=name, unit="epoch")
 
     def report(self, row: dict[str, Any]) -> None:
         """One epoch is over."""
@@ -33,7 +38,7 @@ class Progress:
             self.bar.update()
             if self.done == self.epochs:
                 self.bar.close()
-        elif now - self.printed >= LINE_EVERY_S or self.done in (1, self.epochs):
-            left = (now - self.start) / self.done * (self.epochs - self.done)
+        elif now - self.printed >= LINE_EVERY_S or self.done in (self.before + 1, self.epochs):
+            left = (now - self.start) / (self.done - self.before) * (self.epochs - self.done)
             print(f"{self.name} {self.done}/{self.epochs} {figures}, {left:.0f} s left", flush=True)
             self.printed = now

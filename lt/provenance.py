@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,8 @@ from typing import Any
 import torch
 
 
-def describe(device: torch.device) -> dict[str, Any]:
-    """Device name, threads, versions of what computes, git revision (None outside of git)."""
+def machine(device: torch.device) -> dict[str, Any]:
+    """Device name, threads, versions of what computes."""
     return {
         "device": _device_name(device),
         "threads": torch.get_num_threads(),
@@ -20,8 +22,32 @@ def describe(device: torch.device) -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "numpy", "scipy")},
         },
+    }
+
+
+def revision() -> dict[str, Any]:
+    """The git revision, and whether a tracked file differs from it; None outside of git."""
+    return {
         "git": _git("rev-parse", "HEAD"),
         "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+    }
+
+
+def code() -> dict[str, str]:
+    """The sha256 of every file of this project that has been imported."""
+    root = Path(__file__).parents[1]
+    files = {
+        Path(module.__file__ or "")
+        for module in list(sys.modules.values())
+        if hasattr(module, "__file__")
+    }
+    own = sorted(
+        file
+        for file in files
+        if file.is_relative_to(root / "lt") or file.is_relative_to(root / "stages")
+    )
+    return {
+        str(file.relative_to(root)): hashlib.sha256(file.read_bytes()).hexdigest() for file in own
     }
 
 

@@ -45,12 +45,12 @@ def save(
     expert_<k>.safetensors, outputs.npz, history.csv (a row per epoch), experts.json (the view
     and the costs of each) and a JSON file per entry of `info`.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save  # not save_file, whose errors are not OSErrors
 
     folder.mkdir()
     for k, one in enumerate(trained):
         weights = {name: tensor.contiguous() for name, tensor in one.net.state_dict().items()}
-        save_file(weights, folder / f"expert_{k}.safetensors")
+        (folder / f"expert_{k}.safetensors").write_bytes(save(weights))
     blocks = {f"test_{k}": block for k, block in enumerate(outputs.test)}
     blocks |= {f"val_{k}": block for k, block in enumerate(outputs.val)}
     labels = {"test_labels": outputs.test_labels, "val_labels": outputs.val_labels}

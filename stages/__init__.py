@@ -6,13 +6,52 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lt import process
+
 
 def main(stage: Callable[[Sequence[str]], None]) -> None:
-    """Runs a stage on the command line's arguments; what a user got wrong ends in one message."""
+    """Runs a stage on the command line's arguments; what can be foreseen ends in one message.
+
+    Exit status 1; of a stage that a signal stopped, 128 and the signal's number.
+    """
     name = Path(sys.argv[0]).stem
     try:
-        stage(sys.argv[1:])
-    except (ValueError, FloatingPointError) as error:
-        sys.exit(f"{name}: {error}")
-    except FileNotFoundError as error:
-        sys.exit(f"{name}: {error.filename}: no such file; run `dvc repro`, which makes it")
+        with process.stoppable():
+            stage(sys.argv[1:])
+    except process.Stopped as stop:
+        _say(name, stop, str(stop))
+        sys.exit(128 + stop.number)
+    except Exception as error:
+        text = _explain(error)
+        if text is None:
+            raise
+        _say(name, error, text)
+        sys.exit(1)
+
+
+def _say(name: str, error: BaseException, text: str) -> None:
+    notes = getattr(error, "__notes__", [])
+    print("; ".join([f"{name}: {text}", *notes]), file=sys.stderr)
+
+
+def _explain(error: Exception) -> str | None:
+    """What went wrong, in a line; None of a mistake of ours, whose traceback is wanted."""
+    if isinstance(error, (ValueError, FloatingPointError)):
+        return str(error)
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename}: no such file; run `dvc repro`, which makes it"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if _out_of_memory(error):
+        first = str(error).strip().split("\n")[0]
+        return f"out of memory ({first}); try a smaller train.batch_size"
+    return None
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # torch's own errors, told apart without importing it: on a GPU a class, on a CPU a text
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from lt import combine, data, files, fit, nets, params, plan, registry, results, tables
+from lt import combine, data, files, fit, nets, outputs, params, plan, registry, results, tables
 from stages import main
 
 MODELS = Path("models/current")
@@ -34,9 +34,9 @@ def run(arguments: Sequence[str]) -> None:
     for k, expert in enumerate(experts):
         net = fit.skeleton(expert, info["train"]["backbone"], pixels.shape[-1])
         nets.load_weights(net, MODELS / f"expert_{k}.safetensors")
-        logits.append(fit.predict(net, torch.from_numpy(pixels), recipe))
-    outputs = results.load_outputs(MODELS)
-    scores = combine.make(rule_name, outputs.val, outputs.val_labels, views)(logits, views)
+        logits.append(outputs.predict(net, torch.from_numpy(pixels), recipe))
+    known = results.load_outputs(MODELS)
+    scores = combine.make(rule_name, known.val, known.val_labels, views)(logits, views)
     p = np.exp(combine.log_softmax(scores))
     print(tables.predictions_table(arguments, p, logits, views, classes), end="")
 

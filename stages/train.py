@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +13,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from lt import data, device, files, fit, params, plan, provenance, registry, results
+from lt import (
+    checkpoint,
+    data,
+    device,
+    files,
+    fit,
+    outputs,
+    params,
+    plan,
+    process,
+    provenance,
+    registry,
+    results,
+    step,
+)
 from lt.progress import Progress
 from stages import main
 
@@ -22,22 +38,18 @@ OUT = Path("models/current")
 
 def run(overrides: Sequence[str]) -> None:
     """Trains and writes models/current: weights, outputs, history, views, timing, provenance."""
+    if "DVC_STAGE" in os.environ:
+        process.stop_with_parent()
     options = params.load(overrides)
+    with process.lock(OUT.with_name(f".{OUT.name}.lock")):
+        _train(options)
+
+
+def _train(options: params.Params) -> None:
     summary = files.read_json(LONGTAIL / "summary.json")
     setting, test = _read(options, summary["name"])
     method = options.methods[options.model]
     experts = registry.experts(options.model, _task(options, setting.train.labels), method)
-    epochs = sum(phase.epochs for expert in experts for phase in expert.phases)
-    progress = Progress(epochs, options.model)
-
-    start = time.perf_counter()
-    trained = [fit.fit(expert, k, setting, progress.report) for k, expert in enumerate(experts)]
-    trained_at = time.perf_counter()
-    test_logits = _outputs(trained, test, setting, "test")
-    timing = {"train_s": trained_at - start, "test_s": time.perf_counter() - trained_at}
-    val_logits = _outputs(trained, setting.val, setting, "validation")
-    outputs = results.Outputs(test_logits, test.labels, val_logits, setting.val.labels)
-
     info = {
         "model": options.model,
         "method": method,
@@ -45,23 +57,50 @@ def run(overrides: Sequence[str]) -> None:
         "train": asdict(options.train),
         "data": summary,
         "precision": setting.precision,
-        **provenance.describe(test.pixels.device),
+        **provenance.machine(setting.chip),
     }
-    with files.whole(OUT) as folder:
-        results.save(folder, experts, trained, outputs, {"run": info, "timing": timing})
+    depends = {**info, "partition": files.read_json(PARTITION), "code": provenance.code()}
+    checkpoints = checkpoint.Checkpoints(checkpoint.scratch(), depends, OUT)
+    with checkpoints.noted():
+        trained = _fit(experts, setting, options.model, checkpoints)
+        timing = {"train_s": checkpoints.seconds()}
+        start = time.perf_counter()
+        test_logits = _predict(trained, test, setting, "test")
+        timing["test_s"] = time.perf_counter() - start
+        val_logits = _predict(trained, setting.val, setting, "validation")
+        outs = results.Outputs(test_logits, test.labels, val_logits, setting.val.labels)
+        with files.whole(OUT) as folder:
+            run_info = {**info, **provenance.revision()}
+            results.save(folder, experts, trained, outs, {"run": run_info, "timing": timing})
+    checkpoints.clear()
 
 
-def _read(options: params.Params, name: str) -> tuple[fit.Setting, fit.Images]:
+def _fit(
+    experts: Sequence[plan.Expert],
+    setting: step.Setting,
+    name: str,
+    checkpoints: checkpoint.Checkpoints,
+) -> list[fit.Trained]:
+    for line in checkpoints.messages():
+        print(f"train: {line}", file=sys.stderr, flush=True)
+    epochs = sum(phase.epochs for expert in experts for phase in expert.phases)
+    report = Progress(epochs, name, checkpoints.epochs()).report
+    return fit.fit(
+        [fit.Job(expert, k, setting, report, checkpoints) for k, expert in enumerate(experts)]
+    )
+
+
+def _read(options: params.Params, name: str) -> tuple[step.Setting, step.Images]:
     """The images of dataset `name` on the device: those to train and validate on, and the test."""
-    chip = device.pick_device()
+    chip = device.pick_device(options.train.deterministic)
     raw = Path("data/raw") / name
 
-    def images(part: str, index: Any) -> fit.Images:
+    def images(part: str, index: Any) -> step.Images:
         pixels = np.array(data.load(raw, f"{part}_images")[index])  # out of the file
         labels = np.array(data.load(raw, f"{part}_labels")[index])
-        return fit.Images(torch.from_numpy(pixels).to(chip), labels)
+        return step.Images(torch.from_numpy(pixels).to(chip), labels)
 
-    setting = fit.Setting(
+    setting = step.Setting(
         train=images("train", np.load(LONGTAIL / "train.npy")),
         val=images("train", np.load(LONGTAIL / "val.npy")),
         recipe=data.RECIPES[name],
@@ -83,11 +122,11 @@ def _task(options: params.Params, labels: plan.Ints) -> plan.Task:
     )
 
 
-def _outputs(
-    trained: Sequence[fit.Trained], images: fit.Images, setting: fit.Setting, part: str
+def _predict(
+    trained: Sequence[fit.Trained], images: step.Images, setting: step.Setting, part: str
 ) -> results.Blocks:
     return [
-        fit.predict(one.net, images.pixels, setting.recipe, place=f"expert {k}, {part}")
+        outputs.predict(one.net, images.pixels, setting.recipe, place=f"expert {k}, {part}")
         for k, one in enumerate(trained)
     ]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from lt import data, fit, params
-from lt.plan import ClassView, Task
+from lt import checkpoint, data, fit, params, step
+from lt.plan import ClassView, Expert, Task
 
 ROOT = Path(__file__).parents[1]
 CIFAR_FILES = data.ARCHIVES / "cifar-100-python" / "train"
@@ -41,20 +41,36 @@ def task() -> Task:
 
 
 @pytest.fixture
-def setting(task: Task, options: params.Params) -> fit.Setting:
+def setting(task: Task, options: params.Params) -> step.Setting:
     """Random 8x8 images that fit `task`, each class of another brightness; one epoch's worth."""
     rng = np.random.default_rng(0)
 
-    def images(counts: tuple[int, ...]) -> fit.Images:
+    def images(counts: tuple[int, ...]) -> step.Images:
         labels = np.repeat(np.arange(len(counts)), counts)
         pixels = rng.integers(0, 60, (len(labels), 8, 8, 1)) + 30 * labels[:, None, None, None]
-        return fit.Images(torch.from_numpy(pixels.astype(np.uint8)), labels)
+        return step.Images(torch.from_numpy(pixels.astype(np.uint8)), labels)
 
     small = dataclasses.replace(options.train, backbone="resnet20", epochs=2, batch_size=32)
     recipe = data.Recipe((0.5,), (0.25,), pad=1, flip=True)
-    return fit.Setting(images(task.counts), images((6,) * 6), recipe, small, 0, "fp32")
+    return step.Setting(images(task.counts), images((6,) * 6), recipe, small, 0, "fp32")
 
 
 def views(*groups: tuple[int, ...], others: str = "drop") -> list[ClassView]:
     num = sum(map(len, groups))
     return [ClassView(group, num, others) for group in groups]  # type: ignore[arg-type]
+
+
+def quiet(_row: fit.Row) -> None:
+    pass
+
+
+def train(
+    expert: Expert,
+    number: int,
+    setting: step.Setting,
+    report: fit.Report = quiet,
+    checkpoints: checkpoint.Checkpoints | None = None,
+) -> fit.Trained:
+    """One expert, whatever its number."""
+    (trained,) = fit.fit([fit.Job(expert, number, setting, report, checkpoints)])
+    return trained

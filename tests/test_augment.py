@@ -6,7 +6,7 @@ from PIL import Image
 from torchvision import transforms
 
 from lt import augment
-from lt.data import RECIPES
+from lt.data import RECIPES, Recipe
 
 IMAGES = torch.randint(1, 256, (200, 6, 6, 3), generator=torch.Generator().manual_seed(1)).to(
     torch.uint8
@@ -14,8 +14,9 @@ IMAGES = torch.randint(1, 256, (200, 6, 6, 3), generator=torch.Generator().manua
 
 
 def crops(pad: int, flip: bool, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return augment.crop_and_flip(IMAGES, pad, flip, generator)
+    recipe = Recipe((0.5,), (0.5,), pad, flip)
+    draws = augment.draw(len(IMAGES), recipe, torch.Generator().manual_seed(seed))
+    return augment.crop_and_flip(IMAGES, draws, pad)
 
 
 def test_nothing_to_do() -> None:

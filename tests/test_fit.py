@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lt import augment, device, fit, losses, nets, results, samplers, setups
+from lt import augment, fit, losses, nets, outputs, results, samplers, setups, step
 from lt.plan import ClassView, Expert, Phase, Task
+from tests.conftest import train
 
 SHUFFLED = samplers.shuffled(32)
 
@@ -24,15 +25,11 @@ def single(*phases: Phase, num_classes: int = 6) -> Expert:
     return Expert(ClassView.all(num_classes), phases, nets.linear)
 
 
-def quiet(_row: fit.Row) -> None:
-    pass
-
-
 def state(trained: fit.Trained) -> dict[str, Tensor]:
     return trained.net.state_dict()
 
 
-def test_the_loop_is_plain_sgd(setting: fit.Setting) -> None:
+def test_the_loop_is_plain_sgd(setting: step.Setting) -> None:
     """The same weights as the textbook loop on the same batches."""
     setting = dataclasses.replace(
         setting,
@@ -53,14 +50,14 @@ def test_the_loop_is_plain_sgd(setting: fit.Setting) -> None:
             nn.utils.clip_grad_norm_(net.parameters(), 0.5)
             optimizer.step()
         scheduler.step()
-    ours = state(fit.fit(expert, 0, setting, quiet))
+    ours = state(train(expert, 0, setting))
     for key, expected in net.state_dict().items():
         torch.testing.assert_close(ours[key], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_row_per_epoch(setting: fit.Setting) -> None:
+def test_a_row_per_epoch(setting: step.Setting) -> None:
     rows: list[fit.Row] = []
-    trained = fit.fit(single(main_phase()), 3, setting, rows.append)
+    trained = train(single(main_phase()), 3, setting, rows.append)
     assert trained.history == rows
     assert [list(row) for row in rows] == [results.HISTORY] * 2
     assert [(row["expert"], row["phase"], row["epoch"], row["lr"]) for row in rows] == [
@@ -71,49 +68,49 @@ def test_a_row_per_epoch(setting: fit.Setting) -> None:
     assert 0 <= rows[-1]["val_accuracy"] <= 100
 
 
-def test_twice_the_same_is_the_same_bit_for_bit(setting: fit.Setting) -> None:
-    first, again = (state(fit.fit(single(main_phase()), 0, setting, quiet)) for _ in range(2))
+def test_twice_the_same_is_the_same_bit_for_bit(setting: step.Setting) -> None:
+    first, again = (state(train(single(main_phase()), 0, setting)) for _ in range(2))
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
 @pytest.mark.parametrize("what", ["seed", "expert"])
-def test_seed_and_expert_change_the_weights(setting: fit.Setting, what: str) -> None:
+def test_seed_and_expert_change_the_weights(setting: step.Setting, what: str) -> None:
     other = dataclasses.replace(setting, seed=1) if what == "seed" else setting
     number = 1 if what == "expert" else 0
-    first = state(fit.fit(single(main_phase(1)), 0, setting, quiet))
-    second = state(fit.fit(single(main_phase(1)), number, other, quiet))
+    first = state(train(single(main_phase(1)), 0, setting))
+    second = state(train(single(main_phase(1)), number, other))
     assert not torch.equal(first["classifier.weight"], second["classifier.weight"])
 
 
-def test_bf16_stays_close_to_fp32(setting: fit.Setting) -> None:
+def test_bf16_stays_close_to_fp32(setting: step.Setting) -> None:
     expert = single(main_phase(1, sampler=samplers.shuffled(1000)))
 
     def loss(precision: str) -> float:
         same = dataclasses.replace(setting, precision=precision)
-        value: float = fit.fit(expert, 0, same, quiet).history[0]["train_loss"]
+        value: float = train(expert, 0, same).history[0]["train_loss"]
         return value
 
     assert loss("bf16") != loss("fp32")
     assert loss("bf16") == pytest.approx(loss("fp32"), rel=0.02)
 
 
-def test_clipping_bounds_the_step(setting: fit.Setting) -> None:
+def test_clipping_bounds_the_step(setting: step.Setting) -> None:
     options = dataclasses.replace(
         setting.options, clip_norm=0.01, momentum=0.0, weight_decay=0.0, lr=1.0
     )
     setting = dataclasses.replace(setting, options=options)
     expert = single(main_phase(1, sampler=samplers.shuffled(1000)))
     before = {k: p.detach() for k, p in fit._fresh(expert, 0, setting).named_parameters()}
-    after = fit.fit(expert, 0, setting, quiet).net.state_dict()
+    after = train(expert, 0, setting).net.state_dict()
     moved = torch.cat([(after[key] - before[key]).flatten() for key in before]).norm().item()
     assert moved == pytest.approx(0.01, rel=1e-3)
 
 
-def test_what_lws_freezes_stays_bit_for_bit(setting: fit.Setting) -> None:
-    first = fit.fit(single(main_phase(1)), 0, setting, quiet)
+def test_what_lws_freezes_stays_bit_for_bit(setting: step.Setting) -> None:
+    first = train(single(main_phase(1)), 0, setting)
     balanced = samplers.class_balanced(32, "match")
     scales = Phase(2, losses.cross_entropy, balanced, (setups.scales_only,))
-    both = fit.fit(single(main_phase(1), scales), 0, setting, quiet)
+    both = train(single(main_phase(1), scales), 0, setting)
     after = state(both)
     for key, value in state(first).items():  # batch-norm statistics and counters among them
         moved = key.replace("classifier.", "classifier.classifier.")
@@ -122,20 +119,20 @@ def test_what_lws_freezes_stays_bit_for_bit(setting: fit.Setting) -> None:
     assert [row["phase"] for row in both.history] == [1, 2, 2]
 
 
-def test_tau_is_chosen_on_class_balanced_validation(setting: fit.Setting) -> None:
+def test_tau_is_chosen_on_class_balanced_validation(setting: step.Setting) -> None:
     grid = (0.0, 0.5, 1.0, 2.0)
-    base = fit.fit(single(main_phase(2)), 0, setting, quiet).net
+    base = train(single(main_phase(2)), 0, setting).net
     labels = setting.val.labels
     accuracies = []
     for tau in grid:
         net = copy.deepcopy(base)
         setups.tau_normalise(tau)(net)
-        logits = fit.predict(net, setting.val.pixels, setting.recipe)
+        logits = outputs.predict(net, setting.val.pixels, setting.recipe)
         recalls = [(logits.argmax(1) == labels)[labels == c].mean() for c in range(6)]
         accuracies.append(np.mean(recalls))
     best = grid[int(np.argmax(accuracies))]
     expert = single(main_phase(2), main_phase(0, setups=tuple(map(setups.tau_normalise, grid))))
-    chosen = fit.fit(expert, 0, setting, quiet).net.classifier
+    chosen = train(expert, 0, setting).net.classifier
     assert isinstance(chosen, nn.Linear)
     weight = base.classifier.weight
     assert chosen.bias is None
@@ -148,57 +145,49 @@ def test_tau_1_gives_rows_of_norm_1() -> None:
     torch.testing.assert_close(net.classifier.weight.norm(dim=1), torch.ones(3))
 
 
-def test_choosing_without_validation_images_is_refused(setting: fit.Setting) -> None:
-    empty = fit.Images(setting.val.pixels[:0], setting.val.labels[:0])
+def test_choosing_without_validation_images_is_refused(setting: step.Setting) -> None:
+    empty = step.Images(setting.val.pixels[:0], setting.val.labels[:0])
     setting = dataclasses.replace(setting, val=empty)
     grid = main_phase(0, setups=(setups.tau_normalise(0.0), setups.tau_normalise(1.0)))
-    trained = fit.fit(single(main_phase(1)), 0, setting, quiet)
+    trained = train(single(main_phase(1)), 0, setting)
     assert trained.history[0]["val_accuracy"] is None
     with pytest.raises(ValueError, match=r"data\.val_fraction"):
-        fit.fit(single(main_phase(1), grid), 0, setting, quiet)
+        train(single(main_phase(1), grid), 0, setting)
 
 
-def test_an_expert_without_images_is_refused(setting: fit.Setting) -> None:
+def test_an_expert_without_images_is_refused(setting: step.Setting) -> None:
     expert = Expert(ClassView((6, 7), 8), (main_phase(),), nets.linear)
     with pytest.raises(ValueError, match=r"none of its classes \(6, 7\) has an image"):
-        fit.fit(expert, 1, setting, quiet)
+        train(expert, 1, setting)
 
 
-def test_a_loss_that_is_not_finite_says_where(setting: fit.Setting) -> None:
+def test_a_loss_that_is_not_finite_says_where(setting: step.Setting) -> None:
     calls = []
 
-    def loss(logits: Tensor, targets: Tensor, epoch: int) -> Tensor:
-        calls.append(epoch)
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
+        calls.append(int(epoch))
         value = losses.cross_entropy(logits, targets, epoch)
         return value * float("nan") if len(calls) == 8 else value
 
     with pytest.raises(
         FloatingPointError, match=r"expert 2, phase 1, epoch 2, step 4 of 4: .* batch of 25 .* nan"
     ):
-        fit.fit(single(main_phase(loss=loss)), 2, setting, quiet)
+        train(single(main_phase(loss=loss)), 2, setting)
 
 
-def test_outputs_that_are_not_finite_say_where(setting: fit.Setting) -> None:
+def test_outputs_that_are_not_finite_say_where(setting: step.Setting) -> None:
     net = fit._fresh(single(main_phase()), 0, setting)
     with torch.no_grad():
         net.classifier.bias[0] = float("inf")
     with pytest.raises(FloatingPointError, match=r"outputs: .* 36 of 36 images, first image 0"):
-        fit.predict(net, setting.val.pixels, setting.recipe)
+        outputs.predict(net, setting.val.pixels, setting.recipe)
 
 
-def test_predict_is_the_net_in_evaluation_mode(setting: fit.Setting, task: Task) -> None:
+def test_predict_is_the_net_in_evaluation_mode(setting: step.Setting, task: Task) -> None:
     net = fit._fresh(single(main_phase()), 0, setting).train()
-    logits = fit.predict(net, setting.train.pixels, setting.recipe)
+    logits = outputs.predict(net, setting.train.pixels, setting.recipe)
     with torch.no_grad():
         expected = net.eval()(augment.normalise(setting.train.pixels, setting.recipe))
     assert logits.shape == (sum(task.counts), 6)
     assert logits.dtype == np.float32
     torch.testing.assert_close(torch.from_numpy(logits), expected)
-
-
-def test_auto_precision_follows_the_hardware() -> None:
-    cpu = torch.device("cpu")
-    assert device.pick_precision("fp32", cpu) == "fp32"
-    assert device.pick_precision("bf16", cpu) == "bf16"
-    expected = "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"
-    assert device.pick_precision("auto", cpu) == expected

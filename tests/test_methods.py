@@ -11,14 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from lt import fit, params, registry
+from lt import outputs, params, registry, step
 from lt.plan import Expert, Task
-from tests.conftest import ROOT
-
-
-def quiet(_row: fit.Row) -> None:
-    pass
-
+from tests.conftest import ROOT, train
 
 METHODS = params.method_names()
 SPLITS = [name for name in METHODS if name.startswith("split")]
@@ -82,16 +77,15 @@ def test_samplers_stay_within_what_the_expert_sees(
 
 
 def test_it_trains_twice_the_same(
-    method: str, task: Task, options: params.Params, setting: fit.Setting
+    method: str, task: Task, options: params.Params, setting: step.Setting
 ) -> None:
-    def outputs() -> list[np.ndarray]:
+    def logits() -> list[np.ndarray]:
         trained = [
-            fit.fit(expert, k, setting, quiet)
-            for k, expert in enumerate(plan(method, task, options))
+            train(expert, k, setting) for k, expert in enumerate(plan(method, task, options))
         ]
-        return [fit.predict(one.net, setting.val.pixels, setting.recipe) for one in trained]
+        return [outputs.predict(one.net, setting.val.pixels, setting.recipe) for one in trained]
 
-    first, again = outputs(), outputs()
+    first, again = logits(), logits()
     for expert, block, same in zip(plan(method, task, options), first, again, strict=True):
         assert block.shape == (36, expert.view.width)
         assert np.array_equal(block, same)
@@ -127,13 +121,13 @@ def test_bad_params(name: str, values: dict[str, object], message: str, task: Ta
 
 
 def test_one_group_makes_the_split_a_baseline(
-    task: Task, options: params.Params, setting: fit.Setting
+    task: Task, options: params.Params, setting: step.Setting
 ) -> None:
     whole = dataclasses.replace(task, groups=(tuple(range(6)),))
     states = []
     for name in ("split", "baseline"):
         (expert,) = plan(name, whole, options)
-        states.append(fit.fit(expert, 0, setting, quiet).net.state_dict())
+        states.append(train(expert, 0, setting).net.state_dict())
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[1])
 
 

@@ -110,6 +110,32 @@ def test_twice_the_same_run_is_the_same_bit_for_bit(repo: Path) -> None:
     assert results(repo) == before
 
 
+def test_a_run_that_is_killed_goes_on_and_ends_the_same(repo: Path) -> None:
+    text = (repo / "params.yaml").read_text()
+    (repo / "params.yaml").write_text(text.replace("epochs: 2 ", "epochs: 40 "))
+    dvc(repo, "repro")
+    undisturbed = results(repo)
+
+    for name in ("models/current", ".dvc/cache/runs"):  # else there is nothing to train
+        shutil.rmtree(repo / name)
+    stage_pid, _ = start_training(repo)
+    second = stage(repo, "stages.train")
+    assert f"another run is at work here: models/.current.lock is held by process {stage_pid} on" in second
+    output = interrupt(repo, stage_pid, signal.SIGTERM)
+    assert "train: stopped by SIGTERM; the next run goes on from the checkpoint in .scratch" in output
+
+    stage_pid, dvc_process = start_training(repo)
+    interrupt(repo, dvc_process, signal.SIGKILL)
+    output = dvc(repo, "repro")
+    assert "train: expert 0 goes on after phase 1, epoch " in output
+    assert results(repo) == undisturbed
+    assert not list((repo / ".scratch").iterdir())
+    assert [path.name for path in (repo / "models").iterdir()] == [".current.lock", "current"]
+
+    run("git", "checkout", "params.yaml", cwd=repo)
+    dvc(repo, "repro")
+
+
 def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
     lws = repo / "lt" / "methods" / "lws.py"
     kept = lws.read_text()

@@ -1,0 +1,173 @@
+"""Checkpoints: what a run that was cut off goes on from.
+
+They lie in a folder named after everything that the outcome depends on, data, params, code and
+device, so that a changed run never meets those of another. One file per expert, replaced whole
+after an epoch; safetensors, with the rest as JSON in its header.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from lt import files
+
+# A checkpoint is put off while less than this many times what the last one took has passed since:
+# where an epoch takes milliseconds, keeping it must not be what takes the time.
+PATIENCE = 20.0
+
+
+def scratch() -> Path:
+    """The folder of all runs' checkpoints: the environment's LT_SCRATCH, or .scratch."""
+    return Path(os.environ.get("LT_SCRATCH") or ".scratch")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """An expert after a whole epoch.
+
+    phase, epoch: those it has behind it, both from 1.
+    tensors: of the net ("net." and the name in its state_dict) and, in the order of the phase's
+        parameters, of the optimizer ("momentum.0", ...).
+    progress: the rest, as JSON can hold it.
+    """
+
+    phase: int
+    epoch: int
+    tensors: dict[str, Tensor]
+    progress: dict[str, Any] = field(default_factory=dict)
+
+
+class Checkpoints:
+    """Those of one run.
+
+    Args:
+        root: the folder of all runs' checkpoints; made when the first one is written.
+        depends: what the outcome depends on, as JSON can hold it.
+        out: where the outcome goes, since clones of a project may share a root.
+    """
+
+    def __init__(self, root: Path, depends: Mapping[str, Any], out: Path) -> None:
+        place = os.path.relpath(out.resolve(), root.resolve())
+        text = json.dumps([depends, place], sort_keys=True)
+        self.root, self.key = root, hashlib.sha256(text.encode()).hexdigest()
+        self.folder = root / self.key[:16]
+        self.saved: dict[int, Saved] = {}
+        self.refused: list[str] = []  # a line for each checkpoint that was there and cannot be used
+        self.before = 0.0  # seconds of training, in the runs that were cut off
+        self.start = self.written = time.monotonic()
+        self.cost = 0.0
+        for path in sorted(self.folder.glob("expert_*.safetensors")):
+            self._load(int(path.stem.removeprefix("expert_")), path)
+
+    def seconds(self) -> float:
+        """Seconds of training so far, those of the runs that were cut off included."""
+        return self.before + time.monotonic() - self.start
+
+    def epochs(self) -> int:
+        """Epochs that the experts have behind them."""
+        return sum(len(saved.progress["history"]) for saved in self.saved.values())
+
+    def messages(self) -> list[str]:
+        """What a person should know before the run begins, a line each."""
+        lines = [f"warning: checkpoint {line}" for line in self.refused]
+        for number, saved in self.saved.items():
+            place = f"phase {saved.phase}, epoch {saved.epoch}"
+            lines.append(f"expert {number} goes on after {place} ({self._path(number)})")
+        folders = {path.parent for path in self.root.glob("*/expert_*.safetensors")}
+        others = len(folders - {self.folder})
+        if others and not self.saved:
+            lines.append(
+                f"{others} unfinished in {self.root}, with other data, params, code or device, "
+                "not used here and kept for when they run again"
+            )
+        return lines
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Within it, what stops the run from outside says that it can go on."""
+        try:
+            yield
+        except (ValueError, FloatingPointError):
+            raise  # it would end the same again
+        except BaseException as error:
+            if any(self.folder.glob("expert_*.safetensors")):
+                error.add_note(f"the next run goes on from the checkpoint in {self.folder}")
+            raise
+
+    def save(self, number: int, saved: Saved, last: bool) -> None:
+        """Keeps expert `number`; not if too little time has passed, unless it is a `last` epoch.
+
+        Raises:
+            OSError: if that fails; the expert's former checkpoint is still there then.
+        """
+        begin = time.monotonic()
+        if not last and begin - self.written < PATIENCE * self.cost:
+            return
+        tensors = {key: value.cpu().contiguous() for key, value in saved.tensors.items()}
+        header = {
+            "key": self.key,
+            "digest": _digest(tensors),
+            "phase": saved.phase,
+            "epoch": saved.epoch,
+            "seconds": self.seconds(),
+            "progress": saved.progress,
+        }
+        content = safetensors.torch.save(tensors, {"lt": json.dumps(header)})
+        with files.whole(self._path(number)) as temporary, temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave the new name on old bytes
+        self.written = time.monotonic()
+        self.cost = self.written - begin
+
+    def clear(self) -> None:
+        """Removes them: the run is over."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"expert_{number}.safetensors"
+
+    def _load(self, number: int, path: Path) -> None:
+        try:
+            header, tensors = _read(path)
+            if header["key"] != self.key:
+                self._refuse(path, "belongs to a run with other data, params, code or device")
+            elif header["digest"] != _digest(tensors):
+                self._refuse(path, "is damaged")
+            else:
+                place = header["phase"], header["epoch"]
+                self.saved[number] = Saved(*place, tensors, header["progress"])
+                self.before = max(self.before, header["seconds"])
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            self._refuse(path, f"cannot be read ({error})")
+
+    def _refuse(self, path: Path, why: str) -> None:
+        self.refused.append(f"{path} {why}; expert {path.stem.split('_')[1]} starts over")
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["lt"])
+        return header, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    sha = hashlib.sha256()
+    for key in sorted(tensors):
+        sha.update(key.encode())
+        sha.update(tensors[key].flatten().view(torch.uint8).numpy().data)
+    return sha.hexdigest()

@@ -1,0 +1,55 @@
+"""What a net says of images, and how often it is right."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lt import augment
+from lt.data import Recipe
+from lt.plan import Ints
+from lt.step import autocast
+
+BATCH = {"cpu": 500, "cuda": 2500}  # images per forward pass
+
+
+def predict(
+    net: nn.Module, pixels: Tensor, recipe: Recipe, precision: str = "fp32", place: str = "outputs"
+) -> NDArray[np.float32]:
+    """Logits (N, width) of uint8 images (N, H, W, channels), in evaluation mode.
+
+    Raises:
+        FloatingPointError: if one is not finite; `place` says where.
+    """
+    net.eval()
+    size = BATCH[pixels.device.type]
+    with torch.inference_mode(), autocast(precision, pixels.device):
+        batches = torch.split(pixels, size)
+        blocks = [net(augment.normalise(images, recipe)).float() for images in batches]
+    logits = torch.cat(blocks).cpu().numpy()
+    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(bad):
+        raise FloatingPointError(
+            f"{place}: outputs are not finite for {len(bad)} of {len(logits)} images, "
+            f"first image {bad[0]} (batches of {size})"
+        )
+    return logits
+
+
+def accuracy(logits: NDArray[np.float32], targets: Ints) -> float:
+    """Percent of (N, width) logits whose argmax is the target."""
+    return 100 * float((logits.argmax(axis=1) == targets).mean())
+
+
+def balanced_accuracy(logits: NDArray[np.float32], targets: Ints) -> float:
+    """Mean of the accuracies on the classes that occur among the targets (N,)."""
+    return float(
+        np.mean(
+            [
+                accuracy(logits[targets == target], targets[targets == target])
+                for target in np.unique(targets)
+            ]
+        )
+    )

@@ -1,0 +1,107 @@
+"""A stage as a process: it holds a lock, it can be stopped, and it does not outlive DVC."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+PATIENCE_S = 5.0  # for a holder of the lock that is about to end
+LOOK_EVERY_S = 0.2
+
+
+class Stopped(BaseException):
+    """A signal asked the process to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Within it, SIGINT and SIGTERM raise Stopped."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def stop_with_parent() -> None:
+    """Sends this process a SIGTERM when the process that started it is gone.
+
+    A stage whose DVC was killed would otherwise train on, for nobody, and hold its lock.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_EVERY_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Holds the lock file `path`, which the system lets go of when the process ends, however.
+
+    Raises:
+        ValueError: if another process holds it, and still does after a few seconds; says which.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        _wait_for(file.fileno(), path)
+        holder = {
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+            "command": " ".join(sys.orig_argv),
+            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        }
+        file.truncate(0)
+        file.write(json.dumps(holder))
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def _wait_for(descriptor: int, path: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise ValueError(
+                    f"another run is at work here: {path} is held by {_holder(path)}; "
+                    "wait for it, or stop it"
+                ) from None
+            time.sleep(LOOK_EVERY_S)
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text())
+        return (
+            f"process {holder['process']} on {holder['host']} "
+            f"({holder['command']}, since {holder['since']})"
+        )
+    except (ValueError, KeyError):  # it has only just taken it
+        return "a process that has just started"

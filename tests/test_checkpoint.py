@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from lt import checkpoint, fit, losses, nets, samplers, setups, step
+from lt.checkpoint import Checkpoints, Saved
+from lt.plan import ClassView, Expert, Phase
+from tests.conftest import train
+
+TENSORS = {"net.a": torch.arange(6.0).reshape(2, 3), "net.n": torch.tensor(3)}
+SAVED = Saved(1, 2, TENSORS, {"history": [{}, {}], "updates": 8, "images": 9})
+
+
+class Cut(BaseException):
+    """The run is cut off."""
+
+
+def at(root: Path, key: object = "key", out: str = "models/current") -> Checkpoints:
+    return Checkpoints(root / "scratch", {"key": key}, root / out)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """The one checkpoint of a run."""
+    at(tmp_path).save(0, SAVED, last=False)
+    (path,) = tmp_path.glob("scratch/*/*")
+    assert path.name == "expert_0.safetensors"
+    return path
+
+
+def two_phases() -> Expert:
+    main = Phase(3, losses.cross_entropy, samplers.shuffled(32), (setups.everything,))
+    balanced = samplers.class_balanced(32, "match")
+    scales = Phase(2, losses.cross_entropy, balanced, (setups.scales_only,))
+    grid = Phase(
+        0, losses.cross_entropy, balanced, (setups.everything, lambda net: setups.everything(net))
+    )
+    return Expert(ClassView.all(6), (main, grid, scales), nets.linear)
+
+
+def state(trained: fit.Trained) -> dict[str, Tensor]:
+    return trained.net.state_dict()
+
+
+def rows(trained: fit.Trained) -> list[fit.Row]:
+    return [{k: v for k, v in row.items() if k != "images_per_s"} for row in trained.history]
+
+
+@pytest.mark.parametrize("cut", range(1, 6))
+def test_a_run_that_was_cut_off_ends_the_same_bit_for_bit(
+    setting: step.Setting, tmp_path: Path, cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "PATIENCE", 0.0)
+    expert = two_phases()
+    whole = train(expert, 1, setting)
+    seen: list[fit.Row] = []
+
+    def report(row: fit.Row) -> None:
+        if len(seen) == cut:
+            raise Cut
+        seen.append(row)
+
+    again: list[fit.Row] = []
+    first = at(tmp_path)
+    if cut < 5:
+        with pytest.raises(Cut):
+            train(expert, 1, setting, report, first)
+    else:
+        train(expert, 1, setting, report, first)
+    resumed = train(expert, 1, setting, again.append, at(tmp_path))
+    assert len(again) == 5 - cut, "whole epochs are not trained again"
+    assert all(torch.equal(state(whole)[key], state(resumed)[key]) for key in state(whole))
+    assert rows(resumed) == rows(whole)
+    assert (resumed.updates, resumed.images) == (whole.updates, whole.images)
+
+
+def test_the_momentum_is_kept(setting: step.Setting, tmp_path: Path) -> None:
+    """Without it the run above would not be the same; a checkpoint without it must differ."""
+    phase = Phase(2, losses.cross_entropy, samplers.shuffled(32), (setups.everything,))
+    expert = Expert(ClassView.all(6), (phase,), nets.linear)
+    one = dataclasses.replace(expert, phases=(dataclasses.replace(phase, epochs=1),))
+    store = at(tmp_path)
+    train(one, 0, setting, checkpoints=store)
+    whole, changed = at(tmp_path), at(tmp_path)
+    tensors = {k: v for k, v in whole.saved[0].tensors.items() if not k.startswith("momentum")}
+    parameters = list(fit.skeleton(expert, "resnet20", 1).parameters())
+    assert len(whole.saved[0].tensors) - len(tensors) == len(parameters)
+    changed.saved[0] = dataclasses.replace(changed.saved[0], tensors=tensors)
+    full = train(expert, 0, setting)
+    with_momentum, without = (
+        train(expert, 0, setting, checkpoints=each) for each in (whole, changed)
+    )
+    key = "classifier.weight"
+    assert torch.equal(state(full)[key], state(with_momentum)[key])
+    assert not torch.equal(state(full)[key], state(without)[key])
+
+
+def test_what_is_kept_is_read_back(tmp_path: Path, kept: Path) -> None:
+    again = at(tmp_path)
+    (saved,) = again.saved.values()
+    assert (saved.phase, saved.epoch, saved.progress) == (1, 2, SAVED.progress)
+    assert all(torch.equal(saved.tensors[key], TENSORS[key]) for key in TENSORS)
+    assert again.epochs() == 2
+    assert again.messages() == [f"expert 0 goes on after phase 1, epoch 2 ({kept})"]
+    assert again.seconds() >= again.before > 0
+
+
+def test_one_that_is_cut_short_is_refused(tmp_path: Path, kept: Path) -> None:
+    kept.write_bytes(kept.read_bytes()[:-1])
+    again = at(tmp_path)
+    assert not again.saved
+    (message,) = again.messages()
+    assert message.startswith(f"warning: checkpoint {kept} cannot be read (")
+    assert message.endswith("; expert 0 starts over")
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\x02\0\0\0\0\0\0\0{}"])
+def test_one_that_is_something_else_is_refused(tmp_path: Path, kept: Path, content: bytes) -> None:
+    kept.write_bytes(content)
+    assert not at(tmp_path).saved
+    assert "cannot be read" in at(tmp_path).messages()[0]
+
+
+def test_one_with_a_flipped_bit_is_refused(tmp_path: Path, kept: Path) -> None:
+    content = bytearray(kept.read_bytes())
+    content[-1] ^= 1
+    kept.write_bytes(content)
+    assert at(tmp_path).messages() == [
+        f"warning: checkpoint {kept} is damaged; expert 0 starts over"
+    ]
+
+
+def test_one_of_another_run_is_refused(tmp_path: Path, kept: Path) -> None:
+    other = at(tmp_path, key="other")
+    assert other.messages() == [
+        f"1 unfinished in {tmp_path / 'scratch'}, with other data, params, code or device, "
+        "not used here and kept for when they run again"
+    ]
+    other.folder.mkdir()
+    kept.rename(other.folder / kept.name)
+    (message,) = at(tmp_path, key="other").messages()
+    assert "belongs to a run with other data, params, code or device" in message
+    assert not at(tmp_path, key="other").saved
+
+
+@pytest.mark.usefixtures("kept")
+def test_another_output_is_another_run(tmp_path: Path) -> None:
+    assert not at(tmp_path, out="elsewhere/current").saved
+
+
+def test_a_failed_write_leaves_the_former_one(
+    tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught, at(tmp_path).noted():
+        at(tmp_path).save(0, dataclasses.replace(SAVED, epoch=3), last=False)
+    assert caught.value.filename == str(kept)
+    (note,) = caught.value.__notes__
+    assert note == f"the next run goes on from the checkpoint in {kept.parent}"
+    assert at(tmp_path).saved[0].epoch == 2
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+@pytest.mark.usefixtures("kept")
+def test_what_would_end_the_same_again_has_no_note(tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError) as caught, at(tmp_path).noted():
+        raise FloatingPointError
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_writing_waits_where_it_would_cost_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = at(tmp_path)
+    store.save(0, SAVED, last=False)
+    monkeypatch.setattr(checkpoint, "PATIENCE", 1e9)
+    store.save(0, dataclasses.replace(SAVED, epoch=3), last=False)
+    assert at(tmp_path).saved[0].epoch == 2
+    store.save(0, dataclasses.replace(SAVED, epoch=4), last=True)
+    assert at(tmp_path).saved[0].epoch == 4
+
+
+def test_clear_removes_its_own_only(tmp_path: Path, kept: Path) -> None:
+    other = at(tmp_path, key="other")
+    other.save(0, SAVED, last=False)
+    other.clear()
+    assert list(tmp_path.glob("scratch/*/*")) == [kept]
+
+
+def test_the_environment_moves_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LT_SCRATCH", raising=False)
+    assert checkpoint.scratch() == Path(".scratch")
+    monkeypatch.setenv("LT_SCRATCH", "/fast/disk")
+    assert checkpoint.scratch() == Path("/fast/disk")

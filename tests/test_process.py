@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import stages
+from lt import process
+from tests.conftest import ROOT
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from lt import process
+with process.lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def start(code: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+
+
+def first_line(child: subprocess.Popen[str]) -> str:
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+def end(child: subprocess.Popen[str]) -> None:
+    child.kill()
+    child.communicate()
+
+
+def test_the_second_is_told_who_holds_the_lock_until_that_one_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "PATIENCE_S", 0.1)
+    path = tmp_path / "deep" / "lock"
+    child = start(HOLD, str(path))
+    assert first_line(child) == "held"
+    expected = rf"{path} is held by process {child.pid} on .*python.* -c .*, since 20\d\d-"
+    with pytest.raises(ValueError, match="(?s)another run is at work here: " + expected):  # noqa: SIM117
+        with process.lock(path):
+            pytest.fail("two hold it")
+    end(child)  # SIGKILL: nobody lets go of it but the system
+    with process.lock(path):
+        pass
+
+
+def test_a_holder_that_ends_soon_is_waited_for(tmp_path: Path) -> None:
+    child = start(HOLD.replace("sleep(60)", "sleep(0.5)"), str(tmp_path / "lock"))
+    assert first_line(child) == "held"
+    with process.lock(tmp_path / "lock"):
+        assert child.wait(5) == 0
+    end(child)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_becomes_one_message(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(number)
+
+    def stage(_arguments: object) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+    with pytest.raises(SystemExit) as caught:
+        stages.main(stage)
+    assert caught.value.code == 128 + number
+    assert capsys.readouterr().err.endswith(f": stopped by {signal.Signals(number).name}\n")
+    assert signal.getsignal(number) is before
+
+
+def test_a_process_stops_when_its_parent_is_killed() -> None:
+    child = (
+        "import os, time; from lt import process; process.stop_with_parent(); "
+        "print(os.getpid(), flush=True); time.sleep(60)"
+    )
+    parent = start(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])")
+    pid = int(first_line(parent))
+    assert process_runs(pid)
+    end(parent)
+    deadline = time.monotonic() + 10
+    while process_runs(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def process_runs(pid: int) -> bool:
+    """A zombie, which nobody has waited for yet, does not."""
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch's, of a GPU."""
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError("lr: too large"), "lr: too large"),
+        (OSError(28, "No space left on device", "a/b"), "a/b: No space left on device"),
+        (PermissionError(13, "Permission denied", "a/b"), "a/b: Permission denied"),
+        (FileNotFoundError(2, "No such file", "a"), "a: no such file; run `dvc repro`"),
+        (MemoryError("Unable to allocate 9 GiB"), r"out of memory (Unable to allocate 9 GiB); try"),
+        (OutOfMemoryError("CUDA out of memory.\nMore"), "out of memory (CUDA out of memory.); try"),
+        (RuntimeError("[enforce fail] can't allocate memory: 9"), "out of memory ([enforce fail]"),
+    ],
+)
+def test_what_can_be_foreseen_ends_in_one_line(
+    error: Exception, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error.add_note("it goes on")
+
+    def stage(_arguments: object) -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        stages.main(stage)
+    assert caught.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert line.endswith("; it goes on")
+
+
+def test_a_mistake_of_ours_keeps_its_traceback() -> None:
+    def stage(_arguments: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        stages.main(stage)
