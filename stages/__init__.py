@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lt import process
+
+if "DVC_STAGE" in os.environ:  # now, and not in main: importing torch takes seconds
+    process.stop_with_parent()
 
 
 def main(stage: Callable[[Sequence[str]], None]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -38,8 +37,6 @@ OUT = Path("models/current")
 
 def run(overrides: Sequence[str]) -> None:
     """Trains and writes models/current: weights, outputs, history, views, timing, provenance."""
-    if "DVC_STAGE" in os.environ:
-        process.stop_with_parent()
     options = params.load(overrides)
     with process.lock(OUT.with_name(f".{OUT.name}.lock")):
         _train(options)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from bench import kills
 from tests.conftest import ROOT, run
 
 SMALL = ["train.epochs=2", "train.backbone=resnet20"]
@@ -33,6 +38,17 @@ def stage(repo: Path, *arguments: str) -> str:
 
 def results(repo: Path) -> bytes:
     return (repo / "metrics" / "eval.json").read_bytes()
+
+
+def start_training(repo: Path) -> tuple[subprocess.Popen[str], int]:
+    """`dvc repro`, and the process in which it trains, when there is a checkpoint."""
+    process = kills.dvc_repro(repo)
+    pid = kills.training(process)
+    lock = repo / "models" / ".current.lock"
+    while str(pid) not in lock.read_text() or not list(repo.glob(".scratch/*/expert_0.*")):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
+    return process, pid
 
 
 @pytest.fixture(scope="module")
@@ -116,21 +132,24 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(repo: Path) -> None:
     dvc(repo, "repro")
     undisturbed = results(repo)
 
-    for name in ("models/current", ".dvc/cache/runs"):  # else there is nothing to train
-        shutil.rmtree(repo / name)
-    stage_pid, _ = start_training(repo)
-    second = stage(repo, "stages.train")
-    assert f"another run is at work here: models/.current.lock is held by process {stage_pid} on" in second
-    output = interrupt(repo, stage_pid, signal.SIGTERM)
-    assert "train: stopped by SIGTERM; the next run goes on from the checkpoint in .scratch" in output
+    kills.forget(repo)
+    process, pid = start_training(repo)
+    os.kill(pid, signal.SIGSTOP)  # it is still there when the second run gives up
+    holder = f"models/.current.lock is held by process {pid} on"
+    assert f"train: another run is at work here: {holder}" in stage(repo, "stages.train")
+    os.kill(pid, signal.SIGCONT)
+    os.kill(pid, signal.SIGTERM)
+    output = process.communicate()[0]
+    assert "train: stopped by SIGTERM; the next run goes on from the checkpoint in" in output
 
-    stage_pid, dvc_process = start_training(repo)
-    interrupt(repo, dvc_process, signal.SIGKILL)
+    process, pid = start_training(repo)
+    process.kill()  # DVC, and the stage stops by itself
+    process.communicate()
     output = dvc(repo, "repro")
     assert "train: expert 0 goes on after phase 1, epoch " in output
     assert results(repo) == undisturbed
     assert not list((repo / ".scratch").iterdir())
-    assert [path.name for path in (repo / "models").iterdir()] == [".current.lock", "current"]
+    assert {path.name for path in (repo / "models").iterdir()} == {".current.lock", "current"}
 
     run("git", "checkout", "params.yaml", cwd=repo)
     dvc(repo, "repro")

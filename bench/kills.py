@@ -1,0 +1,153 @@
+"""Kills at random moments, of the training or of DVC: does every run end as if undisturbed?
+
+In a clone of the working tree, three methods are each run once undisturbed: one network, two
+networks, one network in two phases. Then, over and over, results and DVC's memory of them are
+thrown away, `dvc repro` is started, and at a moment drawn evenly from the time that the train
+stage takes, either its process or DVC's gets a SIGKILL. `dvc repro` is started again, and
+metrics/eval.json compared byte for byte with that of the undisturbed run.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+from bench import report, setting
+
+ROOT = Path(__file__).parents[1]
+METHODS = ["baseline", "split_lws", "lws"]
+GOES_ON = re.compile(r"train: (expert \d+ goes on after phase \d+, epoch \d+)")
+
+
+def clone(folder: Path, epochs: int) -> Path:
+    """The working tree as a repository of its own, with a short training."""
+    repo = folder / "repo"
+    listed = ["git", "ls-files", "-co", "--exclude-standard"]
+    for name in subprocess.check_output(listed, cwd=ROOT, text=True).splitlines():
+        if (ROOT / name).is_file():
+            (repo / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, repo / name)
+    params = (repo / "params.yaml").read_text()
+    (repo / "params.yaml").write_text(re.sub(r"  epochs: \d+", f"  epochs: {epochs}", params))
+    for command in ("init -q", "add -A", "-c user.name=b -c user.email=b commit -q -m start"):
+        subprocess.run(["git", *command.split()], cwd=repo, check=True)
+    return repo
+
+
+def dvc_repro(repo: Path) -> subprocess.Popen[str]:
+    """In a session of its own, so that a signal to it reaches nobody else."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.Popen(
+        ["dvc", "repro"],
+        cwd=repo,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def training(dvc: subprocess.Popen[str]) -> int:
+    """The process in which `dvc repro` trains, once it is there."""
+    while dvc.poll() is None:
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == dvc.pid and b"stages.train" in (path / "cmdline").read_bytes():
+                    return int(path.name)
+            except OSError:  # it has just ended
+                continue
+        time.sleep(0.01)
+    raise RuntimeError(dvc.communicate()[0])
+
+
+def finished(dvc: subprocess.Popen[str]) -> str:
+    """What it printed."""
+    output = dvc.communicate()[0]
+    if dvc.returncode:
+        raise RuntimeError(output)
+    return output
+
+
+def undisturbed(repo: Path) -> tuple[bytes, float]:
+    """The metrics, and the seconds that the train stage takes."""
+    dvc = dvc_repro(repo)
+    pid, start = training(dvc), time.monotonic()
+    while Path(f"/proc/{pid}").exists():
+        time.sleep(0.01)
+    seconds = time.monotonic() - start
+    finished(dvc)
+    return (repo / "metrics/eval.json").read_bytes(), seconds
+
+
+def forget(repo: Path) -> None:
+    """DVC no longer knows that it has trained, or what came of it."""
+    lock = yaml.safe_load((repo / "dvc.lock").read_text())
+    for stage in ("train", "evaluate", "table"):
+        del lock["stages"][stage]
+    (repo / "dvc.lock").write_text(yaml.safe_dump(lock))
+    for name in ("models/current", ".dvc/cache/runs"):
+        shutil.rmtree(repo / name, ignore_errors=True)
+    (repo / "metrics/eval.json").unlink()
+
+
+def kill(repo: Path, victim: str, after: float) -> list[str]:
+    """Kills a run and starts it again; where its experts went on."""
+    forget(repo)
+    dvc = dvc_repro(repo)
+    pid = training(dvc)
+    time.sleep(after)
+    os.kill(pid if victim == "stage" else dvc.pid, signal.SIGKILL)
+    dvc.communicate()
+    return GOES_ON.findall(finished(dvc_repro(repo)))
+
+
+def run(small: bool) -> None:
+    kills, epochs = (3, 10) if small else (20, 40)
+    rng, rows = random.Random(0), []
+    with tempfile.TemporaryDirectory() as name:
+        repo = clone(Path(name), epochs)
+        params = (repo / "params.yaml").read_text()
+        known: dict[str, tuple[bytes, float]] = {}
+        for number in range(kills):
+            method = METHODS[number % len(METHODS)]
+            (repo / "params.yaml").write_text(params.replace("model: baseline", f"model: {method}"))
+            if method not in known:
+                known[method] = undisturbed(repo)
+            metrics, seconds = known[method]
+            victim, after = rng.choice(["stage", "dvc"]), rng.uniform(0, seconds)
+            went_on = kill(repo, victim, after)
+            same = (repo / "metrics/eval.json").read_bytes() == metrics
+            rows.append(
+                {
+                    "method": method,
+                    "killed": victim,
+                    "after (s)": after,
+                    "of (s)": seconds,
+                    "went on": "; ".join(went_on) or "from the beginning",
+                    "same metrics": "yes" if same else "NO",
+                }
+            )
+            print(rows[-1], flush=True)
+    same = sum(row["same metrics"] == "yes" for row in rows)
+    report.write(
+        "kills",
+        "Killed runs",
+        f"{same} of {kills} ended with the metrics of the undisturbed run, byte for byte "
+        f"({epochs} epochs on the digits).",
+        rows,
+        setting.chip(),
+    )
+    if same < kills:
+        raise SystemExit(f"kills: {kills - same} of {kills} ended differently")

@@ -1,0 +1,77 @@
+"""What all benchmarks share: taking turns, and results as JSON that a page is rendered from."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from lt import provenance, tables
+
+RESULTS = Path("bench/results")
+PAGE = Path("bench/README.md")
+INTRO = """# Benchmarks
+
+Each is a ratio, or figures to be compared, of one run on one machine; its JSON is in
+`bench/results/`, and this page is rendered from those. `python -m bench` runs all of them,
+`python -m bench split chip` some, `--small` in minutes at sizes that say little. What exactly is
+compared stands at the top of each one's file. They need `data/archives/` (CIFAR-10).
+"""
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def race(runners: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """The median of what each returns; they take turns, and the first round does not count."""
+    values: dict[str, list[float]] = {name: [] for name in runners}
+    for number in range(1 + rounds):
+        for name, run in runners.items():
+            value = run()
+            if number:
+                values[name].append(value)
+    return {name: statistics.median(list_) for name, list_ in values.items()}
+
+
+def write(
+    name: str, title: str, about: str, rows: list[dict[str, Any]], chip: torch.device, **more: Any
+) -> None:
+    """Keeps a benchmark's result, and renders the page again.
+
+    about: what the rows are, with units; more: what else the JSON should hold.
+    """
+    info = {**more, **provenance.machine(chip), **provenance.revision()}
+    result = {"title": title, "about": about, "rows": rows, **info}
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    PAGE.write_text(page())
+    print(section(name, result), flush=True)
+
+
+def page() -> str:
+    """All results, in the order of their names."""
+    paths = sorted(RESULTS.glob("*.json"))
+    return "\n".join([INTRO, *(section(p.stem, json.loads(p.read_text())) for p in paths)])
+
+
+def section(name: str, result: Mapping[str, Any]) -> str:
+    """One result."""
+    changes = " with changes" if result["git_dirty"] else ""
+    versions = ", ".join(f"{library} {value}" for library, value in result["versions"].items())
+    revision = (result["git"] or "unknown")[:12]
+    return (
+        f"## {result['title']}\n\n`python -m bench {name}`: {result['about']}\n\n"
+        f"{tables.to_markdown(pd.DataFrame(result['rows']))}\n"
+        f"{result['device']}, {result['threads']} threads; {versions}; "
+        f"commit {revision}{changes}.\n"
+    )

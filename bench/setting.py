@@ -1,0 +1,60 @@
+"""Real images for the benchmarks, as the train loop wants them."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torchvision.datasets import CIFAR10
+
+from lt import data, device, params, step
+from lt.plan import Ints
+
+OPTIONS = dataclasses.replace(
+    params.load().train, batch_size=128, clip_norm=5.0, precision="auto", deterministic=True
+)
+
+
+@cache
+def _cifar10() -> tuple[np.ndarray, Ints]:
+    dataset = CIFAR10(str(data.ARCHIVES))
+    return dataset.data, np.array(dataset.targets)
+
+
+def chip() -> torch.device:
+    """Where the benchmarks run."""
+    return device.pick_device(OPTIONS.deterministic)
+
+
+def cifar10(
+    number: int, backbone: str, labels: Ints | None = None, seed: int = 0, **changes: Any
+) -> step.Setting:
+    """The first images of CIFAR-10's training set; none to validate on.
+
+    labels: other ones than their own; changes: of OPTIONS.
+    """
+    options = dataclasses.replace(OPTIONS, backbone=backbone, **changes)
+    pixels, own = _cifar10()
+    on_chip = torch.from_numpy(np.ascontiguousarray(pixels[:number])).to(chip())
+    train = step.Images(on_chip, own[:number] if labels is None else labels)
+    val = step.Images(on_chip[:0], train.labels[:0])
+    precision = device.pick_precision(options.precision, on_chip.device)
+    return step.Setting(train, val, data.RECIPES["cifar10"], options, seed, precision)
+
+
+def longtail(counts: list[int]) -> np.ndarray:
+    """Indices of the first `counts[c]` images of each class of CIFAR-10's training set."""
+    _, labels = _cifar10()
+    return np.sort(
+        np.concatenate([np.flatnonzero(labels == c)[:count] for c, count in enumerate(counts)])
+    )
+
+
+def subset(setting: step.Setting, index: np.ndarray) -> step.Setting:
+    """The setting with some of its training images only."""
+    where = torch.from_numpy(index).to(setting.chip)
+    train = step.Images(setting.train.pixels[where], setting.train.labels[index])
+    return dataclasses.replace(setting, train=train)

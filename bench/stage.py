@@ -1,0 +1,81 @@
+"""What the train stage costs beside training: start, and checkpoints.
+
+The stage on the digits, as dvc.yaml runs it. Its start is all that is neither training nor test
+pass: Python, imports, data, results. A checkpoint is written after an epoch where the time since
+the last one is 20 times what that took: with and without shows the cost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import report, setting
+
+ROOT = Path(__file__).parents[1]
+
+
+def workplace(folder: Path, raw: Path | None = None) -> Path:
+    """A folder to run stages in that leaves this one alone; DVC is not needed."""
+    for name in ("lt", "stages", "params.yaml"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "data").mkdir()
+    (folder / "data/archives").symlink_to((ROOT / "data/archives").resolve())
+    if raw is not None:
+        (folder / "data/raw").symlink_to(raw)
+    return folder
+
+
+def stage(folder: Path, name: str, *overrides: str) -> float:
+    """Runs a stage; its seconds."""
+    command = [sys.executable, "-m", f"stages.{name}", *overrides]
+    env = {**os.environ, "LT_SCRATCH": str(folder / ".scratch")}
+
+    def call() -> None:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+
+    return report.seconds(call)
+
+
+def timing(folder: Path) -> dict[str, float]:
+    """train_s and test_s of the last training."""
+    values: dict[str, float] = json.loads((folder / "models/current/timing.json").read_text())
+    return values
+
+
+def run(small: bool) -> None:
+    rows = []
+    epochs, rounds = (2, 1) if small else (30, 3)
+    with tempfile.TemporaryDirectory() as name:
+        folder = workplace(Path(name))
+        for step in ("download", "prepare", "partition"):
+            stage(folder, step, *(["digits"] if step == "download" else []))
+        for backbone in ("resnet20", "resnet18"):
+            overrides = [f"train.backbone={backbone}", f"train.epochs={epochs}"]
+            starts, parts = [], []
+            for _ in range(rounds):
+                seconds = stage(folder, "train", *overrides)
+                parts.append(timing(folder))
+                starts.append(seconds - sum(parts[-1].values()))
+            rows.append(
+                {
+                    "backbone": backbone,
+                    "start (s)": statistics.median(starts),
+                    f"{epochs} epochs (s)": statistics.median(p["train_s"] for p in parts),
+                    "test pass (s)": statistics.median(p["test_s"] for p in parts),
+                }
+            )
+    report.write(
+        "stage",
+        "Fixed cost of the train stage",
+        "seconds on the digits, checkpoints included; start is Python, imports, data and results.",
+        rows,
+        setting.chip(),
+    )
