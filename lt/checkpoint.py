@@ -69,7 +69,7 @@ class Checkpoints:
         self.refused: list[str] = []  # a line for each checkpoint that was there and cannot be used
         self.before = 0.0  # seconds of training, in the runs that were cut off
         self.start = self.written = time.monotonic()
-        self.cost = 0.0
+        self.cost: float | None = None  # of a checkpoint, once there has been one
         for path in sorted(self.folder.glob("expert_*.safetensors")):
             self._load(int(path.stem.removeprefix("expert_")), path)
 
@@ -115,7 +115,7 @@ class Checkpoints:
             OSError: if that fails; the expert's former checkpoint is still there then.
         """
         begin = time.monotonic()
-        if not last and begin - self.written < PATIENCE * self.cost:
+        if not last and begin - self.written < PATIENCE * (self.cost or 0.0):
             return
         tensors = {key: value.cpu().contiguous() for key, value in saved.tensors.items()}
         header = {
@@ -132,7 +132,8 @@ class Checkpoints:
             file.flush()
             os.fsync(file.fileno())  # a power cut must not leave the new name on old bytes
         self.written = time.monotonic()
-        self.cost = self.written - begin
+        # the first one does not count: in a new process, it takes many times longer
+        self.cost = 0.0 if self.cost is None else self.written - begin
 
     def clear(self) -> None:
         """Removes them: the run is over."""

@@ -179,13 +179,12 @@ def test_what_would_end_the_same_again_has_no_note(tmp_path: Path) -> None:
 def test_writing_waits_where_it_would_cost_too_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = at(tmp_path)
-    store.save(0, SAVED, last=False)
     monkeypatch.setattr(checkpoint, "PATIENCE", 1e9)
-    store.save(0, dataclasses.replace(SAVED, epoch=3), last=False)
-    assert at(tmp_path).saved[0].epoch == 2
-    store.save(0, dataclasses.replace(SAVED, epoch=4), last=True)
-    assert at(tmp_path).saved[0].epoch == 4
+    store, kept = at(tmp_path), []
+    for epoch, last in ((1, False), (2, False), (3, False), (4, True)):
+        store.save(0, dataclasses.replace(SAVED, epoch=epoch), last)
+        kept.append(at(tmp_path).saved[0].epoch)
+    assert kept == [1, 2, 2, 4]  # what the first one takes says nothing
 
 
 def test_clear_removes_its_own_only(tmp_path: Path, kept: Path) -> None:
