@@ -29,36 +29,52 @@ METHODS = ["baseline", "split_lws", "lws"]
 GOES_ON = re.compile(r"train: (expert \d+ goes on after phase \d+, epoch \d+)")
 
 
-def clone(folder: Path, epochs: int) -> Path:
-    """The working tree as a repository of its own, with a short training."""
+def clone(folder: Path, epochs: int, backbone: str) -> Path:
+    """The working tree as a repository of its own in `folder`, with a short training."""
     repo = folder / "repo"
     listed = ["git", "ls-files", "-co", "--exclude-standard"]
     for name in subprocess.check_output(listed, cwd=ROOT, text=True).splitlines():
         if (ROOT / name).is_file():
             (repo / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, repo / name)
-    params = (repo / "params.yaml").read_text()
-    (repo / "params.yaml").write_text(re.sub(r"  epochs: \d+", f"  epochs: {epochs}", params))
-    for command in ("init -q", "add -A", "-c user.name=b -c user.email=b commit -q -m start"):
+    (repo / "dvc.lock").unlink(missing_ok=True)
+    params = re.sub(r"  epochs: \d+", f"  epochs: {epochs}", (repo / "params.yaml").read_text())
+    (repo / "params.yaml").write_text(params.replace("backbone: resnet32", f"backbone: {backbone}"))
+    for command in (
+        "init -q",
+        "config user.name bench",
+        "config user.email bench@example.org",
+        "add -A",
+        "commit -q -m start",
+    ):
         subprocess.run(["git", *command.split()], cwd=repo, check=True)
     return repo
 
 
-def dvc_repro(repo: Path) -> subprocess.Popen[str]:
-    """In a session of its own, so that a signal to it reaches nobody else."""
+def dvc_repro(repo: Path) -> subprocess.Popen[bytes]:
+    """In a session of its own, so that a signal to it reaches nobody else; its output in a file.
+
+    A pipe would be open for as long as the training lives, also after DVC was killed. The shell
+    is the plainest, which differs from others in who is whose parent.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.Popen(
-        ["dvc", "repro"],
-        cwd=repo,
-        env={**os.environ, "PATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    with log(repo).open("w") as file:
+        return subprocess.Popen(
+            ["dvc", "repro"],
+            cwd=repo,
+            env={**os.environ, "PATH": path, "SHELL": "/bin/sh"},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
-def training(dvc: subprocess.Popen[str]) -> int:
+def log(repo: Path) -> Path:
+    """What the last `dvc repro` printed."""
+    return repo.parent / "repro.log"
+
+
+def training(dvc: subprocess.Popen[bytes]) -> int:
     """The process in which `dvc repro` trains, once it is there."""
     while dvc.poll() is None:
         for path in Path("/proc").glob("[0-9]*"):
@@ -69,15 +85,14 @@ def training(dvc: subprocess.Popen[str]) -> int:
             except OSError:  # it has just ended
                 continue
         time.sleep(0.01)
-    raise RuntimeError(dvc.communicate()[0])
+    raise RuntimeError("dvc repro ended without training")
 
 
-def finished(dvc: subprocess.Popen[str]) -> str:
-    """What it printed."""
-    output = dvc.communicate()[0]
-    if dvc.returncode:
-        raise RuntimeError(output)
-    return output
+def finished(dvc: subprocess.Popen[bytes], repo: Path) -> str:
+    """What it printed, when it has ended."""
+    if dvc.wait():
+        raise RuntimeError(log(repo).read_text())
+    return log(repo).read_text()
 
 
 def undisturbed(repo: Path) -> tuple[bytes, float]:
@@ -87,7 +102,7 @@ def undisturbed(repo: Path) -> tuple[bytes, float]:
     while Path(f"/proc/{pid}").exists():
         time.sleep(0.01)
     seconds = time.monotonic() - start
-    finished(dvc)
+    finished(dvc, repo)
     return (repo / "metrics/eval.json").read_bytes(), seconds
 
 
@@ -109,18 +124,18 @@ def kill(repo: Path, victim: str, after: float) -> list[str] | None:
     pid = training(dvc)
     time.sleep(after)
     if not Path(f"/proc/{pid}").exists():
-        finished(dvc)
+        finished(dvc, repo)
         return None
     os.kill(pid if victim == "stage" else dvc.pid, signal.SIGKILL)
-    dvc.communicate()
-    return GOES_ON.findall(finished(dvc_repro(repo)))
+    dvc.wait()
+    return GOES_ON.findall(finished(dvc_repro(repo), repo))
 
 
 def run(small: bool) -> None:
     kills, epochs = (3, 10) if small else (20, 40)
     rng, rows = random.Random(0), []
     with tempfile.TemporaryDirectory() as name:
-        repo = clone(Path(name), epochs)
+        repo = clone(Path(name), epochs, "resnet32")
         params = (repo / "params.yaml").read_text()
         known: dict[str, tuple[bytes, float]] = {}
         while len(rows) < kills:

@@ -15,6 +15,7 @@ import torch
 from lt import provenance, tables
 
 RESULTS = Path("bench/results")
+REVISION = provenance.revision()  # now: results that are written count as changes
 PAGE = Path("bench/README.md")
 INTRO = """# Benchmarks
 
@@ -50,7 +51,7 @@ def write(
 
     about: what the rows are, with units; more: what else the JSON should hold.
     """
-    info = {**more, **provenance.machine(chip), **provenance.revision()}
+    info = {**more, **provenance.machine(chip), **REVISION}
     result = {"title": title, "about": about, "rows": rows, **info}
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")

@@ -1,8 +1,7 @@
-"""What the train stage costs beside training: start, and checkpoints.
+"""What the train stage costs beside training: its start, and a checkpoint.
 
 The stage on the digits, as dvc.yaml runs it. Its start is all that is neither training nor test
-pass: Python, imports, data, results. A checkpoint is written after an epoch where the time since
-the last one is 20 times what that took: with and without shows the cost.
+pass: Python, imports, data, results.
 """
 
 from __future__ import annotations
@@ -16,18 +15,18 @@ import tempfile
 from pathlib import Path
 
 from bench import report, setting
+from lt import nets
+from lt.checkpoint import Checkpoints, Saved
 
 ROOT = Path(__file__).parents[1]
 
 
-def workplace(folder: Path, raw: Path | None = None) -> Path:
+def workplace(folder: Path) -> Path:
     """A folder to run stages in that leaves this one alone; DVC is not needed."""
     for name in ("lt", "stages", "params.yaml"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "data").mkdir()
     (folder / "data/archives").symlink_to((ROOT / "data/archives").resolve())
-    if raw is not None:
-        (folder / "data/raw").symlink_to(raw)
     return folder
 
 
@@ -50,6 +49,18 @@ def timing(folder: Path) -> dict[str, float]:
     return values
 
 
+def checkpoint_seconds(backbone: str, folder: Path) -> float:
+    """Writing one, of a net and its momentum, once the process has warmed up."""
+    net = nets.backbone(backbone, 3)[0]
+    tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
+    tensors |= {f"momentum.{k}": value.detach() for k, value in enumerate(net.parameters())}
+    store = Checkpoints(folder / ".scratch", {}, folder / "models")
+    with store.keep():
+        for epoch in range(5):
+            store.save(0, Saved(1, epoch, tensors), last=True)
+    return store.cost or 0.0
+
+
 def run(small: bool) -> None:
     rows = []
     epochs, rounds = (2, 1) if small else (30, 3)
@@ -67,6 +78,7 @@ def run(small: bool) -> None:
             rows.append(
                 {
                     "backbone": backbone,
+                    "a checkpoint (s)": checkpoint_seconds(backbone, folder),
                     "start (s)": statistics.median(starts),
                     f"{epochs} epochs (s)": statistics.median(p["train_s"] for p in parts),
                     "test pass (s)": statistics.median(p["test_s"] for p in parts),

@@ -81,7 +81,10 @@ def ours(where: step.Setting) -> Iterator[None]:
     net = fit._fresh(expert, 0, where)
     labels, generator = where.train.labels, torch.Generator(where.chip)
     steps = step.Steps(net, list(net.parameters()), losses.cross_entropy, labels, where)
-    stream = torch.cuda.Stream() if where.chip.type == "cuda" else None
+    stream = None
+    if where.chip.type == "cuda":
+        stream = torch.cuda.Stream()
+        torch.cuda.synchronize()  # the net is there before another stream reads it
     for epoch in range(1, 10**9):
         with torch.cuda.stream(stream):
             batches = sampler(labels, np.random.default_rng(epoch))

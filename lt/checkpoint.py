@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -68,7 +69,8 @@ class Checkpoints:
         self.saved: dict[int, Saved] = {}
         self.refused: list[str] = []  # a line for each checkpoint that was there and cannot be used
         self.before = 0.0  # seconds of training, in the runs that were cut off
-        self.start = self.written = time.monotonic()
+        self.start = time.monotonic()
+        self.written: dict[int, float] = {}  # when, of each expert
         self.cost: float | None = None  # of a checkpoint, once there has been one
         for path in sorted(self.folder.glob("expert_*.safetensors")):
             self._load(int(path.stem.removeprefix("expert_")), path)
@@ -91,22 +93,32 @@ class Checkpoints:
         others = len(folders - {self.folder})
         if others and not self.saved:
             lines.append(
-                f"{others} unfinished in {self.root}, with other data, params, code or device, "
-                "not used here and kept for when they run again"
+                f"no checkpoint of this run; unfinished ones with other data, params, code or "
+                f"device stay in {self.root}: {others}"
             )
         return lines
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Within it, what stops the run from outside says that it can go on."""
+    def keep(self) -> Iterator[None]:
+        """Within it, checkpoints can be written; one that ends well removes them.
+
+        Of what stops the run from outside, the exception's notes say that it can go on.
+
+        Raises:
+            OSError: before anything is trained, if they could not be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
             yield
-        except (ValueError, FloatingPointError):
-            raise  # it would end the same again
         except BaseException as error:
-            if any(self.folder.glob("expert_*.safetensors")):
-                error.add_note(f"the next run goes on from the checkpoint in {self.folder}")
+            if not any(self.folder.iterdir()):
+                self.folder.rmdir()
+            # a ValueError and the like would come again
+            again = not isinstance(error, (ValueError, FloatingPointError))
+            if again and (self.written or self.before):
+                error.add_note(f"the same run goes on from the checkpoint in {self.folder}")
             raise
+        shutil.rmtree(self.folder)
 
     def save(self, number: int, saved: Saved, last: bool) -> None:
         """Keeps expert `number`; not if too little time has passed, unless it is a `last` epoch.
@@ -115,40 +127,37 @@ class Checkpoints:
             OSError: if that fails; the expert's former checkpoint is still there then.
         """
         begin = time.monotonic()
-        if not last and begin - self.written < PATIENCE * (self.cost or 0.0):
+        patience = PATIENCE * (self.cost or 0.0) * len(self.written)
+        if not last and begin - self.written.get(number, -math.inf) < patience:
             return
         tensors = {key: value.cpu().contiguous() for key, value in saved.tensors.items()}
-        header = {
-            "key": self.key,
-            "digest": _digest(tensors),
-            "phase": saved.phase,
-            "epoch": saved.epoch,
-            "seconds": self.seconds(),
-            "progress": saved.progress,
-        }
-        content = safetensors.torch.save(tensors, {"lt": json.dumps(header)})
-        with files.whole(self._path(number)) as temporary, temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave the new name on old bytes
-        self.written = time.monotonic()
+        header = json.dumps(
+            {
+                "key": self.key,
+                "phase": saved.phase,
+                "epoch": saved.epoch,
+                "seconds": self.seconds(),
+                "progress": saved.progress,
+            }
+        )
+        metadata = {"header": header, "digest": _digest(header, tensors)}
+        with files.whole(self._path(number)) as temporary:
+            temporary.write_bytes(safetensors.torch.save(tensors, metadata))
+        self.written[number] = time.monotonic()
         # the first one does not count: in a new process, it takes many times longer
-        self.cost = 0.0 if self.cost is None else self.written - begin
-
-    def clear(self) -> None:
-        """Removes them: the run is over."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.cost = 0.0 if self.cost is None else self.written[number] - begin
 
     def _path(self, number: int) -> Path:
         return self.folder / f"expert_{number}.safetensors"
 
     def _load(self, number: int, path: Path) -> None:
         try:
-            header, tensors = _read(path)
-            if header["key"] != self.key:
-                self._refuse(path, "belongs to a run with other data, params, code or device")
-            elif header["digest"] != _digest(tensors):
+            text, digest, tensors = _read(path)
+            header = json.loads(text)
+            if digest != _digest(text, tensors):
                 self._refuse(path, "is damaged")
+            elif header["key"] != self.key:
+                self._refuse(path, "belongs to a run with other data, params, code or device")
             else:
                 place = header["phase"], header["epoch"]
                 self.saved[number] = Saved(*place, tensors, header["progress"])
@@ -160,14 +169,16 @@ class Checkpoints:
         self.refused.append(f"{path} {why}; expert {path.stem.split('_')[1]} starts over")
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(path: Path) -> tuple[str, str, dict[str, Tensor]]:
     with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["lt"])
-        return header, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        # copies, since what it gives is the file itself, mapped into memory
+        tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+        return metadata["header"], metadata["digest"], tensors
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    sha = hashlib.sha256()
+def _digest(header: str, tensors: Mapping[str, Tensor]) -> str:
+    sha = hashlib.sha256(header.encode())
     for key in sorted(tensors):
         sha.update(key.encode())
         sha.update(tensors[key].flatten().view(torch.uint8).numpy().data)

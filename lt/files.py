@@ -24,6 +24,7 @@ def whole(path: str | Path) -> Iterator[Path]:
     _remove_leftovers(path)
     try:
         yield temporary
+        _sync(temporary)
         if path.exists() and (path.is_dir() or temporary.is_dir()):
             # os.replace swaps files only: a folder in the way is moved aside first
             old = path.with_name(f".{path.name}.{os.getpid()}.old")
@@ -48,6 +49,14 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_json(path: str | Path) -> Any:
     """Reads a JSON file."""
     return json.loads(Path(path).read_text())
+
+
+def _sync(path: Path) -> None:
+    """To the disk: a power cut must not leave the new name on bytes that are not there."""
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -57,12 +57,13 @@ def fit(jobs: Sequence[Job]) -> list[Trained]:
         ValueError: if an expert has no training image, or needs validation images and has none.
         FloatingPointError: at the first loss or output that is not finite.
     """
+    for job in jobs:
+        _check_images(job)
     return device.side_by_side([train(job) for job in jobs], jobs[0].setting.chip)
 
 
 def train(job: Job) -> Generator[None, None, Trained]:
     """Trains one expert; yields whenever the device has an epoch's work to do."""
-    _check_images(job)
     saved = job.checkpoints.saved.pop(job.number, None) if job.checkpoints else None
     trained = Trained(_fresh(job.expert, job.number, job.setting))
     if saved:
@@ -105,6 +106,7 @@ def _run(
     steps = Steps(trained.net, parameters, phase.loss, targets, job.setting)
     if start:
         steps.load(start.tensors)
+        start.tensors.clear()  # they are as large as the net
     for epoch in range(start.epoch + 1 if start else 1, phase.epochs + 1):
         batches = phase.sampler(targets, np.random.default_rng([job.setting.seed, at, epoch]))
         row = yield from _epoch(steps, job, at, epoch, batches)

@@ -99,6 +99,7 @@ class Phase:
 
     setups: usually one. Of several, each is tried on a copy, and the copy with the best
         class-balanced validation accuracy goes on (τ of τ-normalisation); the first wins ties.
+        All of them give the net the same form.
     """
 
     epochs: int

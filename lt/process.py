@@ -43,16 +43,17 @@ def stoppable() -> Iterator[None]:
 
 
 def stop_with_parent() -> None:
-    """Sends this process a SIGTERM when the process that started it is gone.
+    """Kills this process when the one that started it is gone.
 
-    A stage whose DVC was killed would otherwise train on, for nobody, and hold its lock.
+    A stage whose DVC was killed would otherwise train on, for nobody, and hold its lock. SIGKILL,
+    since a SIGTERM would wait for the main thread to come back from the device.
     """
     parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(LOOK_EVERY_S)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
 

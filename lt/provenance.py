@@ -14,9 +14,10 @@ import torch
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Device name, threads, versions of what computes."""
+    """Device name, instruction set of a CPU, threads, versions of what computes."""
     return {
         "device": _device_name(device),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "versions": {
             "python": platform.python_version(),

@@ -7,6 +7,8 @@ graph) and replayed. Sizes that come up once, or too many of them, run as writte
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +19,7 @@ from lt.data import Recipe
 from lt.params import Train
 from lt.plan import Ints, Loss
 
-MAX_RECORDED = 8  # sizes of batch; each recording holds the memory of a step's launches
+MAX_RECORDED = 8  # sizes of batch: those of an epoch, and some of a sampler with varying ones
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,12 @@ class Images:
 
     pixels: Tensor
     labels: Ints
+
+    def digest(self) -> str:
+        """Of all of them, to know them again."""
+        sha = hashlib.sha256(self.pixels.cpu().numpy().data)
+        sha.update(self.labels.data)
+        return sha.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -145,12 +153,15 @@ class _Recording:
     def __init__(self, steps: Steps, rows: Tensor) -> None:
         self.rows = rows.clone()
         self.graph = torch.cuda.CUDAGraph()
-        # Not by torch.cuda.graph(), which first waits for the other experts' streams.
+        torch.cuda.empty_cache()  # the memory that the step took as written, before it takes more
         self.graph.capture_begin(steps.pool, capture_error_mode="thread_local")
         try:
             self.loss = steps._compute(self.rows)
-        finally:
-            self.graph.capture_end()
+        except BaseException:
+            with suppress(RuntimeError):  # it would hide what went wrong
+                self.graph.capture_end()
+            raise
+        self.graph.capture_end()
 
     def replay(self, rows: Tensor) -> Tensor:
         self.rows.copy_(rows)

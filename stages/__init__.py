@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from lt import process
 
 if "DVC_STAGE" in os.environ:  # now, and not in main: importing torch takes seconds
     process.stop_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main, an end without a traceback
 
 
 def main(stage: Callable[[Sequence[str]], None]) -> None:
@@ -57,5 +59,8 @@ def _out_of_memory(error: Exception) -> bool:
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+        or (
+            isinstance(error, RuntimeError)
+            and any(words in str(error) for words in ("out of memory", "allocate memory", "ALLOC"))
+        )
     )

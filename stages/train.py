@@ -46,7 +46,9 @@ def _train(options: params.Params) -> None:
     summary = files.read_json(LONGTAIL / "summary.json")
     setting, test = _read(options, summary["name"])
     method = options.methods[options.model]
-    experts = registry.experts(options.model, _task(options, setting.train.labels), method)
+    partition = files.read_json(PARTITION)
+    task = _task(options, partition, setting.train.labels)
+    experts = registry.experts(options.model, task, method)
     info = {
         "model": options.model,
         "method": method,
@@ -56,9 +58,10 @@ def _train(options: params.Params) -> None:
         "precision": setting.precision,
         **provenance.machine(setting.chip),
     }
-    depends = {**info, "partition": files.read_json(PARTITION), "code": provenance.code()}
+    depends = {**info, "partition": partition, "code": provenance.code()}
+    depends["images"] = [images.digest() for images in (setting.train, setting.val)]
     checkpoints = checkpoint.Checkpoints(checkpoint.scratch(), depends, OUT)
-    with checkpoints.noted():
+    with checkpoints.keep():
         trained = _fit(experts, setting, options.model, checkpoints)
         timing = {"train_s": checkpoints.seconds()}
         start = time.perf_counter()
@@ -69,7 +72,6 @@ def _train(options: params.Params) -> None:
         with files.whole(OUT) as folder:
             run_info = {**info, **provenance.revision()}
             results.save(folder, experts, trained, outs, {"run": run_info, "timing": timing})
-    checkpoints.clear()
 
 
 def _fit(
@@ -80,7 +82,8 @@ def _fit(
 ) -> list[fit.Trained]:
     for line in checkpoints.messages():
         print(f"train: {line}", file=sys.stderr, flush=True)
-    epochs = sum(phase.epochs for expert in experts for phase in expert.phases)
+    phases = [phase for expert in experts for phase in expert.phases]
+    epochs = sum(phase.epochs * len(phase.setups) for phase in phases)
     report = Progress(epochs, name, checkpoints.epochs()).report
     return fit.fit(
         [fit.Job(expert, k, setting, report, checkpoints) for k, expert in enumerate(experts)]
@@ -108,8 +111,7 @@ def _read(options: params.Params, name: str) -> tuple[step.Setting, step.Images]
     return setting, images("test", slice(None))
 
 
-def _task(options: params.Params, labels: plan.Ints) -> plan.Task:
-    partition = files.read_json(PARTITION)
+def _task(options: params.Params, partition: dict[str, Any], labels: plan.Ints) -> plan.Task:
     counts = np.bincount(labels, minlength=len(partition["counts"]))
     return plan.Task(
         counts=tuple(counts.tolist()),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -138,8 +139,8 @@ def test_one_with_a_flipped_bit_is_refused(tmp_path: Path, kept: Path) -> None:
 def test_one_of_another_run_is_refused(tmp_path: Path, kept: Path) -> None:
     other = at(tmp_path, key="other")
     assert other.messages() == [
-        f"1 unfinished in {tmp_path / 'scratch'}, with other data, params, code or device, "
-        "not used here and kept for when they run again"
+        "no checkpoint of this run; unfinished ones with other data, params, code or device stay "
+        f"in {tmp_path / 'scratch'}: 1"
     ]
     other.folder.mkdir()
     kept.rename(other.folder / kept.name)
@@ -160,18 +161,50 @@ def test_a_failed_write_leaves_the_former_one(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left") as caught, at(tmp_path).noted():
-        at(tmp_path).save(0, dataclasses.replace(SAVED, epoch=3), last=False)
+    store = at(tmp_path)
+    with pytest.raises(OSError, match="No space left") as caught, store.keep():
+        store.save(0, dataclasses.replace(SAVED, epoch=3), last=False)
     assert caught.value.filename == str(kept)
     (note,) = caught.value.__notes__
-    assert note == f"the next run goes on from the checkpoint in {kept.parent}"
+    assert note == f"the same run goes on from the checkpoint in {kept.parent}"
     assert at(tmp_path).saved[0].epoch == 2
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
 
 
 @pytest.mark.usefixtures("kept")
+def test_no_expert_waits_for_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    write = checkpoint.safetensors.torch.save
+
+    def slow(*arguments: Any) -> bytes:
+        now[0] += 1.0
+        return write(*arguments)
+
+    monkeypatch.setattr(checkpoint.safetensors.torch, "save", slow)
+    store = at(tmp_path)
+    for epoch in range(1, 13):
+        now[0] += 10.0  # a checkpoint of each every 2 x 20 times what one takes
+        for number in (0, 1):
+            store.save(number, dataclasses.replace(SAVED, epoch=epoch), last=False)
+    assert [at(tmp_path).saved[number].epoch for number in (0, 1)] == [9, 9]  # of 1, 5, 9
+
+
+def test_a_header_with_another_epoch_is_refused(tmp_path: Path, kept: Path) -> None:
+    kept.write_bytes(kept.read_bytes().replace(b'epoch\\": 2', b'epoch\\": 3'))
+    assert "is damaged" in at(tmp_path).messages()[0]
+
+
+def test_a_refused_one_has_no_note(tmp_path: Path, kept: Path) -> None:
+    kept.write_bytes(b"garbage")
+    with pytest.raises(KeyError) as caught, at(tmp_path).keep():
+        raise KeyError
+    assert not hasattr(caught.value, "__notes__")
+
+
+@pytest.mark.usefixtures("kept")
 def test_what_would_end_the_same_again_has_no_note(tmp_path: Path) -> None:
-    with pytest.raises(FloatingPointError) as caught, at(tmp_path).noted():
+    with pytest.raises(FloatingPointError) as caught, at(tmp_path).keep():
         raise FloatingPointError
     assert not hasattr(caught.value, "__notes__")
 
@@ -187,11 +220,24 @@ def test_writing_waits_where_it_would_cost_too_much(
     assert kept == [1, 2, 2, 4]  # what the first one takes says nothing
 
 
-def test_clear_removes_its_own_only(tmp_path: Path, kept: Path) -> None:
+def test_a_run_that_ends_removes_its_own_only(tmp_path: Path, kept: Path) -> None:
     other = at(tmp_path, key="other")
-    other.save(0, SAVED, last=False)
-    other.clear()
-    assert list(tmp_path.glob("scratch/*/*")) == [kept]
+    with other.keep():
+        other.save(0, SAVED, last=False)
+        assert len(list(tmp_path.glob("scratch/*/*"))) == 2
+    assert list(tmp_path.glob("scratch/*")) == [kept.parent]
+
+
+def test_where_nothing_can_be_kept_nothing_begins(tmp_path: Path) -> None:
+    (tmp_path / "scratch").write_text("a file in the way")
+    with pytest.raises(OSError, match="scratch"), at(tmp_path).keep():
+        pytest.fail("it began")
+
+
+def test_a_run_that_kept_nothing_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), at(tmp_path).keep():
+        raise KeyError
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 def test_the_environment_moves_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -15,7 +14,7 @@ import pytest
 from PIL import Image
 
 from bench import kills
-from tests.conftest import ROOT, run
+from tests.conftest import run
 
 SMALL = ["train.epochs=2", "train.backbone=resnet20"]
 
@@ -40,13 +39,13 @@ def results(repo: Path) -> bytes:
     return (repo / "metrics" / "eval.json").read_bytes()
 
 
-def start_training(repo: Path) -> tuple[subprocess.Popen[str], int]:
+def start_training(repo: Path) -> tuple[subprocess.Popen[bytes], int]:
     """`dvc repro`, and the process in which it trains, when there is a checkpoint."""
     process = kills.dvc_repro(repo)
     pid = kills.training(process)
     lock = repo / "models" / ".current.lock"
     while str(pid) not in lock.read_text() or not list(repo.glob(".scratch/*/expert_0.*")):
-        assert process.poll() is None, process.communicate()[0]
+        assert process.poll() is None, kills.log(repo).read_text()
         time.sleep(0.01)
     return process, pid
 
@@ -54,26 +53,7 @@ def start_training(repo: Path) -> tuple[subprocess.Popen[str], int]:
 @pytest.fixture(scope="module")
 def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the working tree with a short default, run once."""
-    repo = tmp_path_factory.mktemp("clone") / "repo"
-    listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.split("\n")
-    for name in filter(None, listed):
-        if (ROOT / name).is_file():
-            (repo / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, repo / name)
-    text = (repo / "params.yaml").read_text()
-    text = text.replace("backbone: resnet32", "backbone: resnet20").replace(
-        "epochs: 100 ", "epochs: 2 "
-    )
-    (repo / "params.yaml").write_text(text)
-    (repo / "dvc.lock").unlink(missing_ok=True)
-    for command in (
-        ("init", "-q"),
-        ("config", "user.name", "test"),
-        ("config", "user.email", "test@example.org"),
-        ("add", "-A"),
-        ("commit", "-q", "-m", "start"),
-    ):
-        assert run("git", *command, cwd=repo).returncode == 0
+    repo = kills.clone(tmp_path_factory.mktemp("clone"), 2, "resnet20")
     dvc(repo, "repro")
     run("git", "add", "-A", cwd=repo)
     run("git", "commit", "-q", "-m", "results", cwd=repo)
@@ -139,12 +119,13 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(repo: Path) -> None:
     assert f"train: another run is at work here: {holder}" in stage(repo, "stages.train")
     os.kill(pid, signal.SIGCONT)
     os.kill(pid, signal.SIGTERM)
-    output = process.communicate()[0]
-    assert "train: stopped by SIGTERM; the next run goes on from the checkpoint in" in output
+    assert process.wait() != 0
+    output = kills.log(repo).read_text()
+    assert "train: stopped by SIGTERM; the same run goes on from the checkpoint in" in output
 
     process, pid = start_training(repo)
-    process.kill()  # DVC, and the stage stops by itself
-    process.communicate()
+    process.kill()  # DVC, and the stage ends by itself
+    process.wait()
     output = dvc(repo, "repro")
     assert "train: expert 0 goes on after phase 1, epoch " in output
     assert results(repo) == undisturbed

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 
@@ -39,6 +41,33 @@ def test_a_loss_is_told_the_epoch(setting: step.Setting) -> None:
     assert [row["train_loss"] > 0 for row in history] == [True, True, False]
 
 
+class Replayed:
+    """A recording that computes."""
+
+    sizes: ClassVar[list[int]] = []
+
+    def __init__(self, steps: step.Steps, rows: torch.Tensor) -> None:
+        self.steps = steps
+        self.sizes.append(len(rows))
+
+    def replay(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.steps._compute(rows)
+
+
+def test_a_size_is_recorded_when_it_comes_again(
+    setting: step.Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "_Recording", Replayed)
+    monkeypatch.setattr(step, "MAX_RECORDED", 2)
+    net = nets.Net(nets.backbone("resnet20", 1)[0], nets.linear(64, 6))
+    labels = setting.train.labels
+    steps = step.Steps(net, list(net.parameters()), losses.cross_entropy, labels, setting)
+    steps.pool = (0, 0)
+    batches = [np.arange(size) for size in (4, 2, 4, 3, 4, 5, 2, 3, 3)]
+    assert steps.run(batches, 1, 0.1, torch.Generator()).shape == (9,)
+    assert Replayed.sizes == [4, 2], "the third that comes again is computed as written"
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_recorded_step_is_the_step(
@@ -51,8 +80,15 @@ def test_a_recorded_step_is_the_step(
     setting = dataclasses.replace(
         setting, train=images(setting.train), val=images(setting.val), precision=precision
     )
+    made = []
+    make = step._Recording.__init__
+    monkeypatch.setattr(
+        step._Recording, "__init__", lambda self, *given: made.append(self) or make(self, *given)
+    )
     one = expert(*range(6))
     recorded = train(one, 0, setting).net.state_dict()
+    assert len(made) == 2, "whole batches and the last one of an epoch"
     monkeypatch.setattr(step, "MAX_RECORDED", 0)
     written = train(one, 0, setting).net.state_dict()
+    assert len(made) == 2
     assert all(torch.equal(recorded[key], written[key]) for key in written)
