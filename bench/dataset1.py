@@ -20,12 +20,12 @@ def run(small: bool) -> None:
     epochs = 100 if chip.type == "cuda" else 1
     factor = ["data.imb_factor=0.01"] if small else ["data.imb_factor=0.1"]
     data = ["data.name=cifar10", "data.val_fraction=0", *factor]
-    train = ["train.backbone=resnet18", f"train.epochs={epochs}"]
+    train = ["profile=seed", f"train.epochs={epochs}"]
     methods = {
         "baseline": [*train, "train.clip_norm=null"],
         "split_lws": [
             *train,
-            "methods.split_lws={others: silent, batches: own, scales: joint, scale_epochs: 10}",
+            "methods.split_lws={start: fresh, others: silent, batches: own, scales: joint, scale_epochs: 10}",
         ],
     }
     rows = []
@@ -36,9 +36,9 @@ def run(small: bool) -> None:
         stage(folder, "partition")
         for method, overrides in methods.items():
             end_to_end = stage(folder, "train", *data, *overrides, f"model={method}")
-            stage(folder, "evaluate", *data)
+            stage(folder, "evaluate", *data, f"model={method}")
             scores = json.loads((folder / "metrics/eval.json").read_text())
-            parts = timing(folder)
+            parts = timing(folder, method)
             rows.append(
                 {
                     "method": method,

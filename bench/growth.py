@@ -25,10 +25,10 @@ def measure(backbone: str, images: int, classes: int, groups: int) -> dict[str, 
     where = setting.cifar10(images, backbone, labels)
     cut = tuple(tuple(part.tolist()) for part in np.array_split(np.arange(classes), groups))
     counts = tuple(np.bincount(labels, minlength=classes).tolist())
-    values = {"others": "drop", "batches": "own"}
+    values = {"start": "fresh", "others": "drop", "batches": "own"}
 
     def train(epochs: int) -> float:
-        experts = registry.experts("split", Task(counts, cut, epochs, 128), values)
+        experts = registry.experts("split", Task(counts, cut, epochs, 128, 0.1), values)
         jobs = [fit.Job(one, k, where, lambda _: None) for k, one in enumerate(experts)]
         return report.seconds(lambda: fit.fit(jobs))
 

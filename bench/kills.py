@@ -37,9 +37,11 @@ def clone(folder: Path, epochs: int, backbone: str) -> Path:
         if (ROOT / name).is_file():
             (repo / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, repo / name)
-    (repo / "dvc.lock").unlink(missing_ok=True)
-    params = re.sub(r"  epochs: \d+", f"  epochs: {epochs}", (repo / "params.yaml").read_text())
-    (repo / "params.yaml").write_text(params.replace("backbone: resnet32", f"backbone: {backbone}"))
+    for name in ("dvc.lock", "models/dvc.lock"):
+        (repo / name).unlink(missing_ok=True)
+    params = (repo / "params.yaml").read_text().replace("  epochs: profile", f"  epochs: {epochs}", 1)
+    params = params.replace("backbone: profile", f"backbone: {backbone}", 1)
+    (repo / "params.yaml").write_text(params)
     for command in (
         "init -q",
         "config user.name bench",
@@ -106,20 +108,24 @@ def undisturbed(repo: Path) -> tuple[bytes, float]:
     return (repo / "metrics/eval.json").read_bytes(), seconds
 
 
-def forget(repo: Path) -> None:
-    """DVC no longer knows that it has trained, or what came of it."""
-    lock = yaml.safe_load((repo / "dvc.lock").read_text())
-    for stage in ("train", "evaluate", "table"):
+def forget(repo: Path, model: str) -> None:
+    """DVC no longer knows that it has trained `model`, or what came of it."""
+    for name, stage in (
+        ("dvc.lock", "evaluate"),
+        ("dvc.lock", "table"),
+        ("models/dvc.lock", f"train@{model}"),
+    ):
+        lock = yaml.safe_load((repo / name).read_text())
         del lock["stages"][stage]
-    (repo / "dvc.lock").write_text(yaml.safe_dump(lock))
-    for name in ("models/current", ".dvc/cache/runs"):
+        (repo / name).write_text(yaml.safe_dump(lock))
+    for name in (f"models/{model}", ".dvc/cache/runs"):
         shutil.rmtree(repo / name, ignore_errors=True)
     (repo / "metrics/eval.json").unlink()
 
 
-def kill(repo: Path, victim: str, after: float) -> list[str] | None:
+def kill(repo: Path, model: str, victim: str, after: float) -> list[str] | None:
     """Kills a run and starts it again; where its experts went on. None if it came too late."""
-    forget(repo)
+    forget(repo, model)
     dvc = dvc_repro(repo)
     pid = training(dvc)
     time.sleep(after)
@@ -145,7 +151,7 @@ def run(small: bool) -> None:
                 known[method] = undisturbed(repo)
             metrics, seconds = known[method]
             victim, after = rng.choice(["stage", "dvc"]), rng.uniform(0, seconds)
-            went_on = kill(repo, victim, after)
+            went_on = kill(repo, method, victim, after)
             if went_on is None:
                 continue
             same = (repo / "metrics/eval.json").read_bytes() == metrics

@@ -18,8 +18,8 @@ from lt import fit, longtail, outputs, registry, step
 from lt.plan import Task
 
 METHODS = {
-    "baseline": {},
-    "split_lws": {"others": "silent", "batches": "own", "scales": "joint", "scale_epochs": 1},
+    "baseline": {"start": "fresh"},
+    "split_lws": {"start": "fresh", "others": "silent", "batches": "own", "scales": "joint", "scale_epochs": 1},
 }
 
 
@@ -28,7 +28,7 @@ def train(method: str, where: step.Setting, epochs: int) -> list[fit.Trained]:
     counts = np.bincount(where.train.labels)
     half = len(counts) // 2
     groups = tuple(range(half)), tuple(range(half, len(counts)))
-    task = Task(tuple(counts.tolist()), groups, epochs, where.options.batch_size)
+    task = Task(tuple(counts.tolist()), groups, epochs, where.options.batch_size, 0.1)
     experts = registry.experts(method, task, METHODS[method])
     return fit.fit([fit.Job(one, k, where, lambda _: None) for k, one in enumerate(experts)])
 

@@ -43,9 +43,11 @@ def stage(folder: Path, name: str, *overrides: str) -> float:
     return report.seconds(call)
 
 
-def timing(folder: Path) -> dict[str, float]:
+def timing(folder: Path, method: str) -> dict[str, float]:
     """train_s and test_s of the last training."""
-    values: dict[str, float] = json.loads((folder / "models/current/timing.json").read_text())
+    values: dict[str, float] = json.loads(
+        (folder / "models" / method / "timing.json").read_text()
+    )
     return values
 
 
@@ -73,7 +75,7 @@ def run(small: bool) -> None:
             starts, parts = [], []
             for _ in range(rounds):
                 seconds = stage(folder, "train", *overrides)
-                parts.append(timing(folder))
+                parts.append(timing(folder, "baseline"))
                 starts.append(seconds - sum(parts[-1].values()))
             rows.append(
                 {

@@ -33,7 +33,7 @@ def plain_net(name: str) -> nn.Module:
                 shape = child.in_channels, child.out_channels, child.kernel_size
                 plain = nn.Conv2d(*shape, child.stride, child.padding, bias=False)  # type: ignore
                 setattr(parent, key, plain)
-    net = nets.Net(module, nn.Linear(features, 10))
+    net = nets.Net(module, nn.Linear(features, 10), features)
     return nets.initialise(net, torch.Generator().manual_seed(0))
 
 
@@ -78,9 +78,9 @@ def ours(where: step.Setting) -> Iterator[None]:
     sampler = samplers.shuffled(where.options.batch_size)
     phase = Phase(1, losses.cross_entropy, sampler, (setups.everything,))
     expert = Expert(ClassView.all(10), (phase,), nets.linear)
-    net = fit._fresh(expert, 0, where)
+    net = fit._begin(fit.Job(expert, 0, where, lambda _: None))
     labels, generator = where.train.labels, torch.Generator(where.chip)
-    steps = step.Steps(net, list(net.parameters()), losses.cross_entropy, labels, where)
+    steps = step.Steps(net, list(net.parameters()), phase, labels, where)
     stream = None
     if where.chip.type == "cuda":
         stream = torch.cuda.Stream()

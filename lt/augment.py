@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lt.data import Recipe
+from lt.plan import Share
 
 
 def draw(number: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -59,3 +60,14 @@ def _constants(recipe: Recipe, device: torch.device) -> tuple[Tensor, Tensor]:
     scaled = [[255 * value for value in values] for values in (recipe.mean, recipe.std)]
     mean, std = torch.tensor(scaled, device=device)
     return mean, std
+
+
+def blend(targets: Tensor, share: Tensor, kept: Share, width: int) -> Tensor:
+    """Targets (B,) of a batch whose images are each blended with the one before, as (B, width).
+
+    share: () of the pixels that is the image's own; kept: what of its target that leaves.
+    """
+    others = targets.roll(1, 0)
+    own = kept(targets, others, share).expand(len(targets))[:, None]
+    first, second = (functional.one_hot(ids, width) for ids in (targets, others))
+    return own * first + (1 - own) * second

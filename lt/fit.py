@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lt import device, nets, outputs, schedules
 from lt.checkpoint import Checkpoints, Saved
-from lt.plan import Expert, Ints, Setup
+from lt.params import Train
+from lt.plan import Expert, Given, Ints, Phase, Setup
 from lt.step import Setting, Steps
 
 Row = dict[str, Any]
+Nets = tuple[nets.Net, ...]
 Report = Callable[[Row], None]
 
 
@@ -31,6 +34,7 @@ class Job:
     number: its index among the method's experts; it tells apart their random draws.
     report: called after every epoch with that epoch's row of the history.
     checkpoints: where the expert is kept after its epochs, and what it goes on from.
+    start: the networks that the method starts from, on the device.
     """
 
     expert: Expert
@@ -38,6 +42,7 @@ class Job:
     setting: Setting
     report: Report
     checkpoints: Checkpoints | None = None
+    start: Nets = ()
 
 
 @dataclass
@@ -65,12 +70,12 @@ def fit(jobs: Sequence[Job]) -> list[Trained]:
 def train(job: Job) -> Generator[None, None, Trained]:
     """Trains one expert; yields whenever the device has an epoch's work to do."""
     saved = job.checkpoints.saved.pop(job.number, None) if job.checkpoints else None
-    trained = Trained(_fresh(job.expert, job.number, job.setting))
+    trained = Trained(_begin(job))
     if saved:
         trained = replace(trained, **saved.progress)
     for at, phase in enumerate(job.expert.phases, 1):
         if saved and at < saved.phase:
-            phase.setups[0](trained.net)  # for the net's form: its weights are in the checkpoint
+            phase.setups[0](trained.net, _blank(job.expert, trained.net, job.start))  # form alone
         elif len(phase.setups) == 1:
             start = saved if saved and at == saved.phase else None
             yield from _run(trained, job, at, phase.setups[0], start)
@@ -99,11 +104,11 @@ def _run(
     trained: Trained, job: Job, at: int, setup: Setup, start: Saved | None
 ) -> Generator[None, None, None]:
     """Phase `at` in place, from its first epoch or from a checkpoint in it."""
-    phase, parameters = job.expert.phases[at - 1], setup(trained.net)
+    phase, parameters = job.expert.phases[at - 1], setup(trained.net, _given(trained.net, job, at))
     if not phase.epochs:
         return
     targets = job.expert.view.targets(job.setting.train.labels)
-    steps = Steps(trained.net, parameters, phase.loss, targets, job.setting)
+    steps = Steps(trained.net, parameters, phase, targets, job.setting)
     if start:
         steps.load(start.tensors)
         start.tensors.clear()  # they are as large as the net
@@ -126,7 +131,7 @@ def _epoch(
     """A step per batch; the epoch's row of the history."""
     begin, setting = time.perf_counter(), job.setting
     place = f"expert {job.number}, phase {at}, epoch {epoch}"
-    lr = schedules.step(epoch, setting.options.lr, setting.options.step_size, setting.options.gamma)
+    lr = _lr(epoch, job.expert.phases[at - 1], setting.options)
     generator = _generator(setting.chip, setting.seed, job.number, at, epoch)
     losses = steps.run(batches, epoch, lr, generator)
     yield
@@ -145,24 +150,66 @@ def _epoch(
     }
 
 
-def skeleton(expert: Expert, backbone: str, channels: int) -> nets.Net:
-    """A net of the form that `expert` has after its last phase; its weights are to be loaded."""
-    net = _net(expert, backbone, channels)
-    for phase in expert.phases:
-        phase.setups[0](net)
-    return net
+def _lr(epoch: int, phase: Phase, options: Train) -> float:
+    if phase.lr is not None:
+        return phase.lr(epoch)
+    falls = options.step_size, options.milestones, options.gamma
+    return schedules.stepped(epoch, options.lr, options.warmup, *falls)
 
 
-def _net(expert: Expert, backbone: str, channels: int) -> nets.Net:
+def form(experts: Sequence[Expert], backbone: str, channels: int, start: Nets) -> Nets:
+    """Nets of the form that the experts have after their last phase; weights are to be loaded.
+
+    start: those of the method that they start from, of their form.
+    """
+    result = []
+    for number, expert in enumerate(experts):
+        net = _copy_or_new(expert, number, backbone, channels, start)
+        for phase in expert.phases:
+            phase.setups[0](net, _blank(expert, net, start))
+        result.append(net)
+    return tuple(result)
+
+
+def _copy_or_new(
+    expert: Expert, number: int, backbone: str, channels: int, start: Nets
+) -> nets.Net:
+    if start and not expert.fresh:
+        return copy.deepcopy(start[number])
     module, features = nets.backbone(backbone, channels)
-    return nets.Net(module, expert.head(features, expert.view.width))
+    return nets.Net(module, expert.head(features, expert.view.width), features)
 
 
-def _fresh(expert: Expert, number: int, setting: Setting) -> nets.Net:
-    net = _net(expert, setting.options.backbone, setting.train.pixels.shape[-1])
-    nets.initialise(net, _generator(torch.device("cpu"), setting.seed, number))
+def _begin(job: Job) -> nets.Net:
+    """The net before its first phase."""
+    setting, channels = job.setting, job.setting.train.pixels.shape[-1]
+    args = job.expert, job.number, setting.options.backbone, channels, job.start
+    net = _copy_or_new(*args)
+    if not job.start or job.expert.fresh:
+        nets.initialise(net, _generator(torch.device("cpu"), setting.seed, job.number))
     net.to(setting.chip, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return net
+    return net.requires_grad_(True)
+
+
+def _given(net: nets.Net, job: Job, at: int) -> Given:
+    """What a setup of phase `at` may use."""
+    setting = job.setting
+    targets = job.expert.view.targets(setting.train.labels)
+    seen = np.flatnonzero(targets >= 0)
+
+    def features() -> tuple[Tensor, Ints]:
+        pixels = setting.train.pixels[torch.from_numpy(seen).to(setting.chip)]
+        return outputs.features(net, pixels, setting.recipe, setting.precision), targets[seen]
+
+    generator = _generator(torch.device("cpu"), setting.seed, job.number, at)
+    return Given(generator, features, job.start)
+
+
+def _blank(expert: Expert, net: nets.Net, start: Nets) -> Given:
+    """What a setup is given where the net's form alone matters."""
+    width = expert.view.width
+    zeros = torch.zeros(width, net.features)
+    return Given(torch.Generator(), lambda: (zeros, np.arange(width)), start)
 
 
 def _generator(chip: torch.device, *key: int) -> torch.Generator:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lt import augment
 from lt.data import Recipe
+from lt.nets import Net
 from lt.plan import Ints
 from lt.step import autocast
 
@@ -36,6 +37,14 @@ def predict(
             f"first image {bad[0]} (batches of {size})"
         )
     return logits
+
+
+def features(net: Net, pixels: Tensor, recipe: Recipe, precision: str) -> Tensor:
+    """The backbone's float32 (N, features) of uint8 images, in evaluation mode, on the device."""
+    net.eval()
+    with torch.no_grad(), autocast(precision, pixels.device):
+        batches = torch.split(pixels, BATCH[pixels.device.type])
+        return torch.cat([net.backbone(augment.normalise(b, recipe)).float() for b in batches])
 
 
 def accuracy(logits: NDArray[np.float32], targets: Ints) -> float:

@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import yaml
 
 METHODS_DIR = Path(__file__).parent / "methods"
+PROFILE = "profile"  # a value that the profile gives
+FRESH = "fresh"  # the start of a method that starts from no other
 
 T = TypeVar("T")
 
@@ -91,7 +93,9 @@ class Train:
     lr: Positive
     momentum: Annotated[float, Range(0, 1, open_high=True)]
     weight_decay: NonNegative
-    step_size: Count
+    warmup: Annotated[int, Range(0)]
+    step_size: Count | None
+    milestones: tuple[Count, ...]
     gamma: Annotated[float, Range(0, 1, open_low=True)]
     clip_norm: Positive | None
     precision: Literal["auto", "fp32", "bf16"]
@@ -107,14 +111,21 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Params:
-    """The whole of params.yaml; `methods` maps a method's name to its own params."""
+    """The whole of params.yaml.
+
+    profiles: the values that stand for "profile", by the profile's name and the section's; in
+        `data` and `train` they are filled in.
+    methods: each method's own params.
+    """
 
     model: str
     seed: Seed
+    profile: str
     data: Data
     partition: Partition
     train: Train
     evaluate: Evaluate
+    profiles: dict[str, dict[str, Any]]
     methods: dict[str, dict[str, Any]]
 
 
@@ -145,7 +156,7 @@ def load(overrides: Sequence[str] = (), path: str | Path = "params.yaml") -> Par
     raw = _read(Path(path))
     for text in overrides:
         _override(raw, text)
-    problems: list[str] = []
+    problems = _fill_in_profile(raw)
     params = _section(Params, raw, "", problems)
     problems += _model_problems(raw)
     if problems or params is None:
@@ -191,6 +202,29 @@ def _override(raw: dict[str, Any], text: str) -> None:
         raw[last] = yaml.load(value, Loader=_Loader)
     except yaml.YAMLError:
         raise ValueError(f"override {text!r}: the value is not valid YAML") from None
+
+
+def _fill_in_profile(raw: dict[str, Any]) -> list[str]:
+    """Puts the profile's values where it says "profile"; what the profile lacks, as problems."""
+    profiles, name = raw.get("profiles"), raw.get("profile")
+    if not isinstance(profiles, dict) or name not in profiles:
+        exist = ", ".join(profiles) if isinstance(profiles, dict) else "none"
+        return [f"profile: no profile {name!r}; those of `profiles` that exist: {exist}"]
+    sections = {key: value for key, value in raw.items() if key not in ("profile", "profiles")}
+    return _fill_in(sections, profiles[name], "", f"profiles.{name}.")
+
+
+def _fill_in(values: dict[str, Any], profile: Any, prefix: str, place: str) -> list[str]:
+    problems = []
+    for key, value in values.items():
+        given = profile.get(key, _MISMATCH) if isinstance(profile, dict) else _MISMATCH
+        if isinstance(value, dict):
+            problems += _fill_in(value, given, f"{prefix}{key}.", place)
+        elif value == PROFILE and given is _MISMATCH:
+            problems.append(f"{place}{prefix}{key}: missing; {prefix}{key} says {PROFILE}")
+        elif value == PROFILE:
+            values[key] = given
+    return problems
 
 
 def _section(cls: type[T], raw: object, prefix: str, problems: list[str]) -> T | None:
@@ -288,4 +322,22 @@ def _model_problems(raw: Mapping[str, Any]) -> list[str]:
         problems.append(f"model: no method {model!r}; those that exist: {', '.join(exist)}")
     elif "model" in raw and model not in listed:
         problems.append(f"methods.{model}: missing; expected the params of the method in use")
+    else:
+        problems += _start_problems(listed, model)
     return problems
+
+
+def _start_problems(methods: Mapping[str, Any], model: object) -> list[str]:
+    """Of the chain of methods that `model` starts from; DVC would only say that it has a cycle."""
+    chain = [model]
+    while True:
+        values = methods.get(chain[-1])
+        start = values.get("start") if isinstance(values, dict) else None
+        if start is None or start == FRESH:  # a missing one is the registry's to report
+            return []
+        if start in chain:
+            way = " -> ".join(map(str, [*chain, start]))
+            return [f"methods.{chain[-1]}.start: expected {FRESH} or another method, got {way}"]
+        if start not in methods:
+            return [f"methods.{chain[-1]}.start: expected {FRESH} or a method, got {start!r}"]
+        chain.append(start)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # scoring needs views only, and starts without torch
+    import torch
     from torch import Tensor, nn
 
     from lt.nets import Net
@@ -29,13 +30,14 @@ class Task:
 
     counts: (C,) training images per class, validation images not among them.
     groups: K groups of class ids, from the most frequent to the least.
-    epochs, batch_size: of params.yaml's train section.
+    epochs, batch_size, lr: of params.yaml's train section.
     """
 
     counts: tuple[int, ...]
     groups: tuple[tuple[int, ...], ...]
     epochs: int
     batch_size: int
+    lr: float
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,48 @@ Loss = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
 Sampler = Callable[[Ints, np.random.Generator], list[Ints]]
 # Changes the net in place -> the parameters to train; a module of frozen parameters alone stays
 # in evaluation mode, so that its batch-norm statistics are frozen too.
-Setup = Callable[["Net"], "list[nn.Parameter]"]
+Setup = Callable[["Net", "Given"], "list[nn.Parameter]"]
+# (targets (B,), the other images' targets (B,), share of the pixels ()) -> that of the targets (B,)
+Share = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
 # (features, width) -> classifier
 Head = Callable[[int, int], "nn.Module"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a setup may use besides the net.
+
+    generator: on the CPU, for what it draws; another one for every expert and phase.
+    features: () -> (N, features) of the net's backbone in evaluation mode, on its device, for
+        the training images that the expert sees, and their targets (N,).
+    start: the networks that the method starts from (`methods.<name>.start`), none if fresh.
+    """
+
+    generator: torch.Generator
+    features: Callable[[], tuple[Tensor, Ints]]
+    start: tuple[Net, ...]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Each image of a batch blended with another of the batch (mixup; Zhang et al. 2018).
+
+    alpha: the first image's share is drawn from Beta(alpha, alpha), once for a batch.
+    share: what the blend keeps of the first image's target. With a mix, the loss gets targets
+        (B, width), the shares of the classes.
+    """
+
+    alpha: float
+    share: Share
 
 
 @dataclass(frozen=True)
 class Phase:
     """A stretch of training. 0 epochs is legal: then `setups` alone change the net.
 
+    lr: epoch -> learning rate; None: that of params.yaml's train section.
+    weight_decay: None: that of params.yaml's train section.
+    mix: blends images, if given.
     setups: usually one. Of several, each is tried on a copy, and the copy with the best
         class-balanced validation accuracy goes on (τ of τ-normalisation); the first wins ties.
         All of them give the net the same form.
@@ -106,12 +141,20 @@ class Phase:
     loss: Loss
     sampler: Sampler
     setups: tuple[Setup, ...]
+    lr: Callable[[int], float] | None = None
+    weight_decay: float | None = None
+    mix: Mix | None = None
 
 
 @dataclass(frozen=True)
 class Expert:
-    """One network: the classes it sees, how it is trained, its classifier."""
+    """One network: the classes it sees, how it is trained, its classifier.
+
+    Where the method starts from another (`methods.<name>.start`), the expert begins as a copy of
+    that one's network of the same number, or, if it is `fresh`, only gets to see those networks.
+    """
 
     view: ClassView
     phases: tuple[Phase, ...]
     head: Head
+    fresh: bool = False

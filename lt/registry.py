@@ -19,12 +19,13 @@ def experts(name: str, task: Task, values: Mapping[str, Any]) -> tuple[Expert, .
         ValueError: if there is no such method, or its params are missing, misspelt or ill-typed.
     """
     own = checked(name, values)
+    own.pop("start")
     result: tuple[Expert, ...] = import_module(f"lt.methods.{name}").experts(task, **own)
     return result
 
 
 def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The params `values` of method `name`, each of the type that the method asks for.
+    """The params `values` of method `name`: `start`, and those that the method asks for.
 
     Raises:
         ValueError: as `experts`, without importing the method, which would start torch.
@@ -32,7 +33,8 @@ def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     if name not in params.method_names():
         exist = ", ".join(params.method_names())
         raise ValueError(f"model: no method {name!r}; those that exist: {exist}")
-    return params.checked(hints(name), values, f"params.yaml: methods.{name}")
+    start = typing.Literal[(params.FRESH, *params.method_names())]  # type: ignore[valid-type]
+    return params.checked({"start": start, **hints(name)}, values, f"params.yaml: methods.{name}")
 
 
 def hints(name: str) -> dict[str, Any]:

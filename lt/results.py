@@ -1,4 +1,4 @@
-"""models/current on disk: what `train` writes and what scoring reads back, without torch."""
+"""models/<method> on disk: what `train` writes and what scoring reads back, without torch."""
 
 from __future__ import annotations
 

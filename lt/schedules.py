@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 
-def step(epoch: int, lr: float, step_size: int, gamma: float) -> float:
-    """Torch's StepLR, stepped once an epoch: lr times gamma for every full step_size epochs.
 
-    >>> [step(epoch, 0.1, 150, 0.1) for epoch in (1, 150, 151)]
-    [0.1, 0.1, 0.010000000000000002]
+def stepped(
+    epoch: int,
+    lr: float,
+    warmup: int,
+    step_size: int | None,
+    milestones: Sequence[int],
+    gamma: float,
+) -> float:
+    """A linear warm-up, then falls by gamma.
+
+    Args:
+        epoch: from 1.
+        lr: the learning rate between warm-up and first fall.
+        warmup: epochs; in the k-th of them it is lr * k / warmup. Falls count through it.
+        step_size: epochs after which it falls, again and again (torch's StepLR); None: never.
+        milestones: epochs after which it falls, each once (torch's MultiStepLR).
+        gamma: what is left of it after a fall.
+
+    >>> epochs = (1, 5, 6, 160, 161, 180, 181)
+    >>> [round(stepped(epoch, 0.1, 5, None, (160, 180), 0.01), 9) for epoch in epochs]
+    [0.02, 0.1, 0.1, 0.1, 0.001, 0.001, 1e-05]
+    >>> [round(stepped(e, 0.1, 0, 150, (), 0.1), 9) for e in (1, 150, 151, 301)]
+    [0.1, 0.1, 0.01, 0.001]
     """
-    return lr * gamma ** ((epoch - 1) // step_size)
+    if epoch <= warmup:
+        return lr * epoch / warmup
+    falls = sum(epoch > milestone for milestone in milestones)
+    return lr * gamma ** (falls + ((epoch - 1) // step_size if step_size else 0))
+
+
+def cosine(epoch: int, lr: float, epochs: int) -> float:
+    """Half a cosine from lr, in the first epoch, towards 0, after the last.
+
+    >>> [round(cosine(epoch, 0.1, 4), 6) for epoch in (1, 2, 3, 4)]
+    [0.1, 0.085355, 0.05, 0.014645]
+    """
+    return lr * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2

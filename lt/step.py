@@ -11,13 +11,14 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lt import augment, nets
 from lt.data import Recipe
 from lt.params import Train
-from lt.plan import Ints, Loss
+from lt.plan import Ints, Phase
 
 MAX_RECORDED = 8  # sizes of batch: those of an epoch, and some of a sampler with varying ones
 
@@ -60,11 +61,11 @@ class Steps:
         self,
         net: nets.Net,
         parameters: list[nn.Parameter],
-        loss: Loss,
+        phase: Phase,
         targets: Ints,
         setting: Setting,
     ) -> None:
-        self.net, self.parameters, self.loss, self.setting = net, parameters, loss, setting
+        self.net, self.parameters, self.phase, self.setting = net, parameters, phase, setting
         self.chip, options = setting.chip, setting.options
         self.targets = torch.from_numpy(targets).to(self.chip)
         # Tensors, so that a recording made in one epoch reads the values of another.
@@ -74,7 +75,7 @@ class Steps:
             parameters,
             lr=self.lr,
             momentum=options.momentum,
-            weight_decay=options.weight_decay,
+            weight_decay=options.weight_decay if phase.weight_decay is None else phase.weight_decay,
             fused=True,
         )
         self.recorded: dict[int, _Recording] = {}
@@ -101,7 +102,17 @@ class Steps:
         draws = augment.draw(len(order), self.setting.recipe, generator)
         rows = torch.cat([order[:, None], draws], dim=1)
         sizes = [len(batch) for batch in batches]
-        return torch.stack([self._step(batch) for batch in torch.split(rows, sizes)])
+        shares = self._shares(len(sizes), generator)
+        steps = zip(torch.split(rows, sizes), shares, strict=True)
+        return torch.stack([self._step(*step) for step in steps])
+
+    def _shares(self, number: int, generator: torch.Generator) -> Tensor:
+        """(number,) of each batch, what an image keeps of itself."""
+        shares = np.ones(number)
+        if self.phase.mix:
+            rng = np.random.default_rng(generator.initial_seed())
+            shares = rng.beta(self.phase.mix.alpha, self.phase.mix.alpha, number)
+        return torch.from_numpy(shares.astype(np.float32)).to(self.chip)
 
     def state(self) -> dict[str, Tensor]:
         """The net's state ("net.<name>") and the optimizer's ("momentum.<number>")."""
@@ -121,24 +132,37 @@ class Steps:
                 momentum.copy_(state[f"momentum.{number}"])
                 self.optimizer.state[parameter]["momentum_buffer"] = momentum
 
-    def _step(self, rows: Tensor) -> Tensor:
+    def _step(self, rows: Tensor, share: Tensor) -> Tensor:
         size = len(rows)
         if self.pool is None or size not in self.seen:  # the first one also warms up
             self.seen.add(size)
-            return self._compute(rows)
+            return self._compute(rows, share)
         if size not in self.recorded and len(self.recorded) < MAX_RECORDED:
-            self.recorded[size] = _Recording(self, rows)
+            self.recorded[size] = _Recording(self, rows, share)
         recording = self.recorded.get(size)
-        return recording.replay(rows) if recording else self._compute(rows)
+        return recording.replay(rows, share) if recording else self._compute(rows, share)
 
-    def _compute(self, rows: Tensor) -> Tensor:
-        """One step; rows: (B, 4) an image's index, then its draws. Returns the loss, a scalar."""
+    def _compute(self, rows: Tensor, share: Tensor) -> Tensor:
+        """One step.
+
+        Args:
+            rows: (B, 4) an image's index, then its draws.
+            share: () what an image keeps of itself where images are mixed.
+
+        Returns:
+            the loss, a scalar.
+        """
         index, draws = rows[:, 0], rows[:, 1:]
         setting, recipe = self.setting, self.setting.recipe
-        images = augment.crop_and_flip(setting.train.pixels[index], draws, recipe.pad)
+        pixels = augment.crop_and_flip(setting.train.pixels[index], draws, recipe.pad)
+        images, targets = augment.normalise(pixels, recipe), self.targets[index]
+        if self.phase.mix:
+            images = share * images + (1 - share) * images.roll(1, 0)
         with autocast(setting.precision, self.chip):
-            logits = self.net(augment.normalise(images, recipe))  # (B, width)
-        loss = self.loss(logits.float(), self.targets[index], self.epoch)
+            logits = self.net(images)  # (B, width)
+        if self.phase.mix:
+            targets = augment.blend(targets, share, self.phase.mix.share, logits.shape[1])
+        loss = self.phase.loss(logits.float(), targets, self.epoch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if setting.options.clip_norm is not None:
@@ -150,21 +174,22 @@ class Steps:
 class _Recording:
     """A step recorded on the current stream, for batches of one size."""
 
-    def __init__(self, steps: Steps, rows: Tensor) -> None:
-        self.rows = rows.clone()
+    def __init__(self, steps: Steps, rows: Tensor, share: Tensor) -> None:
+        self.rows, self.share = rows.clone(), share.clone()
         self.graph = torch.cuda.CUDAGraph()
         torch.cuda.empty_cache()  # the memory that the step took as written, before it takes more
         self.graph.capture_begin(steps.pool, capture_error_mode="thread_local")
         try:
-            self.loss = steps._compute(self.rows)
+            self.loss = steps._compute(self.rows, self.share)
         except BaseException:
             with suppress(RuntimeError):  # it would hide what went wrong
                 self.graph.capture_end()
             raise
         self.graph.capture_end()
 
-    def replay(self, rows: Tensor) -> Tensor:
+    def replay(self, rows: Tensor, share: Tensor) -> Tensor:
         self.rows.copy_(rows)
+        self.share.copy_(share)
         self.graph.replay()
         return self.loss.clone()  # the next replay overwrites it
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from lt import params
+
 if TYPE_CHECKING:
     from lt.combine import Floats, Logits, Views
 
@@ -44,7 +46,7 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     title = (
         f"**{run['model']}** on {data['name']} {data['imb_type']} {data['imb_factor']:g} "
         f"({data['subset']}, {data['images']} images), {train['backbone']}, "
-        f"{train['epochs']} epochs, seed {run['seed']}, n = 1; percent of the test images\n\n"
+        f"{train['epochs']} epochs, profile {run['profile']}, seed {run['seed']}, n = 1; percent of the test images\n\n"
     )
     return title + to_markdown(pd.DataFrame(rows))
 
@@ -59,7 +61,8 @@ def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
         {
             "experiment": one["Experiment"] or one["rev"],
             "data": " ".join(str(one[f"data.{key}"]) for key in ("name", "imb_type", "imb_factor")),
-            "epochs": int(one["train.epochs"]),  # DVC makes every number a float
+            "profile": one["profile"],
+            "epochs": int(_train(one, "epochs")),  # DVC makes every number a float
             "seed": int(one["seed"]),
             "model": one["model"],
             "rule": one["evaluate.combine"],
@@ -104,6 +107,14 @@ def _cell(value: Any) -> str:
     if pd.isna(value):
         return MISSING
     return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _train(experiment: Mapping[str, Any], name: str) -> Any:
+    """A param of the train section, out of the profile where that gives it."""
+    value = experiment[f"train.{name}"]
+    if value == params.PROFILE:
+        return experiment[f"profiles.{experiment['profile']}.train.{name}"]
+    return value
 
 
 def _metric_key(name: str) -> str:

@@ -11,7 +11,7 @@ from lt import combine, files, metrics, params, results
 from stages import main
 
 PARTITION = Path("data/partition.json")
-MODELS = Path("models/current")
+MODELS = Path("models")
 OUT = Path("metrics")
 
 
@@ -20,9 +20,10 @@ def run(overrides: Sequence[str]) -> None:
 
     confusion.csv has a row per test image, true and predicted class: what DVC's plot counts.
     """
-    rule = params.load(overrides).evaluate.combine
+    options = params.load(overrides)
+    rule, model = options.evaluate.combine, MODELS / options.model
     cut = files.read_json(PARTITION)
-    views, outputs = results.load_views(MODELS), results.load_outputs(MODELS)
+    views, outputs = results.load_views(model), results.load_outputs(model)
     labels, fitted_on = outputs.test_labels, (outputs.val, outputs.val_labels, views)
 
     scores = combine.make(rule, *fitted_on)(outputs.test, views)
@@ -33,7 +34,7 @@ def run(overrides: Sequence[str]) -> None:
         name: metrics.percent(s.argmax(axis=1) == labels) if s is not None else None
         for name, s in combine.every_rule(outputs.test, *fitted_on).items()
     }
-    result |= results.load_costs(MODELS)
+    result |= results.load_costs(model)
 
     files.write_json(OUT / "eval.json", result)
     classes, predictions = cut["classes"], scores.argmax(axis=1)

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from lt import combine, data, files, fit, nets, outputs, params, plan, registry, results, tables
+from lt import combine, data, files, models, outputs, params, plan, results, tables
 from stages import main
 
-MODELS = Path("models/current")
+MODELS = Path("models")
 PARTITION = Path("data/partition.json")
 
 
@@ -22,21 +22,18 @@ def run(arguments: Sequence[str]) -> None:
     """Prints a row per image: the combined answer, and each expert's best own class."""
     if not arguments:
         raise ValueError("expected image files, got none: python -m stages.predict cat.png")
-    rule_name = params.load().evaluate.combine
-    cut, info = files.read_json(PARTITION), files.read_json(MODELS / "run.json")
+    options = params.load()
+    folder = MODELS / options.model
+    cut, info = files.read_json(PARTITION), files.read_json(folder / "run.json")
     recipe, classes = data.RECIPES[info["data"]["name"]], cut["classes"]
     raw = Path("data/raw") / info["data"]["name"]
     pixels = _read(arguments, data.load(raw, "test_images").shape[1:])
-    task = plan.Task(tuple(cut["counts"]), tuple(map(tuple, cut["groups"])), 1, 2)
-    experts = registry.experts(info["model"], task, info["method"])
-    views = [expert.view for expert in experts]
-    logits = []
-    for k, expert in enumerate(experts):
-        net = fit.skeleton(expert, info["train"]["backbone"], pixels.shape[-1])
-        nets.load_weights(net, MODELS / f"expert_{k}.safetensors")
-        logits.append(outputs.predict(net, torch.from_numpy(pixels), recipe))
-    known = results.load_outputs(MODELS)
-    scores = combine.make(rule_name, known.val, known.val_labels, views)(logits, views)
+    task = plan.Task(tuple(cut["counts"]), tuple(map(tuple, cut["groups"])), 1, 2, 0.1)
+    trained, views = models.load(folder, task, pixels.shape[-1]), results.load_views(folder)
+    logits = [outputs.predict(net, torch.from_numpy(pixels), recipe) for net in trained]
+    known = results.load_outputs(folder)
+    rule = combine.make(options.evaluate.combine, known.val, known.val_labels, views)
+    scores = rule(logits, views)
     p = np.exp(combine.log_softmax(scores))
     print(tables.predictions_table(arguments, p, logits, views, classes), end="")
 

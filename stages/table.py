@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lt import files, tables
+from lt import files, params, tables
 from stages import main
 
 METRICS = Path("metrics/eval.json")
-RUN = Path("models/current/run.json")
+MODELS = Path("models")
 OUT = Path("metrics/table.md")
 
 
@@ -22,7 +22,8 @@ def run(arguments: Sequence[str]) -> None:
         return
     if arguments:
         raise ValueError(f"expected --experiments or nothing, got {' '.join(arguments)}")
-    text = tables.run_table(files.read_json(METRICS), files.read_json(RUN))
+    run_info = MODELS / params.load().model / "run.json"
+    text = tables.run_table(files.read_json(METRICS), files.read_json(run_info))
     with files.whole(OUT) as temporary:
         temporary.write_text(text)
 

@@ -18,6 +18,7 @@ from lt import (
     device,
     files,
     fit,
+    models,
     outputs,
     params,
     plan,
@@ -32,27 +33,31 @@ from stages import main
 
 LONGTAIL = Path("data/longtail")
 PARTITION = Path("data/partition.json")
-OUT = Path("models/current")
+MODELS = Path("models")
 
 
 def run(overrides: Sequence[str]) -> None:
-    """Trains and writes models/current: weights, outputs, history, views, timing, provenance."""
+    """Trains and writes models/<model>: weights, outputs, history, views, timing, provenance."""
     options = params.load(overrides)
-    with process.lock(OUT.with_name(f".{OUT.name}.lock")):
-        _train(options)
+    with process.lock(MODELS / f".{options.model}.lock"):
+        _train(options, MODELS / options.model)
 
 
-def _train(options: params.Params) -> None:
+def _train(options: params.Params, out: Path) -> None:
     summary = files.read_json(LONGTAIL / "summary.json")
     setting, test = _read(options, summary["name"])
     method = options.methods[options.model]
     partition = files.read_json(PARTITION)
     task = _task(options, partition, setting.train.labels)
     experts = registry.experts(options.model, task, method)
+    start = models.Start.read(MODELS, method["start"], task, setting.train.pixels.shape[-1])
+    start.check(options.model, experts)
     info = {
         "model": options.model,
         "method": method,
+        "start": start.run,
         "seed": options.seed,
+        "profile": options.profile,
         "train": asdict(options.train),
         "data": summary,
         "precision": setting.precision,
@@ -60,17 +65,19 @@ def _train(options: params.Params) -> None:
     }
     depends = {**info, "partition": partition, "code": provenance.code()}
     depends["images"] = [images.digest() for images in (setting.train, setting.val)]
-    checkpoints = checkpoint.Checkpoints(checkpoint.scratch(), depends, OUT)
+    depends["start"] = start.digest()
+    checkpoints = checkpoint.Checkpoints(checkpoint.scratch(), depends, out)
     with checkpoints.keep():
-        trained = _fit(experts, setting, options.model, checkpoints)
-        timing = {"train_s": checkpoints.seconds()}
-        start = time.perf_counter()
+        trained = _fit(experts, setting, options.model, checkpoints, start.nets)
+        timing = {"train_s": start.seconds + checkpoints.seconds()}
+        begin = time.perf_counter()
         test_logits = _predict(trained, test, setting, "test")
-        timing["test_s"] = time.perf_counter() - start
+        timing["test_s"] = time.perf_counter() - begin
         val_logits = _predict(trained, setting.val, setting, "validation")
         outs = results.Outputs(test_logits, test.labels, val_logits, setting.val.labels)
-        with files.whole(OUT) as folder:
+        with files.whole(out) as folder:
             run_info = {**info, **provenance.revision()}
+            start.add_costs(trained)
             results.save(folder, experts, trained, outs, {"run": run_info, "timing": timing})
 
 
@@ -79,14 +86,16 @@ def _fit(
     setting: step.Setting,
     name: str,
     checkpoints: checkpoint.Checkpoints,
+    start: fit.Nets,
 ) -> list[fit.Trained]:
     for line in checkpoints.messages():
         print(f"train: {line}", file=sys.stderr, flush=True)
     phases = [phase for expert in experts for phase in expert.phases]
     epochs = sum(phase.epochs * len(phase.setups) for phase in phases)
     report = Progress(epochs, name, checkpoints.epochs()).report
+    start = tuple(net.to(setting.chip, memory_format=torch.channels_last) for net in start)  # type: ignore[call-overload]
     return fit.fit(
-        [fit.Job(expert, k, setting, report, checkpoints) for k, expert in enumerate(experts)]
+        [fit.Job(one, k, setting, report, checkpoints, start) for k, one in enumerate(experts)]
     )
 
 
@@ -118,6 +127,7 @@ def _task(options: params.Params, partition: dict[str, Any], labels: plan.Ints) 
         groups=tuple(map(tuple, partition["groups"])),
         epochs=options.train.epochs,
         batch_size=options.train.batch_size,
+        lr=options.train.lr,
     )
 
 

@@ -37,7 +37,7 @@ def options() -> params.Params:
 @pytest.fixture(scope="session")
 def task() -> Task:
     """Six classes with 40 to 6 images, in two groups."""
-    return Task((40, 30, 20, 15, 10, 6), ((0, 1, 2), (3, 4, 5)), epochs=2, batch_size=32)
+    return Task((40, 30, 20, 15, 10, 6), ((0, 1, 2), (3, 4, 5)), epochs=2, batch_size=32, lr=0.1)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def setting(task: Task, options: params.Params) -> step.Setting:
         pixels = rng.integers(0, 60, (len(labels), 8, 8, 1)) + 30 * labels[:, None, None, None]
         return step.Images(torch.from_numpy(pixels.astype(np.uint8)), labels)
 
-    small = dataclasses.replace(options.train, backbone="resnet20", epochs=2, batch_size=32)
+    small = dataclasses.replace(options.train, backbone="resnet20", epochs=2, batch_size=32, lr=0.1)
     recipe = data.Recipe((0.5,), (0.25,), pad=1, flip=True)
     return step.Setting(images(task.counts), images((6,) * 6), recipe, small, 0, "fp32")
 
@@ -70,7 +70,8 @@ def train(
     setting: step.Setting,
     report: fit.Report = quiet,
     checkpoints: checkpoint.Checkpoints | None = None,
+    start: fit.Nets = (),
 ) -> fit.Trained:
     """One expert, whatever its number."""
-    (trained,) = fit.fit([fit.Job(expert, number, setting, report, checkpoints)])
+    (trained,) = fit.fit([fit.Job(expert, number, setting, report, checkpoints, start)])
     return trained

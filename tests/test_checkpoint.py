@@ -39,7 +39,7 @@ def two_phases() -> Expert:
     balanced = samplers.class_balanced(32, "match")
     scales = Phase(2, losses.cross_entropy, balanced, (setups.scales_only,))
     grid = Phase(
-        0, losses.cross_entropy, balanced, (setups.everything, lambda net: setups.everything(net))
+        0, losses.cross_entropy, balanced, (setups.everything, lambda net, given: setups.everything(net, given))
     )
     return Expert(ClassView.all(6), (main, grid, scales), nets.linear)
 
@@ -89,7 +89,7 @@ def test_the_momentum_is_kept(setting: step.Setting, tmp_path: Path) -> None:
     train(one, 0, setting, checkpoints=store)
     whole, changed = at(tmp_path), at(tmp_path)
     tensors = {k: v for k, v in whole.saved[0].tensors.items() if not k.startswith("momentum")}
-    parameters = list(fit.skeleton(expert, "resnet20", 1).parameters())
+    parameters = list(fit.form([expert], "resnet20", 1, ())[0].parameters())
     assert len(whole.saved[0].tensors) - len(tensors) == len(parameters)
     changed.saved[0] = dataclasses.replace(changed.saved[0], tensors=tensors)
     full = train(expert, 0, setting)

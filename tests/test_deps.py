@@ -35,7 +35,8 @@ def stages() -> dict[str, set[str]]:
     """Name of each stage -> the Python files it depends on."""
     root = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     download = yaml.safe_load((ROOT / "data" / "dvc.yaml").read_text())["stages"]["download"]["do"]
-    every = {**root, "download": download}
+    train = yaml.safe_load((ROOT / "models" / "dvc.yaml").read_text())["stages"]["train"]["do"]
+    every = {**root, "download": download, "train": train}
     return {
         name: {dep for dep in stage["deps"] if dep.endswith(".py")} for name, stage in every.items()
     }
@@ -58,7 +59,7 @@ def test_deps_are_the_imports(name: str) -> None:
 
 @pytest.mark.parametrize("method", params.method_names())
 def test_deps_of_train_with_each_method(method: str) -> None:
-    deps = {dep.replace("${model}", method) for dep in STAGES["train"]}
+    deps = {dep.replace("${key}", method) for dep in STAGES["train"]}
     imported = imports("stages.train", f"lt.methods.{method}")
     assert deps == imported
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from lt import augment, fit, losses, nets, outputs, results, samplers, setups, step
-from lt.plan import ClassView, Expert, Phase, Task
-from tests.conftest import train
+from lt.plan import ClassView, Expert, Given, Phase, Task
+from tests.conftest import quiet, train
 
 SHUFFLED = samplers.shuffled(32)
+NOTHING = Given(torch.Generator(), lambda: (torch.empty(0), np.empty(0, dtype=np.int64)), ())
 
 
 def main_phase(epochs: int = 2, **changes: Any) -> Phase:
@@ -37,7 +38,7 @@ def test_the_loop_is_plain_sgd(setting: step.Setting) -> None:
         options=dataclasses.replace(setting.options, clip_norm=0.5, step_size=1),
     )
     expert = single(main_phase())
-    net = fit._fresh(expert, 0, setting)
+    net = fit._begin(fit.Job(expert, 0, setting, quiet))
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=2e-4)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.1)
     pixels, labels = setting.train.pixels, torch.from_numpy(setting.train.labels)
@@ -100,7 +101,7 @@ def test_clipping_bounds_the_step(setting: step.Setting) -> None:
     )
     setting = dataclasses.replace(setting, options=options)
     expert = single(main_phase(1, sampler=samplers.shuffled(1000)))
-    before = {k: p.detach() for k, p in fit._fresh(expert, 0, setting).named_parameters()}
+    before = {k: p.detach() for k, p in fit._begin(fit.Job(expert, 0, setting, quiet)).named_parameters()}
     after = train(expert, 0, setting).net.state_dict()
     moved = torch.cat([(after[key] - before[key]).flatten() for key in before]).norm().item()
     assert moved == pytest.approx(0.01, rel=1e-3)
@@ -126,7 +127,7 @@ def test_tau_is_chosen_on_class_balanced_validation(setting: step.Setting) -> No
     accuracies = []
     for tau in grid:
         net = copy.deepcopy(base)
-        setups.tau_normalise(tau)(net)
+        setups.tau_normalise(tau)(net, NOTHING)
         logits = outputs.predict(net, setting.val.pixels, setting.recipe)
         recalls = [(logits.argmax(1) == labels)[labels == c].mean() for c in range(6)]
         accuracies.append(np.mean(recalls))
@@ -140,8 +141,8 @@ def test_tau_is_chosen_on_class_balanced_validation(setting: step.Setting) -> No
 
 
 def test_tau_1_gives_rows_of_norm_1() -> None:
-    net = nets.Net(nn.Identity(), nn.Linear(4, 3))
-    assert setups.tau_normalise(1.0)(net) == []
+    net = nets.Net(nn.Identity(), nn.Linear(4, 3), 4)
+    assert setups.tau_normalise(1.0)(net, NOTHING) == []
     torch.testing.assert_close(net.classifier.weight.norm(dim=1), torch.ones(3))
 
 
@@ -176,7 +177,7 @@ def test_a_loss_that_is_not_finite_says_where(setting: step.Setting) -> None:
 
 
 def test_outputs_that_are_not_finite_say_where(setting: step.Setting) -> None:
-    net = fit._fresh(single(main_phase()), 0, setting)
+    net = fit._begin(fit.Job(single(main_phase()), 0, setting, quiet))
     with torch.no_grad():
         net.classifier.bias[0] = float("inf")
     with pytest.raises(FloatingPointError, match=r"outputs: .* 36 of 36 images, first image 0"):
@@ -184,7 +185,7 @@ def test_outputs_that_are_not_finite_say_where(setting: step.Setting) -> None:
 
 
 def test_predict_is_the_net_in_evaluation_mode(setting: step.Setting, task: Task) -> None:
-    net = fit._fresh(single(main_phase()), 0, setting).train()
+    net = fit._begin(fit.Job(single(main_phase()), 0, setting, quiet)).train()
     logits = outputs.predict(net, setting.train.pixels, setting.recipe)
     with torch.no_grad():
         expected = net.eval()(augment.normalise(setting.train.pixels, setting.recipe))

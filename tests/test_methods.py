@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from lt import outputs, params, registry, step
+from lt import augment, fit, models, outputs, params, registry, step
 from lt.plan import Expert, Task
 from tests.conftest import ROOT, train
 
 METHODS = params.method_names()
+LDAM = {
+    **{"start": "fresh", "classifier": "cosine", "scale": 30.0, "largest_margin": 0.5},
+    **{"beta": 0.9999, "drw_epoch": 1},
+}
 SPLITS = [name for name in METHODS if name.startswith("split")]
 
 
@@ -27,9 +31,23 @@ def method(request: pytest.FixtureRequest) -> str:
 
 def plan(name: str, task: Task, options: params.Params) -> tuple[Expert, ...]:
     values = {**options.methods[name]}
-    if "scale_epochs" in values:
-        values["scale_epochs"] = 2
+    short = {"scale_epochs": 2, "epochs": 2, "drw_epoch": 1}
+    values |= {key: value for key, value in short.items() if key in values}
     return registry.experts(name, task, values)
+
+
+def trained(
+    name: str, task: Task, options: params.Params, setting: step.Setting
+) -> list[fit.Trained]:
+    """The method's experts, after those of the method that it starts from."""
+    before = options.methods[name]["start"]
+    start: fit.Nets = ()
+    if before != params.FRESH:
+        start = tuple(one.net for one in trained(before, task, options, setting))
+    return [
+        train(expert, k, setting, start=start)
+        for k, expert in enumerate(plan(name, task, options))
+    ]
 
 
 def test_it_is_in_params_and_readme(method: str, options: params.Params) -> None:
@@ -80,10 +98,10 @@ def test_it_trains_twice_the_same(
     method: str, task: Task, options: params.Params, setting: step.Setting
 ) -> None:
     def logits() -> list[np.ndarray]:
-        trained = [
-            train(expert, k, setting) for k, expert in enumerate(plan(method, task, options))
+        return [
+            outputs.predict(one.net, setting.val.pixels, setting.recipe)
+            for one in trained(method, task, options, setting)
         ]
-        return [outputs.predict(one.net, setting.val.pixels, setting.recipe) for one in trained]
 
     first, again = logits(), logits()
     for expert, block, same in zip(plan(method, task, options), first, again, strict=True):
@@ -103,16 +121,25 @@ def test_more_than_two_groups(
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("ros", {}, r"methods\.ros\.epoch_length: missing; expected one of full, match"),
-        ("ros", {"epoch_lenght": "full", "epoch_length": "full"}, r"epoch_lenght: unknown key"),
-        ("ros", {"epoch_length": "long"}, "expected one of full, match, got 'long'"),
-        ("baseline", {"x": 1}, r"methods\.baseline\.x: unknown key; allowed: no params at all"),
-        ("rus", {"redraw": "yes"}, "expected true or false, got 'yes'"),
-        ("tau_norm", {"taus": []}, r"methods\.tau_norm\.taus: expected at least one"),
-        ("tau_norm", {"taus": [-1.0]}, "a list, each a number at least 0"),
-        ("split", {"others": "rest", "batches": "own"}, "expected one of drop, silent, got 'rest'"),
-        ("split_rest", {"thin": "mean", "ratio": 0}, "expected a number above 0, got 0"),
-        ("nosuch", {}, "no method 'nosuch'; those that exist: baseline, "),
+        ("baseline", {}, "methods.baseline.start: missing; expected one of fresh, balanced_soft"),
+        ("ros", {"start": "fresh"}, r"methods\.ros\.epoch_length: missing; expected one of full, match"),
+        ("ros", {"start": "fresh", "epoch_lenght": "full", "epoch_length": "full"}, r"epoch_lenght: unknown key"),
+        ("ros", {"start": "fresh", "epoch_length": "long"}, "expected one of full, match, got 'long'"),
+        ("baseline", {"start": "fresh", "x": 1}, r"methods\.baseline\.x: unknown key; allowed: start"),
+        ("rus", {"start": "fresh", "redraw": "yes"}, "expected true or false, got 'yes'"),
+        ("tau_norm", {"start": "fresh", "taus": []}, r"methods\.tau_norm\.taus: expected at least one"),
+        ("tau_norm", {"start": "fresh", "taus": [-1.0]}, "a list, each a number at least 0"),
+        ("split", {"start": "fresh", "others": "rest", "batches": "own"}, "expected one of drop, silent, got 'rest'"),
+        ("split_rest", {"start": "fresh", "thin": "mean", "ratio": 0}, "expected a number above 0, got 0"),
+        ("nosuch", {"start": "fresh"}, "no method 'nosuch'; those that exist: baseline, "),
+        (
+            "ldam_drw",
+            LDAM | {"classifier": "linear"},
+            "classifier: expected cosine, got linear: the margins are of cosines",
+        ),
+        ("ldam_drw", LDAM | {"drw_epoch": 2}, "expected less than train.epochs, 2, .* got 2"),
+        ("logit_adjust_posthoc", {"start": "baseline", "taus": []}, "expected at least one number"),
+        ("ride", {"start": "fresh", "num": 1, "diversity": 0.2}, "expected an integer at least 2"),
     ],
 )
 def test_bad_params(name: str, values: dict[str, object], message: str, task: Task) -> None:
@@ -132,7 +159,7 @@ def test_one_group_makes_the_split_a_baseline(
 
 
 def test_equal_counts_make_rus_a_baseline(options: params.Params) -> None:
-    task = Task((8,) * 6, (tuple(range(6)),), epochs=1, batch_size=16)
+    task = Task((8,) * 6, (tuple(range(6)),), epochs=1, batch_size=16, lr=0.1)
     targets = np.repeat(np.arange(6), 8)
     shown = [
         sorted(np.concatenate(plan(n, task, options)[0].phases[0].sampler(targets, rng)))
@@ -157,3 +184,68 @@ def test_two_stage_scales_follow_the_whole_net(task: Task, options: params.Param
     values = {**options.methods["split_lws"], "scales": "two_stage", "scale_epochs": 7}
     for expert in registry.experts("split_lws", task, values):
         assert [phase.epochs for phase in expert.phases] == [2, 7]
+
+
+def test_a_group_of_one_class_has_no_softmax(task: Task) -> None:
+    task = dataclasses.replace(task, groups=((0,), (1, 2, 3, 4, 5)))
+    with pytest.raises(ValueError, match=r"groups of at least 2 classes.* got the group \[0\]"):
+        registry.experts("group_softmax", task, {"start": "fresh", "ratio": 8.0})
+
+
+@pytest.mark.parametrize("method", ["crt", "lws", "weight_balance", "tau_norm", "ncm"])
+def test_second_stages_leave_the_backbone_as_it_was(
+    method: str, task: Task, options: params.Params, setting: step.Setting
+) -> None:
+    (base,), (after,) = (trained(name, task, options, setting) for name in ("baseline", method))
+    first, second = base.net.backbone.state_dict(), after.net.backbone.state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first), "batch norm among it"
+    classifiers = [one.net.classifier.state_dict() for one in (base, after)]
+    assert list(classifiers[0]) != list(classifiers[1]) or not all(
+        torch.equal(classifiers[0][key], classifiers[1][key]) for key in classifiers[0]
+    )
+
+
+@pytest.mark.parametrize("method", ["balanced_softmax", "logit_adjust", "class_balanced"])
+def test_equal_counts_make_it_a_baseline(
+    method: str, task: Task, options: params.Params, setting: step.Setting
+) -> None:
+    task = dataclasses.replace(task, counts=(20,) * 6)
+    ours, baseline = (
+        trained(name, task, options, setting)[0].net.state_dict() for name in (method, "baseline")
+    )
+    for key in baseline:
+        torch.testing.assert_close(ours[key], baseline[key], rtol=1e-3, atol=1e-4)
+
+
+def test_adjusting_equal_counts_afterwards_is_the_identity(
+    task: Task, options: params.Params, setting: step.Setting
+) -> None:
+    task = dataclasses.replace(task, counts=(20,) * 6)
+    first, second = (
+        trained(name, task, options, setting)[0].net.state_dict()
+        for name in ("baseline", "logit_adjust_posthoc")
+    )
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("remix", [False, True])
+def test_mixed_targets_by_hand(remix: bool) -> None:
+    task = Task((30, 10, 9), ((0, 1, 2),), epochs=1, batch_size=4, lr=0.1)
+    values = {"start": "fresh", "alpha": 1.0, "remix": remix, "kappa": 3.0, "tau": 0.5}
+    (expert,) = registry.experts("mixup", task, values)
+    assert expert.phases[0].mix is not None
+    targets, share = torch.tensor([0, 1, 2]), torch.tensor(0.4)  # mixed with 2, 0, 1
+    blended = augment.blend(targets, share, expert.phases[0].mix.share, 3)
+    plain = [[0.4, 0.0, 0.6], [0.6, 0.4, 0.0], [0.0, 0.6, 0.4]]
+    # class 0 is at least 3 times the others: its own 0.4 goes; where it has 0.6, it stays
+    expected = [[0.0, 0.0, 1.0], plain[1], plain[2]] if remix else plain
+    torch.testing.assert_close(blended, torch.tensor(expected))
+
+
+def test_a_method_of_another_number_of_networks_is_no_start(
+    task: Task, options: params.Params
+) -> None:
+    experts = plan("crt", task, options)
+    start = models.Start(run={"model": "split"})
+    with pytest.raises(ValueError, match=r"methods\.crt\.start: expected .* crt's 1, got split"):
+        start.check("crt", experts)

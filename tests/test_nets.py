@@ -15,7 +15,7 @@ BACKBONES = ["resnet18", "resnet18_cifar", "resnet20", "resnet32"]
 
 def make(name: str, channels: int = 3, width: int = 10, seed: int = 0) -> nets.Net:
     backbone, features = nets.backbone(name, channels)
-    net = nets.Net(backbone, nets.linear(features, width))
+    net = nets.Net(backbone, nets.linear(features, width), features)
     return nets.initialise(net, torch.Generator().manual_seed(seed))
 
 

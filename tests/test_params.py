@@ -31,6 +31,27 @@ def test_numbers_that_yaml_1_1_takes_for_text(tmp_path: Path, text: str) -> None
     assert isinstance(lr, float)
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("default", ("resnet32", 100, "first_n", 0.1, 5.0, 0, 150, ())),
+        ("seed", ("resnet18", 100, "first_n", 0.1, None, 0, 150, ())),
+        ("ldam", ("resnet32", 200, "ldam", 0.0, None, 5, None, (160, 180))),
+    ],
+)
+def test_the_profiles(tmp_path: Path, name: str, values: tuple[object, ...]) -> None:
+    loaded = load(tmp_path, TEXT, f"profile={name}")
+    train, data = loaded.train, loaded.data
+    shape = train.backbone, train.epochs, data.subset, data.val_fraction, train.clip_norm
+    assert (*shape, train.warmup, train.step_size, train.milestones) == values
+    assert loaded.methods["ldam_drw"]["drw_epoch"] == (160 if name == "ldam" else 80)
+
+
+def test_a_value_wins_over_the_profile(tmp_path: Path) -> None:
+    loaded = load(tmp_path, TEXT, "profile=ldam", "train.epochs=15", "train.clip_norm=5.0")
+    assert (loaded.train.epochs, loaded.train.clip_norm, loaded.train.warmup) == (15, 5.0, 5)
+
+
 def test_null_switches_clipping_off(tmp_path: Path) -> None:
     assert load(tmp_path, TEXT, "train.clip_norm=null").train.clip_norm is None
 
@@ -54,8 +75,16 @@ def test_null_switches_clipping_off(tmp_path: Path) -> None:
         ("data=5", "data: expected a section of key: value lines, got 5"),
         ("partition.thresholds=[100,x]", "partition.thresholds: expected a list, each an integer"),
         ("evaluate.combine=best", "evaluate.combine: expected one of concat, sum"),
-        ("model=lsw", "model: no method 'lsw'; those that exist: baseline, lws"),
-        ("methods.lsw={}", "methods.lsw: no such method; those that exist: baseline"),
+        ("model=lsw", "model: no method 'lsw'; those that exist: balanced_softmax, baseline"),
+        ("profile=sed", "profile: no profile 'sed'; those of `profiles` that exist: default, seed, ldam"),
+        ("profiles.default.train={}", "profiles.default.train.backbone: missing; train.backbone says"),
+        ("profiles.default.train.epochs=x", "train.epochs: expected an integer at least 1, got 'x'"),
+        (
+            "methods.baseline={start: crt}",
+            "methods.crt.start: expected fresh or another method, got baseline -> crt -> baseline",
+        ),
+        ("methods.baseline.start=cart", "methods.baseline.start: expected fresh or a method, got"),
+        ("methods.lsw={}", "methods.lsw: no such method; those that exist: balanced_softmax"),
         ("seed=-1", "seed: expected an integer in [0, 4294967295], got -1"),
         ("train.lr", "override 'train.lr': expected key=value"),
         ("model.x=1", "override 'model.x=1': model is not a section"),

@@ -43,7 +43,7 @@ def start_training(repo: Path) -> tuple[subprocess.Popen[bytes], int]:
     """`dvc repro`, and the process in which it trains, when there is a checkpoint."""
     process = kills.dvc_repro(repo)
     pid = kills.training(process)
-    lock = repo / "models" / ".current.lock"
+    lock = repo / "models" / ".baseline.lock"
     while str(pid) not in lock.read_text() or not list(repo.glob(".scratch/*/expert_0.*")):
         assert process.poll() is None, kills.log(repo).read_text()
         time.sleep(0.01)
@@ -69,7 +69,7 @@ def test_results_are_there_and_nothing_else_is(repo: Path) -> None:
     assert len(set(metrics["combine"].values())) == 1, "one expert: every rule agrees"
     assert metrics["accuracy"] <= metrics["within_group"]["accuracy"]
     assert metrics["updates"] == 2 * 4
-    run_json = json.loads((repo / "models/current/run.json").read_text())
+    run_json = json.loads((repo / "models/baseline/run.json").read_text())
     assert {"seed", "precision", "device", "versions", "git", "train", "data"} <= set(run_json)
     assert len(run_json["data"]["sha256"]) == 64
     changed = run("git", "show", "--stat", "--format=", "--name-only", "HEAD", cwd=repo).stdout
@@ -88,14 +88,14 @@ def test_another_method_reuses_the_data_and_going_back_trains_nothing(repo: Path
     text = dvc(repo, "exp", "run", "-S", "model=split_lws")
     assert "Stage 'prepare' didn't change, skipping" in text
     assert "Stage 'partition' didn't change, skipping" in text
-    assert "Running stage 'train'" in text
+    assert "Running stage 'models/dvc.yaml:train@split_lws'" in text
     diff = dvc(repo, "metrics", "diff")
     assert "macro_f1" in diff
     assert "within_group.accuracy" in diff
     table = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
     assert "split_lws" in table
     text = dvc(repo, "exp", "run", "-S", "model=baseline")
-    assert "Running stage 'train'" not in text
+    assert "Running stage" not in text.replace("stage 'evaluate'", "")
     assert results(repo) == before
     assert not run("git", "status", "--short", cwd=repo).stdout
 
@@ -108,14 +108,14 @@ def test_twice_the_same_run_is_the_same_bit_for_bit(repo: Path) -> None:
 
 def test_a_run_that_is_killed_goes_on_and_ends_the_same(repo: Path) -> None:
     text = (repo / "params.yaml").read_text()
-    (repo / "params.yaml").write_text(text.replace("epochs: 2 ", "epochs: 40 "))
+    (repo / "params.yaml").write_text(text.replace("  epochs: 2 ", "  epochs: 40 "))
     dvc(repo, "repro")
     undisturbed = results(repo)
 
-    kills.forget(repo)
+    kills.forget(repo, "baseline")
     process, pid = start_training(repo)
     os.kill(pid, signal.SIGSTOP)  # it is still there when the second run gives up
-    holder = f"models/.current.lock is held by process {pid} on"
+    holder = f"models/.baseline.lock is held by process {pid} on"
     assert f"train: another run is at work here: {holder}" in stage(repo, "stages.train")
     os.kill(pid, signal.SIGCONT)
     os.kill(pid, signal.SIGTERM)
@@ -130,7 +130,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(repo: Path) -> None:
     assert "train: expert 0 goes on after phase 1, epoch " in output
     assert results(repo) == undisturbed
     assert not list((repo / ".scratch").iterdir())
-    assert {path.name for path in (repo / "models").iterdir()} == {".current.lock", "current"}
+    assert {path.name for path in (repo / "models").iterdir()} == {".baseline.lock", "baseline", "fresh", "dvc.yaml", "dvc.lock"}
 
     run("git", "checkout", "params.yaml", cwd=repo)
     dvc(repo, "repro")
@@ -140,11 +140,11 @@ def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
     lws = repo / "lt" / "methods" / "lws.py"
     kept = lws.read_text()
     lws.write_text(kept + "# edited\n")
-    assert "up to date" in dvc(repo, "status", "train")
+    assert "up to date" in dvc(repo, "status", "models/dvc.yaml:train@baseline")
     baseline = repo / "lt" / "methods" / "baseline.py"
     kept_baseline = baseline.read_text()
     baseline.write_text(kept_baseline + "# edited\n")
-    assert "baseline.py" in dvc(repo, "status", "train")
+    assert "baseline.py" in dvc(repo, "status", "models/dvc.yaml:train@baseline")
     assert "up to date" in dvc(repo, "status", "partition")
     lws.write_text(kept)
     baseline.write_text(kept_baseline)
@@ -162,9 +162,9 @@ def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
     ],
 )
 def test_bad_params_stop_before_anything_is_lost(repo: Path, override: str, message: str) -> None:
-    before = results(repo), sorted((repo / "models/current").iterdir())
+    before = results(repo), sorted((repo / "models/baseline").iterdir())
     assert message in dvc(repo, "exp", "run", "-S", override, code=255)
-    assert (results(repo), sorted((repo / "models/current").iterdir())) == before
+    assert (results(repo), sorted((repo / "models/baseline").iterdir())) == before
     (repo / "params.yaml").touch()  # as the README says
     assert run("git", "checkout", "params.yaml", cwd=repo).returncode == 0
     assert "Running stage" not in dvc(repo, "repro")
@@ -204,7 +204,7 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
     paths = [str(tmp_path / f"{k}.png") for k in range(3)]
     for path, image in zip(paths, images, strict=False):
         Image.fromarray(image[..., 0]).save(path)
-    with np.load(repo / "models/current/outputs.npz") as outputs:
+    with np.load(repo / "models/baseline/outputs.npz") as outputs:
         expected = outputs["test_0"][:3].argmax(1).tolist()
     done = run("python", "-m", "stages.predict", *paths, cwd=repo)
     rows = [line.strip("|").split("|") for line in done.stdout.splitlines()[2:]]
@@ -217,7 +217,7 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
     assert "none.png: no such image file" in stage(repo, "stages.predict", "none.png")
     Path(paths[2]).write_bytes(Path(paths[2]).read_bytes()[:60])
     assert "not a whole image file" in stage(repo, "stages.predict", paths[2])
-    weights = repo / "models/current/expert_0.safetensors"
+    weights = repo / "models/baseline/expert_0.safetensors"
     kept = weights.read_bytes()
     weights.write_bytes(kept[:5000])
     try:

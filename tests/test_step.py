@@ -46,12 +46,12 @@ class Replayed:
 
     sizes: ClassVar[list[int]] = []
 
-    def __init__(self, steps: step.Steps, rows: torch.Tensor) -> None:
+    def __init__(self, steps: step.Steps, rows: torch.Tensor, _share: torch.Tensor) -> None:
         self.steps = steps
         self.sizes.append(len(rows))
 
-    def replay(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.steps._compute(rows)
+    def replay(self, rows: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+        return self.steps._compute(rows, share)
 
 
 def test_a_size_is_recorded_when_it_comes_again(
@@ -59,9 +59,9 @@ def test_a_size_is_recorded_when_it_comes_again(
 ) -> None:
     monkeypatch.setattr(step, "_Recording", Replayed)
     monkeypatch.setattr(step, "MAX_RECORDED", 2)
-    net = nets.Net(nets.backbone("resnet20", 1)[0], nets.linear(64, 6))
-    labels = setting.train.labels
-    steps = step.Steps(net, list(net.parameters()), losses.cross_entropy, labels, setting)
+    net = nets.Net(nets.backbone("resnet20", 1)[0], nets.linear(64, 6), 64)
+    phase, labels = expert(*range(6)).phases[0], setting.train.labels
+    steps = step.Steps(net, list(net.parameters()), phase, labels, setting)
     steps.pool = (0, 0)
     batches = [np.arange(size) for size in (4, 2, 4, 3, 4, 5, 2, 3, 3)]
     assert steps.run(batches, 1, 0.1, torch.Generator()).shape == (9,)

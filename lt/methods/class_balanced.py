@@ -1,0 +1,24 @@
+"""Class-balanced loss: the baseline, each class weighted by its effective number of images.
+
+Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, with softmax
+cross entropy, weights as in equation 3, scaled to sum to C. Departs from the paper in the mean
+over a batch, which is divided by the weights in it, as torch's is.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from lt import losses, nets, samplers, setups
+from lt.params import Range
+from lt.plan import ClassView, Expert, Phase, Task
+
+
+def experts(
+    task: Task, *, beta: Annotated[float, Range(0, 1, open_high=True)]
+) -> tuple[Expert, ...]:
+    """A single expert for all classes; beta 0 is the baseline."""
+    view = ClassView.all(len(task.counts))
+    loss = losses.weighted(losses.effective_number_weights(task.counts, beta))
+    sampler = samplers.shuffled(task.batch_size)
+    return (Expert(view, (Phase(task.epochs, loss, sampler, (setups.everything,)),), nets.linear),)

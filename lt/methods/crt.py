@@ -1,0 +1,22 @@
+"""Classifier re-training: a new classifier on the frozen baseline, on class-balanced batches.
+
+Kang et al., "Decoupling Representation and Classifier", ICLR 2020, section 4.1; the learning
+rate falls from train.lr along half a cosine, as there. Batch-norm statistics are frozen too.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lt import losses, nets, samplers, schedules, setups
+from lt.params import Count
+from lt.plan import ClassView, Expert, Phase, Task
+
+
+def experts(task: Task, *, epochs: Count, epoch_length: samplers.EpochLength) -> tuple[Expert, ...]:
+    """A single expert for all classes; `epochs` is the length of this second stage."""
+    view = ClassView.all(len(task.counts))
+    balanced = samplers.class_balanced(task.batch_size, epoch_length)
+    lr = partial(schedules.cosine, lr=task.lr, epochs=epochs)
+    phase = Phase(epochs, losses.cross_entropy, balanced, (setups.new_classifier,), lr=lr)
+    return (Expert(view, (phase,), nets.linear),)

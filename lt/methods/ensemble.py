@@ -1,0 +1,18 @@
+"""Several baselines, averaged: what a split must beat that costs as much.
+
+They differ in their initial weights and augmentation. Averaging is evaluate's: the mean of what
+the networks say of a class is what every combination rule does where several know it.
+"""
+
+from __future__ import annotations
+
+from lt import losses, nets, samplers, setups
+from lt.params import Count
+from lt.plan import ClassView, Expert, Phase, Task
+
+
+def experts(task: Task, *, num: Count) -> tuple[Expert, ...]:
+    """`num` experts for all classes."""
+    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
+    phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
+    return tuple(Expert(view, (phase,), nets.linear) for _ in range(num))

@@ -1,0 +1,26 @@
+"""Balanced Group Softmax: one network, a softmax per group of classes, each with "others".
+
+Li et al., "Overcoming Classifier Imbalance for Long-Tail Object Detection", CVPR 2020, section
+3.2, for classification: groups are those of the partition, there is no background, and the
+outputs are the log probabilities of each class in its own group.
+"""
+
+from __future__ import annotations
+
+from lt import losses, nets, samplers, setups
+from lt.params import Positive
+from lt.plan import ClassView, Expert, Phase, Task
+
+
+def experts(task: Task, *, ratio: Positive) -> tuple[Expert, ...]:
+    """A single expert for all classes; `ratio`: others in a batch over images of the group."""
+    lone = [group for group in task.groups if len(group) == 1]
+    if lone:
+        raise ValueError(
+            "partition: group_softmax expected groups of at least 2 classes, since a softmax over "
+            f"one tells nothing apart; got the group {list(lone[0])}"
+        )
+    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
+    loss = losses.group_softmax(task.groups, ratio)
+    phase = Phase(task.epochs, loss, sampler, (setups.everything,))
+    return (Expert(view, (phase,), nets.grouped(task.groups)),)

@@ -1,0 +1,43 @@
+"""LDAM with deferred re-weighting: larger margins for rarer classes, later also larger weights.
+
+Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", NeurIPS
+2019: equation 13 on a cosine classifier; after `drw_epoch` epochs the class-balanced weights of
+Cui et al. 2019. Departs from the authors' code in nothing but this: the weighted mean is over
+the weights of a batch, as theirs is.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from lt import losses, nets, samplers, setups
+from lt.params import Count, Positive, Range
+from lt.plan import ClassView, Expert, Phase, Task
+
+
+def experts(
+    task: Task,
+    *,
+    classifier: Literal["cosine", "linear"],
+    scale: Positive,
+    largest_margin: Positive,
+    beta: Annotated[float, Range(0, 1, open_high=True)],
+    drw_epoch: Count,
+) -> tuple[Expert, ...]:
+    """A single expert for all classes; `drw_epoch`: the last without weights."""
+    if classifier != "cosine":
+        raise ValueError(
+            "methods.ldam_drw.classifier: expected cosine, got linear: the margins are of cosines, "
+            f"and at scale {scale:g} unbounded logits fall to chance"
+        )
+    if drw_epoch >= task.epochs:
+        raise ValueError(
+            f"methods.ldam_drw.drw_epoch: expected less than train.epochs, {task.epochs}, since "
+            f"after it the weights begin; got {drw_epoch}"
+        )
+    view = ClassView.all(len(task.counts))
+    weights = losses.effective_number_weights(task.counts, beta)
+    loss = losses.ldam(task.counts, largest_margin, scale, weights, drw_epoch)
+    sampler = samplers.shuffled(task.batch_size)
+    phase = Phase(task.epochs, loss, sampler, (setups.everything,))
+    return (Expert(view, (phase,), nets.cosine(scale)),)

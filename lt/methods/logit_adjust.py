@@ -1,0 +1,18 @@
+"""Logit adjustment in training: the baseline, tau * log prior added to the logits of the loss.
+
+Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021, equation 10.
+"""
+
+from __future__ import annotations
+
+from lt import losses, nets, samplers, setups
+from lt.params import NonNegative
+from lt.plan import ClassView, Expert, Phase, Task
+
+
+def experts(task: Task, *, tau: NonNegative) -> tuple[Expert, ...]:
+    """A single expert for all classes; tau 0 is the baseline."""
+    view = ClassView.all(len(task.counts))
+    sampler = samplers.shuffled(task.batch_size)
+    phase = Phase(task.epochs, losses.adjusted(task.counts, tau), sampler, (setups.everything,))
+    return (Expert(view, (phase,), nets.linear),)

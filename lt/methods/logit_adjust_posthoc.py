@@ -1,0 +1,21 @@
+"""Post-hoc logit adjustment: the baseline, tau * log prior taken off its logits afterwards.
+
+Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021, equation 9. Of several taus,
+the one with the best class-balanced validation accuracy.
+"""
+
+from __future__ import annotations
+
+from lt import losses, nets, samplers, setups
+from lt.params import NonNegative
+from lt.plan import ClassView, Expert, Phase, Task
+
+
+def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
+    """A single expert for all classes; `taus` is the grid, at least one value."""
+    if not taus:
+        raise ValueError("methods.logit_adjust_posthoc.taus: expected at least one number, got []")
+    view, prior = ClassView.all(len(task.counts)), losses.log_prior(task.counts)
+    grid = tuple(setups.shift_bias((-tau * prior).tolist()) for tau in taus)
+    phase = Phase(0, losses.cross_entropy, samplers.shuffled(task.batch_size), grid)
+    return (Expert(view, (phase,), nets.linear),)

@@ -1,0 +1,38 @@
+"""Mixup: the baseline on pairs of images, blended, with labels blended alike; or Remix.
+
+Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018. With `remix` (Chou et al.,
+"Remix: Rebalanced Mixup", ECCV workshops 2020, equation 6): where one of the two classes has at
+least `kappa` times the images of the other, and the rarer one's share is more than 1 - `tau`,
+the label is the rarer one's alone.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lt import losses, nets, samplers, setups
+from lt.params import NonNegative, Positive
+from lt.plan import ClassView, Expert, Mix, Phase, Task
+
+
+def experts(
+    task: Task, *, alpha: Positive, remix: bool, kappa: Positive, tau: NonNegative
+) -> tuple[Expert, ...]:
+    """A single expert for all classes; kappa and tau are those of Remix."""
+    counts = losses.constant(task.counts)
+
+    def same(targets: Tensor, others: Tensor, share: Tensor) -> Tensor:  # noqa: ARG001
+        return share
+
+    def rarer(targets: Tensor, others: Tensor, share: Tensor) -> Tensor:
+        n = counts(targets.device)
+        ratio = n[targets] / n[others]
+        own = torch.where((ratio >= kappa) & (share < tau), 0.0, share)
+        return torch.where((ratio <= 1 / kappa) & (1 - share < tau), 1.0, own)
+
+    view = ClassView.all(len(task.counts))
+    sampler = samplers.shuffled(task.batch_size)
+    mix = Mix(alpha, rarer if remix else same)
+    phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,), mix=mix)
+    return (Expert(view, (phase,), nets.linear),)
