@@ -55,7 +55,7 @@ def checkpoint_seconds(backbone: str, folder: Path) -> float:
     """Writing one, of a net and its momentum, once the process has warmed up."""
     net = nets.backbone(backbone, 3)[0]
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
-    tensors |= {f"momentum.{k}": value.detach() for k, value in enumerate(net.parameters())}
+    tensors |= {f"momentum.{k}": value.detach().clone() for k, value in enumerate(net.parameters())}
     store = Checkpoints(folder / ".scratch", {}, folder / "models")
     with store.keep():
         for epoch in range(5):
