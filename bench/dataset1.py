@@ -25,7 +25,7 @@ def run(small: bool) -> None:
         "baseline": [*train, "train.clip_norm=null"],
         "split_lws": [
             *train,
-            "methods.split_lws={start: fresh, others: silent, batches: own, scales: joint, scale_epochs: 10}",
+            "methods.split_lws.batches=own",
         ],
     }
     rows = []

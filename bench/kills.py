@@ -37,9 +37,11 @@ def clone(folder: Path, epochs: int, backbone: str) -> Path:
         if (ROOT / name).is_file():
             (repo / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, repo / name)
-    for name in ("dvc.lock", "models/dvc.lock"):
+    for name in ("dvc.lock", "stages/dvc.lock"):
         (repo / name).unlink(missing_ok=True)
-    params = (repo / "params.yaml").read_text().replace("  epochs: profile", f"  epochs: {epochs}", 1)
+    params = (
+        (repo / "params.yaml").read_text().replace("  epochs: profile", f"  epochs: {epochs}", 1)
+    )
     params = params.replace("backbone: profile", f"backbone: {backbone}", 1)
     (repo / "params.yaml").write_text(params)
     for command in (
@@ -113,7 +115,7 @@ def forget(repo: Path, model: str) -> None:
     for name, stage in (
         ("dvc.lock", "evaluate"),
         ("dvc.lock", "table"),
-        ("models/dvc.lock", f"train@{model}"),
+        ("stages/dvc.lock", f"train@{model}"),
     ):
         lock = yaml.safe_load((repo / name).read_text())
         del lock["stages"][stage]

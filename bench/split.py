@@ -19,7 +19,13 @@ from lt.plan import Task
 
 METHODS = {
     "baseline": {"start": "fresh"},
-    "split_lws": {"start": "fresh", "others": "silent", "batches": "own", "scales": "joint", "scale_epochs": 1},
+    "split_lws": {
+        "start": "fresh",
+        "others": "silent",
+        "batches": "own",
+        "scales": "joint",
+        "scale_epochs": 1,
+    },
 }
 
 

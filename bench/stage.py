@@ -45,9 +45,7 @@ def stage(folder: Path, name: str, *overrides: str) -> float:
 
 def timing(folder: Path, method: str) -> dict[str, float]:
     """train_s and test_s of the last training."""
-    values: dict[str, float] = json.loads(
-        (folder / "models" / method / "timing.json").read_text()
-    )
+    values: dict[str, float] = json.loads((folder / "models" / method / "timing.json").read_text())
     return values
 
 

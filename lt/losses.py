@@ -117,7 +117,6 @@ def group_softmax(groups: Sequence[Sequence[int]], ratio: float) -> Loss:
     `ratio` times those of the group, the first of the batch, which is in random order (Li et al.
     2020, section 3.2).
     """
-
     num_classes = sum(map(len, groups))
     widths = [len(group) + 1 for group in groups]
     places = [

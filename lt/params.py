@@ -327,7 +327,7 @@ def _model_problems(raw: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _start_problems(methods: Mapping[str, Any], model: object) -> list[str]:
+def _start_problems(methods: Mapping[Any, Any], model: object) -> list[str]:
     """Of the chain of methods that `model` starts from; DVC would only say that it has a cycle."""
     chain = [model]
     while True:

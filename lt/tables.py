@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,35 +46,67 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     title = (
         f"**{run['model']}** on {data['name']} {data['imb_type']} {data['imb_factor']:g} "
         f"({data['subset']}, {data['images']} images), {train['backbone']}, "
-        f"{train['epochs']} epochs, profile {run['profile']}, seed {run['seed']}, n = 1; percent of the test images\n\n"
+        f"{train['epochs']} epochs, profile {run['profile']}, seed {run['seed']}, n = 1; "
+        "percent of the test images\n\n"
     )
     return title + to_markdown(pd.DataFrame(rows))
 
 
 def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
-    """One row per DVC experiment.
+    """One row for all DVC experiments that differ in nothing but the seed of training.
+
+    n of them; mean ± standard deviation (of a sample) where they are several.
 
     Args:
         experiments: as dvc.api.exp_show gives them: flat, with the metrics and params by name.
     """
-    rows = [
-        {
-            "experiment": one["Experiment"] or one["rev"],
-            "data": " ".join(str(one[f"data.{key}"]) for key in ("name", "imb_type", "imb_factor")),
-            "profile": one["profile"],
-            "epochs": int(_train(one, "epochs")),  # DVC makes every number a float
-            "seed": int(one["seed"]),
-            "model": one["model"],
-            "rule": one["evaluate.combine"],
-            **{name: one.get(_metric_key(name)) for name in EXPERIMENT_METRICS},
-            "updates": int(one["updates"]),
-        }
-        for one in experiments
-        if isinstance(one.get("accuracy"), float)  # DVC writes "!" where eval.json is missing
-    ]
+    groups: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for one in experiments:
+        if isinstance(one.get("accuracy"), float):  # DVC writes "!" where eval.json is missing
+            # the newest of several runs of one seed comes first, and the workspace before all
+            groups.setdefault(_same_but_for_seed(one), {}).setdefault(int(one["seed"]), one)
+    rows = []
+    for group in groups.values():
+        first = next(iter(group.values()))
+        rows.append(
+            {
+                "data": " ".join(
+                    str(first[f"data.{key}"]) for key in ("name", "imb_type", "imb_factor")
+                ),
+                "profile": first["profile"],
+                "backbone": _train(first, "backbone"),
+                "epochs": int(_train(first, "epochs")),  # DVC makes every number a float
+                "model": first["model"],
+                "rule": first["evaluate.combine"],
+                "n": len(group),
+                **{name: _mean(group.values(), _metric_key(name)) for name in EXPERIMENT_METRICS},
+                "updates": int(first["updates"]),
+            }
+        )
     if not rows:
         return "no experiment yet: dvc exp run -S model=split_lws\n"
     return to_markdown(pd.DataFrame(rows))
+
+
+def _same_but_for_seed(experiment: Mapping[str, Any]) -> str:
+    """All params that act on it, without the seed and other methods' own."""
+    sections: tuple[str, ...] = (
+        "data.",
+        "partition.",
+        "train.",
+        "evaluate.",
+        f"methods.{experiment['model']}.",
+    )
+    sections += ("model", "profile", f"profiles.{experiment['profile']}.")
+    return str(sorted((k, str(v)) for k, v in experiment.items() if k.startswith(sections)))
+
+
+def _mean(experiments: Iterable[Mapping[str, Any]], key: str) -> str | float | None:
+    values = [one.get(key) for one in experiments]
+    numbers = pd.Series([value for value in values if isinstance(value, float)], dtype=float)
+    if len(numbers) < 2:
+        return None if numbers.empty else float(numbers.iloc[0])
+    return f"{numbers.mean():.2f} ± {numbers.std():.2f}"
 
 
 def predictions_table(

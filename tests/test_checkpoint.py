@@ -39,7 +39,10 @@ def two_phases() -> Expert:
     balanced = samplers.class_balanced(32, "match")
     scales = Phase(2, losses.cross_entropy, balanced, (setups.scales_only,))
     grid = Phase(
-        0, losses.cross_entropy, balanced, (setups.everything, lambda net, given: setups.everything(net, given))
+        0,
+        losses.cross_entropy,
+        balanced,
+        (setups.everything, lambda net, given: setups.everything(net, given)),
     )
     return Expert(ClassView.all(6), (main, grid, scales), nets.linear)
 

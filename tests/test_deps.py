@@ -35,7 +35,7 @@ def stages() -> dict[str, set[str]]:
     """Name of each stage -> the Python files it depends on."""
     root = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     download = yaml.safe_load((ROOT / "data" / "dvc.yaml").read_text())["stages"]["download"]["do"]
-    train = yaml.safe_load((ROOT / "models" / "dvc.yaml").read_text())["stages"]["train"]["do"]
+    train = yaml.safe_load((ROOT / "stages" / "dvc.yaml").read_text())["stages"]["train"]["do"]
     every = {**root, "download": download, "train": train}
     return {
         name: {dep for dep in stage["deps"] if dep.endswith(".py")} for name, stage in every.items()

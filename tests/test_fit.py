@@ -101,7 +101,9 @@ def test_clipping_bounds_the_step(setting: step.Setting) -> None:
     )
     setting = dataclasses.replace(setting, options=options)
     expert = single(main_phase(1, sampler=samplers.shuffled(1000)))
-    before = {k: p.detach() for k, p in fit._begin(fit.Job(expert, 0, setting, quiet)).named_parameters()}
+    before = {
+        k: p.detach() for k, p in fit._begin(fit.Job(expert, 0, setting, quiet)).named_parameters()
+    }
     after = train(expert, 0, setting).net.state_dict()
     moved = torch.cat([(after[key] - before[key]).flatten() for key in before]).norm().item()
     assert moved == pytest.approx(0.01, rel=1e-3)

@@ -14,7 +14,7 @@ from lt.plan import Loss
 COUNTS = (50, 20, 10, 5)
 EPOCH = torch.tensor(1)
 GENERATOR = torch.Generator().manual_seed(0)
-LOGITS = torch.randn(16, 4, generator=GENERATOR, dtype=torch.float64) * 3
+LOGITS = torch.randn(16, 4, generator=GENERATOR) * 3
 TARGETS = torch.randint(4, (16,), generator=GENERATOR)
 
 

@@ -17,8 +17,12 @@ from tests.conftest import ROOT, train
 
 METHODS = params.method_names()
 LDAM = {
-    **{"start": "fresh", "classifier": "cosine", "scale": 30.0, "largest_margin": 0.5},
-    **{"beta": 0.9999, "drw_epoch": 1},
+    "start": "fresh",
+    "classifier": "cosine",
+    "scale": 30.0,
+    "largest_margin": 0.5,
+    "beta": 0.9999,
+    "drw_epoch": 1,
 }
 SPLITS = [name for name in METHODS if name.startswith("split")]
 
@@ -45,8 +49,7 @@ def trained(
     if before != params.FRESH:
         start = tuple(one.net for one in trained(before, task, options, setting))
     return [
-        train(expert, k, setting, start=start)
-        for k, expert in enumerate(plan(name, task, options))
+        train(expert, k, setting, start=start) for k, expert in enumerate(plan(name, task, options))
     ]
 
 
@@ -122,16 +125,44 @@ def test_more_than_two_groups(
     ("name", "values", "message"),
     [
         ("baseline", {}, "methods.baseline.start: missing; expected one of fresh, balanced_soft"),
-        ("ros", {"start": "fresh"}, r"methods\.ros\.epoch_length: missing; expected one of full, match"),
-        ("ros", {"start": "fresh", "epoch_lenght": "full", "epoch_length": "full"}, r"epoch_lenght: unknown key"),
-        ("ros", {"start": "fresh", "epoch_length": "long"}, "expected one of full, match, got 'long'"),
-        ("baseline", {"start": "fresh", "x": 1}, r"methods\.baseline\.x: unknown key; allowed: start"),
+        (
+            "ros",
+            {"start": "fresh"},
+            r"methods\.ros\.epoch_length: missing; expected one of full, match",
+        ),
+        (
+            "ros",
+            {"start": "fresh", "epoch_lenght": "full", "epoch_length": "full"},
+            r"epoch_lenght: unknown key",
+        ),
+        (
+            "ros",
+            {"start": "fresh", "epoch_length": "long"},
+            "expected one of full, match, got 'long'",
+        ),
+        (
+            "baseline",
+            {"start": "fresh", "x": 1},
+            r"methods\.baseline\.x: unknown key; allowed: start",
+        ),
         ("rus", {"start": "fresh", "redraw": "yes"}, "expected true or false, got 'yes'"),
-        ("tau_norm", {"start": "fresh", "taus": []}, r"methods\.tau_norm\.taus: expected at least one"),
+        (
+            "tau_norm",
+            {"start": "fresh", "taus": []},
+            r"methods\.tau_norm\.taus: expected at least one",
+        ),
         ("tau_norm", {"start": "fresh", "taus": [-1.0]}, "a list, each a number at least 0"),
-        ("split", {"start": "fresh", "others": "rest", "batches": "own"}, "expected one of drop, silent, got 'rest'"),
-        ("split_rest", {"start": "fresh", "thin": "mean", "ratio": 0}, "expected a number above 0, got 0"),
-        ("nosuch", {"start": "fresh"}, "no method 'nosuch'; those that exist: baseline, "),
+        (
+            "split",
+            {"start": "fresh", "others": "rest", "batches": "own"},
+            "expected one of drop, silent, got 'rest'",
+        ),
+        (
+            "split_rest",
+            {"start": "fresh", "thin": "mean", "ratio": 0},
+            "expected a number above 0, got 0",
+        ),
+        ("nosuch", {"start": "fresh"}, "no method 'nosuch'; those that exist: balanced_softmax, "),
         (
             "ldam_drw",
             LDAM | {"classifier": "linear"},

@@ -76,9 +76,18 @@ def test_null_switches_clipping_off(tmp_path: Path) -> None:
         ("partition.thresholds=[100,x]", "partition.thresholds: expected a list, each an integer"),
         ("evaluate.combine=best", "evaluate.combine: expected one of concat, sum"),
         ("model=lsw", "model: no method 'lsw'; those that exist: balanced_softmax, baseline"),
-        ("profile=sed", "profile: no profile 'sed'; those of `profiles` that exist: default, seed, ldam"),
-        ("profiles.default.train={}", "profiles.default.train.backbone: missing; train.backbone says"),
-        ("profiles.default.train.epochs=x", "train.epochs: expected an integer at least 1, got 'x'"),
+        (
+            "profile=sed",
+            "profile: no profile 'sed'; those of `profiles` that exist: default, seed, ldam",
+        ),
+        (
+            "profiles.default.train={}",
+            "profiles.default.train.backbone: missing; train.backbone says",
+        ),
+        (
+            "profiles.default.train.epochs=x",
+            "train.epochs: expected an integer at least 1, got 'x'",
+        ),
         (
             "methods.baseline={start: crt}",
             "methods.crt.start: expected fresh or another method, got baseline -> crt -> baseline",

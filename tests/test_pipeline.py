@@ -88,7 +88,7 @@ def test_another_method_reuses_the_data_and_going_back_trains_nothing(repo: Path
     text = dvc(repo, "exp", "run", "-S", "model=split_lws")
     assert "Stage 'prepare' didn't change, skipping" in text
     assert "Stage 'partition' didn't change, skipping" in text
-    assert "Running stage 'models/dvc.yaml:train@split_lws'" in text
+    assert "Running stage 'stages/dvc.yaml:train@split_lws'" in text
     diff = dvc(repo, "metrics", "diff")
     assert "macro_f1" in diff
     assert "within_group.accuracy" in diff
@@ -130,7 +130,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(repo: Path) -> None:
     assert "train: expert 0 goes on after phase 1, epoch " in output
     assert results(repo) == undisturbed
     assert not list((repo / ".scratch").iterdir())
-    assert {path.name for path in (repo / "models").iterdir()} == {".baseline.lock", "baseline", "fresh", "dvc.yaml", "dvc.lock"}
+    assert {path.name for path in (repo / "models").iterdir()} == {".baseline.lock", "baseline", "fresh"}
 
     run("git", "checkout", "params.yaml", cwd=repo)
     dvc(repo, "repro")
@@ -140,11 +140,11 @@ def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
     lws = repo / "lt" / "methods" / "lws.py"
     kept = lws.read_text()
     lws.write_text(kept + "# edited\n")
-    assert "up to date" in dvc(repo, "status", "models/dvc.yaml:train@baseline")
+    assert "up to date" in dvc(repo, "status", "stages/dvc.yaml:train@baseline")
     baseline = repo / "lt" / "methods" / "baseline.py"
     kept_baseline = baseline.read_text()
     baseline.write_text(kept_baseline + "# edited\n")
-    assert "baseline.py" in dvc(repo, "status", "models/dvc.yaml:train@baseline")
+    assert "baseline.py" in dvc(repo, "status", "stages/dvc.yaml:train@baseline")
     assert "up to date" in dvc(repo, "status", "partition")
     lws.write_text(kept)
     baseline.write_text(kept_baseline)

@@ -23,6 +23,7 @@ RUN = {
     "model": "split_lws",
     "seed": 0,
     "data": DATA,
+    "profile": "seed",
     "train": {"backbone": "resnet18", "epochs": 100},
 }
 
@@ -71,20 +72,30 @@ def test_experiments() -> None:
         "data.name": "digits",
         "data.imb_type": "exp",
         "data.imb_factor": 0.1,
-        "train.epochs": 100.0,
+        "profile": "default",
+        "profiles.default.train.epochs": 100.0,
+        "train.backbone": "resnet20",
+        "train.epochs": "profile",
         "seed": 0.0,
         "evaluate.combine": "concat",
         "model": "ros",
+        "methods.ros.epoch_length": "full",
+        "methods.rus.redraw": "True",
         "accuracy": 91.234,
         "within_group.accuracy": 95.0,
         "updates": 400.0,
     }
     failed = {"Experiment": "sad-otter", "rev": "def", "accuracy": "!", "updates": "!"}
-    text = tables.experiments_table([row, failed])
-    assert "sad-otter" not in text
-    last = [cell.strip() for cell in text.splitlines()[-1].strip("|").split("|")]
-    assert last[:5] == ["tidy-otter", "digits exp 0.1", "100", "0", "ros"]
-    assert last[5:7] == ["concat", "91.23"]
-    assert "95.00" in last
-    assert last[-1] == "400"
+    again = {**row, "accuracy": 1.0}  # an older run of the same seed
+    seed_1 = {**row, "seed": 1.0, "accuracy": 93.234, "methods.rus.redraw": "False"}
+    match = {**row, "seed": 2.0, "methods.ros.epoch_length": "match"}
+    text = tables.experiments_table([row, failed, again, seed_1, match])
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+    same = ["digits exp 0.1", "default", "resnet20", "100", "ros", "concat"]
+    assert [cells[:8] for cells in rows] == [
+        [*same, "2", "92.23 ± 1.41"],  # deviation of two numbers 2 apart: the root of 2
+        [*same, "1", "91.23"],
+    ]
+    assert "95.00 ± 0.00" in rows[0]
+    assert rows[0][-1] == "400"
     assert "no experiment yet" in tables.experiments_table([failed])

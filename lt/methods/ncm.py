@@ -6,11 +6,13 @@ the training images, without augmentation.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from lt import losses, nets, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
 
 
-def experts(task: Task, *, distance: nets.Distance) -> tuple[Expert, ...]:
+def experts(task: Task, *, distance: Literal["cosine", "euclidean"]) -> tuple[Expert, ...]:
     """A single expert for all classes; nothing is trained."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     phase = Phase(0, losses.cross_entropy, sampler, (setups.nearest_mean(distance),))
