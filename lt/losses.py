@@ -81,7 +81,7 @@ def effective_number_weights(counts: Sequence[int], beta: float) -> tuple[float,
     """(1 - beta) / (1 - beta ** n) for each class, scaled to sum to C (Cui et al. 2019).
 
     >>> [round(weight, 4) for weight in effective_number_weights((100, 1), 0.9)]
-    [0.1819, 1.8181]
+    [0.1818, 1.8182]
     """
     each = [(1 - beta) / (1 - beta**count) for count in counts]
     return tuple(len(each) * weight / sum(each) for weight in each)

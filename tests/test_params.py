@@ -134,3 +134,13 @@ def test_not_yaml(tmp_path: Path, text: str) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no such file in"):
         params.load(path=tmp_path / "params.yaml")
+
+
+def test_dvc_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    """DVC's -S writes the file anew; what it changes besides would be in every commit."""
+    from dvc.utils.hydra import apply_overrides
+
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT)
+    apply_overrides(path, ["model=baseline"])
+    assert path.read_text() == TEXT

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lt import fit, models, outputs, params, results, step
+from lt.plan import Task
+from tests.test_methods import plan, trained
+
+
+def save(
+    root: Path, method: str, task: Task, options: params.Params, setting: step.Setting
+) -> tuple[dict[str, Any], list[fit.Trained]]:
+    """What the train stage writes of a method, and of that which it starts from."""
+    values = {**options.methods[method]}
+    start = None
+    if values["start"] != params.FRESH:
+        start, _ = save(root, values["start"], task, options, setting)
+    if "drw_epoch" in values:
+        values["drw_epoch"] = 1
+    done = trained(method, task, options, setting)
+    run = {"model": method, "method": values, "start": start, "train": {"backbone": "resnet20"}}
+    logits = [outputs.predict(one.net, setting.val.pixels, setting.recipe) for one in done]
+    outs = results.Outputs(logits, setting.val.labels, logits, setting.val.labels)
+    info = {"run": run, "timing": {"train_s": 1.5}}
+    results.save(root / method, plan(method, task, options), done, outs, info)
+    return run, done
+
+
+@pytest.mark.parametrize("method", params.method_names())
+def test_networks_are_read_back(
+    method: str, task: Task, options: params.Params, setting: step.Setting, tmp_path: Path
+) -> None:
+    _, done = save(tmp_path, method, task, options, setting)
+    loaded = models.load(tmp_path / method, task, channels=1)
+    assert len(loaded) == len(done)
+    for net, one in zip(loaded, done, strict=True):
+        ours, theirs = (
+            outputs.predict(each, setting.val.pixels, setting.recipe) for each in (net, one.net)
+        )
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_a_start_counts_its_costs(
+    task: Task, options: params.Params, setting: step.Setting, tmp_path: Path
+) -> None:
+    _, (done,) = save(tmp_path, "baseline", task, options, setting)
+    start = models.Start.read(tmp_path, "baseline", task, channels=1)
+    assert start.seconds == 1.5
+    assert start.run is not None
+    assert start.run["model"] == "baseline"
+    other = fit.Trained(done.net, updates=5, images=50)
+    start.add_costs([other])
+    assert (other.updates, other.images) == (5 + done.updates, 50 + done.images)
+    assert start.digest() != models.Start().digest()
+    start.check("crt", plan("crt", task, options))
+    experts = json.loads((tmp_path / "baseline/experts.json").read_text())
+    assert experts[0]["updates"] == done.updates
