@@ -90,15 +90,11 @@ def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
 
 def _same_but_for_seed(experiment: Mapping[str, Any]) -> str:
     """All params that act on it, without the seed and other methods' own."""
-    sections: tuple[str, ...] = (
-        "data.",
-        "partition.",
-        "train.",
-        "evaluate.",
-        f"methods.{experiment['model']}.",
-    )
-    sections += ("model", "profile", f"profiles.{experiment['profile']}.")
-    return str(sorted((k, str(v)) for k, v in experiment.items() if k.startswith(sections)))
+    model, profile = experiment["model"], experiment["profile"]
+    sections = ("data.", "partition.", "train.", "evaluate.", f"methods.{model}.")
+    sections = (*sections, f"profiles.{profile}.")
+    params_ = sorted((k, str(v)) for k, v in experiment.items() if k.startswith(sections))
+    return str((model, profile, params_))
 
 
 def _mean(experiments: Iterable[Mapping[str, Any]], key: str) -> str | float | None:

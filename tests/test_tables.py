@@ -87,7 +87,14 @@ def test_experiments() -> None:
     }
     failed = {"Experiment": "sad-otter", "rev": "def", "accuracy": "!", "updates": "!"}
     again = {**row, "accuracy": 1.0}  # an older run of the same seed
-    seed_1 = {**row, "seed": 1.0, "accuracy": 93.234, "methods.rus.redraw": "False"}
+    # exp_show also gives the hashes of dependencies
+    seed_1 = {
+        **row,
+        "seed": 1.0,
+        "models/ros": "another hash",
+        "accuracy": 93.234,
+        "methods.rus.redraw": "False",
+    }
     match = {**row, "seed": 2.0, "methods.ros.epoch_length": "match"}
     text = tables.experiments_table([row, failed, again, seed_1, match])
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
