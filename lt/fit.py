@@ -174,7 +174,7 @@ def form(experts: Sequence[Expert], backbone: str, channels: int, start: Nets) -
 def _copy_or_new(
     expert: Expert, number: int, backbone: str, channels: int, start: Nets
 ) -> nets.Net:
-    if start and not expert.fresh:
+    if start and expert.start != "teachers":
         return copy.deepcopy(start[number])
     module, features = nets.backbone(backbone, channels)
     return nets.Net(module, expert.head(features, expert.view.width), features)
@@ -185,7 +185,7 @@ def _begin(job: Job) -> nets.Net:
     setting, channels = job.setting, job.setting.train.pixels.shape[-1]
     args = job.expert, job.number, setting.options.backbone, channels, job.start
     net = _copy_or_new(*args)
-    if not job.start or job.expert.fresh:
+    if not job.start or job.expert.start == "teachers":
         nets.initialise(net, _generator(torch.device("cpu"), setting.seed, job.number))
     net.to(setting.chip, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net.requires_grad_(True)
@@ -199,7 +199,7 @@ def _given(net: nets.Net, job: Job, at: int) -> Given:
 
     def features() -> tuple[Tensor, Ints]:
         pixels = setting.train.pixels[torch.from_numpy(seen).to(setting.chip)]
-        return outputs.features(net, pixels, setting.recipe, setting.precision), targets[seen]
+        return outputs.features(net, pixels, setting.recipe), targets[seen]
 
     generator = _generator(torch.device("cpu"), setting.seed, job.number, at)
     return Given(generator, features, job.start)

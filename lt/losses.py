@@ -97,7 +97,7 @@ def branched(diversity: float) -> Loss:
     """Cross entropies of every branch, added up, less `diversity` times how they differ.
 
     Of logits (B, branches, width). They differ by the KL divergence from the distribution of the
-    mean logits (Wang et al. 2021, equation 3).
+    mean logits, which is taken as given (after Wang et al. 2021).
     """
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001

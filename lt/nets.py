@@ -53,8 +53,10 @@ class Cosine(nn.Module):
         self.scale = scale
 
     def forward(self, features: Tensor) -> Tensor:
-        weight = functional.normalize(self.linear.weight, dim=1)
-        return self.scale * functional.linear(functional.normalize(features, dim=1), weight)
+        with torch.autocast(features.device.type, enabled=False):  # of 30, bf16 has steps of 1/8
+            weight = functional.normalize(self.linear.weight, dim=1)
+            features = functional.normalize(features.float(), dim=1)
+            return self.scale * functional.linear(features, weight)
 
 
 Distance = Literal["cosine", "euclidean"]
@@ -70,12 +72,13 @@ class NearestMean(nn.Module):
         self.distance = distance
 
     def forward(self, features: Tensor) -> Tensor:
-        features = features.float()
-        if self.distance == "cosine":
-            means = functional.normalize(self.means, dim=1)
-            return functional.linear(functional.normalize(features, dim=1), means)
-        # the square of the features themselves is the same for every class
-        return 2 * functional.linear(features, self.means) - self.means.square().sum(1)
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.float()
+            if self.distance == "cosine":
+                means = functional.normalize(self.means, dim=1)
+                return functional.linear(functional.normalize(features, dim=1), means)
+            # the square of the features themselves is the same for every class
+            return 2 * functional.linear(features, self.means) - self.means.square().sum(1)
 
 
 class MaxNorm(nn.Module):
@@ -202,7 +205,8 @@ def initialise(net: T, generator: torch.Generator) -> T:
     """Fresh weights, all of them drawn from `generator`, in the order of `net.modules()`.
 
     Convolutions: normal, std sqrt(2 / (k * k * out_channels)) (He et al. 2015). Linear layers:
-    torch's default. Batch norm and scales start as the identity.
+    torch's default; of a cosine classifier, then scaled to norm 1. Batch norm and scales start as
+    the identity.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
@@ -214,6 +218,10 @@ def initialise(net: T, generator: torch.Generator) -> T:
             nn.init.uniform_(module.weight, -bound, bound, generator=generator)
             if module.bias is not None:
                 nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+    for module in net.modules():
+        if isinstance(module, Cosine):
+            weight = module.linear.weight
+            weight.data.copy_(functional.normalize(weight.data, dim=1))
     return net
 
 

@@ -39,12 +39,12 @@ def predict(
     return logits
 
 
-def features(net: Net, pixels: Tensor, recipe: Recipe, precision: str) -> Tensor:
-    """The backbone's float32 (N, features) of uint8 images, in evaluation mode, on the device."""
+def features(net: Net, pixels: Tensor, recipe: Recipe) -> Tensor:
+    """The backbone's (N, features) of uint8 images, in evaluation mode and fp32, on the device."""
     net.eval()
-    with torch.no_grad(), autocast(precision, pixels.device):
+    with torch.no_grad():
         batches = torch.split(pixels, BATCH[pixels.device.type])
-        return torch.cat([net.backbone(augment.normalise(b, recipe)).float() for b in batches])
+        return torch.cat([net.backbone(augment.normalise(batch, recipe)) for batch in batches])
 
 
 def accuracy(logits: NDArray[np.float32], targets: Ints) -> float:

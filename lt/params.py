@@ -207,10 +207,11 @@ def _override(raw: dict[str, Any], text: str) -> None:
 def _fill_in_profile(raw: dict[str, Any]) -> list[str]:
     """Puts the profile's values where it says "profile"; what the profile lacks, as problems."""
     profiles, name = raw.get("profiles"), raw.get("profile")
-    if not isinstance(profiles, dict) or name not in profiles:
+    if not isinstance(profiles, dict) or not isinstance(name, str) or name not in profiles:
         exist = ", ".join(profiles) if isinstance(profiles, dict) else "none"
         return [f"profile: no profile {name!r}; those of `profiles` that exist: {exist}"]
-    sections = {key: value for key, value in raw.items() if key not in ("profile", "profiles")}
+    # those whose stages depend on the profile (dvc.yaml, stages/dvc.yaml)
+    sections: dict[str, Any] = {key: raw[key] for key in ("data", "train", "methods") if key in raw}
     return _fill_in(sections, profiles[name], "", f"profiles.{name}.")
 
 
@@ -218,6 +219,8 @@ def _fill_in(values: dict[str, Any], profile: Any, prefix: str, place: str) -> l
     problems = []
     for key, value in values.items():
         given = profile.get(key, _MISMATCH) if isinstance(profile, dict) else _MISMATCH
+        if key == "start":  # DVC reads it itself
+            continue
         if isinstance(value, dict):
             problems += _fill_in(value, given, f"{prefix}{key}.", place)
         elif value == PROFILE and given is _MISMATCH:
@@ -335,6 +338,8 @@ def _start_problems(methods: Mapping[Any, Any], model: object) -> list[str]:
         start = values.get("start") if isinstance(values, dict) else None
         if start is None or start == FRESH:  # a missing one is the registry's to report
             return []
+        if not isinstance(start, str):
+            return [f"methods.{chain[-1]}.start: expected {FRESH} or a method, got {start!r}"]
         if start in chain:
             way = " -> ".join(map(str, [*chain, start]))
             return [f"methods.{chain[-1]}.start: expected {FRESH} or another method, got {way}"]

@@ -150,11 +150,13 @@ class Phase:
 class Expert:
     """One network: the classes it sees, how it is trained, its classifier.
 
-    Where the method starts from another (`methods.<name>.start`), the expert begins as a copy of
-    that one's network of the same number, or, if it is `fresh`, only gets to see those networks.
+    start: what a method to start from (`methods.<name>.start`) is to it. "free": it can do without;
+        else it begins as a copy of that one's network of the same number. "needed": such a copy,
+        whose classifier its setups change. "teachers": it begins fresh, beside those networks,
+        one per group.
     """
 
     view: ClassView
     phases: tuple[Phase, ...]
     head: Head
-    fresh: bool = False
+    start: Literal["free", "needed", "teachers"] = "free"

@@ -91,8 +91,8 @@ def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
 def _same_but_for_seed(experiment: Mapping[str, Any]) -> str:
     """All params that act on it, without the seed and other methods' own."""
     model, profile = experiment["model"], experiment["profile"]
-    sections = ("data.", "partition.", "train.", "evaluate.", f"methods.{model}.")
-    sections = (*sections, f"profiles.{profile}.")
+    own = f"methods.{model}.", f"profiles.{profile}."
+    sections = ("data.", "partition.", "train.", "evaluate.", *own)
     params_ = sorted((k, str(v)) for k, v in experiment.items() if k.startswith(sections))
     return str((model, profile, params_))
 

@@ -51,7 +51,7 @@ def _train(options: params.Params, out: Path) -> None:
     task = _task(options, partition, setting.train.labels)
     experts = registry.experts(options.model, task, method)
     start = models.Start.read(MODELS, method["start"], task, setting.train.pixels.shape[-1])
-    start.check(options.model, experts)
+    start.check(options.model, experts, task.groups)
     info = {
         "model": options.model,
         "method": method,
@@ -63,6 +63,7 @@ def _train(options: params.Params, out: Path) -> None:
         "precision": setting.precision,
         **provenance.machine(setting.chip),
     }
+    start.check_same(info)
     depends = {**info, "partition": partition, "code": provenance.code()}
     depends["images"] = [images.digest() for images in (setting.train, setting.val)]
     depends["start"] = start.digest()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from importlib import import_module
+from pathlib import Path
 from typing import get_type_hints
 
 import numpy as np
 import pytest
 import torch
 
-from lt import augment, fit, models, outputs, params, registry, step
+from lt import augment, checkpoint, fit, models, nets, outputs, params, registry, step
 from lt.plan import Expert, Task
 from tests.conftest import ROOT, train
 
@@ -230,10 +231,10 @@ def test_second_stages_leave_the_backbone_as_it_was(
     (base,), (after,) = (trained(name, task, options, setting) for name in ("baseline", method))
     first, second = base.net.backbone.state_dict(), after.net.backbone.state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first), "batch norm among it"
-    classifiers = [one.net.classifier.state_dict() for one in (base, after)]
-    assert list(classifiers[0]) != list(classifiers[1]) or not all(
-        torch.equal(classifiers[0][key], classifiers[1][key]) for key in classifiers[0]
+    ours, theirs = (
+        outputs.predict(one.net, setting.val.pixels, setting.recipe) for one in (after, base)
     )
+    assert not np.allclose(ours, theirs, rtol=1e-3, atol=1e-3), "the classifier moved"
 
 
 @pytest.mark.parametrize("method", ["balanced_softmax", "logit_adjust", "class_balanced"])
@@ -265,18 +266,77 @@ def test_mixed_targets_by_hand(remix: bool) -> None:
     values = {"start": "fresh", "alpha": 1.0, "remix": remix, "kappa": 3.0, "tau": 0.5}
     (expert,) = registry.experts("mixup", task, values)
     assert expert.phases[0].mix is not None
-    targets, share = torch.tensor([0, 1, 2]), torch.tensor(0.4)  # mixed with 2, 0, 1
-    blended = augment.blend(targets, share, expert.phases[0].mix.share, 3)
-    plain = [[0.4, 0.0, 0.6], [0.6, 0.4, 0.0], [0.0, 0.6, 0.4]]
-    # class 0 is at least 3 times the others: its own 0.4 goes; where it has 0.6, it stays
-    expected = [[0.0, 0.0, 1.0], plain[1], plain[2]] if remix else plain
-    torch.testing.assert_close(blended, torch.tensor(expected))
+    targets = torch.tensor([0, 1, 2])  # mixed with 2, 0, 1
+    for share in (0.4, 0.6):
+        blended = augment.blend(targets, torch.tensor(share), expert.phases[0].mix.share, 3)
+        rest = 1 - share
+        plain = [[share, 0.0, rest], [rest, share, 0.0], [0.0, rest, share]]
+        # class 0 has at least 3 times the images of the others: a share of 0.4 of it goes
+        gone = {0.4: (0, [0.0, 0.0, 1.0]), 0.6: (1, [0.0, 1.0, 0.0])}[share]
+        if remix:
+            plain[gone[0]] = gone[1]
+        torch.testing.assert_close(blended, torch.tensor(plain))
 
 
-def test_a_method_of_another_number_of_networks_is_no_start(
-    task: Task, options: params.Params
+def test_what_cannot_be_a_start_is_refused(task: Task, options: params.Params) -> None:
+    views = {name: tuple(e.view for e in plan(name, task, options)) for name in METHODS}
+    linear = nets.Net(torch.nn.Identity(), torch.nn.Linear(1, 6), 1)
+
+    def check(method: str, start: str) -> None:
+        fresh = start == params.FRESH
+        known = () if fresh else views[start]
+        run = None if fresh else {"model": start}
+        given = models.Start(nets=(linear,) * len(known), views=known, run=run)
+        given.check(method, plan(method, task, options), task.groups)
+
+    check("crt", "baseline")
+    check("ros", "baseline")
+    check("distill", "split")
+    for method, start, message in (
+        ("crt", "split", "a method whose networks see the classes of its 1; got split"),
+        ("crt", "fresh", "a method, since it has no training of its own to begin with; got fresh"),
+        ("distill", "fresh", "a method, since"),
+        ("distill", "baseline", "a network per group and no class for the rest; got baseline"),
+        ("distill", "split_rest", "a network per group"),
+        ("ldam_drw", "baseline", "a method with its classifier, Cosine; got baseline"),
+    ):
+        with pytest.raises(
+            ValueError, match=rf"methods\.{method}\.start: expected {message}|{message}"
+        ):
+            check(method, start)
+
+
+class Cut(BaseException):
+    """The run is cut off."""
+
+
+def test_a_run_that_was_cut_off_ends_the_same(
+    method: str,
+    task: Task,
+    options: params.Params,
+    setting: step.Setting,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    experts = plan("crt", task, options)
-    start = models.Start(run={"model": "split"})
-    with pytest.raises(ValueError, match=r"methods\.crt\.start: expected .* crt's 1, got split"):
-        start.check("crt", experts)
+    monkeypatch.setattr(checkpoint, "PATIENCE", 0.0)
+    before = options.methods[method]["start"]
+    start: fit.Nets = ()
+    if before != params.FRESH:
+        start = tuple(one.net for one in trained(before, task, options, setting))
+
+    def store() -> checkpoint.Checkpoints:
+        return checkpoint.Checkpoints(tmp_path, {}, tmp_path / "out")
+
+    def cut(row: fit.Row) -> None:
+        if row["epoch"] == 2:
+            raise Cut
+
+    for k, expert in enumerate(plan(method, task, options)):
+        whole = train(expert, k, setting, start=start)
+        if whole.history:
+            with pytest.raises(Cut):
+                train(expert, k, setting, cut, store(), start)
+        resumed = train(expert, k, setting, checkpoints=store(), start=start)
+        first, second = whole.net.state_dict(), resumed.net.state_dict()
+        assert all(torch.equal(first[key], second[key]) for key in first)
+        assert len(whole.history) == len(resumed.history)

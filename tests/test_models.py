@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ def save(
     if "drw_epoch" in values:
         values["drw_epoch"] = 1
     done = trained(method, task, options, setting)
-    run = {"model": method, "method": values, "start": start, "train": {"backbone": "resnet20"}}
+    train = {"backbone": "resnet20", "epochs": 2, "batch_size": 32, "lr": 0.1}
+    run = {"model": method, "method": values, "start": start, "train": train}
     logits = [outputs.predict(one.net, setting.val.pixels, setting.recipe) for one in done]
     outs = results.Outputs(logits, setting.val.labels, logits, setting.val.labels)
     info = {"run": run, "timing": {"train_s": 1.5}}
@@ -36,7 +38,8 @@ def test_networks_are_read_back(
     method: str, task: Task, options: params.Params, setting: step.Setting, tmp_path: Path
 ) -> None:
     _, done = save(tmp_path, method, task, options, setting)
-    loaded = models.load(tmp_path / method, task, channels=1)
+    other = dataclasses.replace(task, epochs=1, batch_size=2)  # as one who only predicts has it
+    loaded = models.load(tmp_path / method, other, channels=1)
     assert len(loaded) == len(done)
     for net, one in zip(loaded, done, strict=True):
         ours, theirs = (
@@ -57,6 +60,11 @@ def test_a_start_counts_its_costs(
     start.add_costs([other])
     assert (other.updates, other.images) == (5 + done.updates, 50 + done.images)
     assert start.digest() != models.Start().digest()
-    start.check("crt", plan("crt", task, options))
+    start.check("crt", plan("crt", task, options), task.groups)
+    same = {"seed": 0, "train": start.run["train"], "data": "d"}
+    whole = dataclasses.replace(start, run={**start.run, **same})
+    whole.check_same(same)
+    with pytest.raises(ValueError, match="was trained with another seed than this run"):
+        whole.check_same({**same, "seed": 1})
     experts = json.loads((tmp_path / "baseline/experts.json").read_text())
     assert experts[0]["updates"] == done.updates

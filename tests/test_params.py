@@ -80,6 +80,13 @@ def test_null_switches_clipping_off(tmp_path: Path) -> None:
             "profile=sed",
             "profile: no profile 'sed'; those of `profiles` that exist: default, seed, ldam",
         ),
+        ("profile=[a]", "profile: no profile ['a']"),
+        (
+            "methods.baseline.start=[a]",
+            "methods.baseline.start: expected fresh or a method, got ['a']",
+        ),
+        ("partition.num_groups=profile", "partition.num_groups: expected an integer at least 1"),
+        ("methods.baseline.start=profile", "methods.baseline.start: expected fresh or a method"),
         (
             "profiles.default.train={}",
             "profiles.default.train.backbone: missing; train.backbone says",

@@ -19,4 +19,4 @@ def experts(task: Task, *, epochs: Count, epoch_length: samplers.EpochLength) ->
     balanced = samplers.class_balanced(task.batch_size, epoch_length)
     lr = partial(schedules.cosine, lr=task.lr, epochs=epochs)
     phase = Phase(epochs, losses.cross_entropy, balanced, (setups.new_classifier,), lr=lr)
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), nets.linear, start="needed"),)

@@ -20,4 +20,4 @@ def experts(task: Task, *, temperature: Positive, weight: NonNegative) -> tuple[
         Phase(task.epochs, loss, sampler, (setups.learn_from_start,)),
         Phase(0, loss, sampler, (setups.forget_teachers,)),
     )
-    return (Expert(view, phases, nets.linear, fresh=True),)
+    return (Expert(view, phases, nets.linear, start="teachers"),)

@@ -2,8 +2,7 @@
 
 Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", NeurIPS
 2019: equation 13 on a cosine classifier; after `drw_epoch` epochs the class-balanced weights of
-Cui et al. 2019. Departs from the authors' code in nothing but this: the weighted mean is over
-the weights of a batch, as theirs is.
+Cui et al. 2019.
 """
 
 from __future__ import annotations

@@ -18,4 +18,4 @@ def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
     view, prior = ClassView.all(len(task.counts)), losses.log_prior(task.counts)
     grid = tuple(setups.shift_bias((-tau * prior).tolist()) for tau in taus)
     phase = Phase(0, losses.cross_entropy, samplers.shuffled(task.batch_size), grid)
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), nets.linear, start="needed"),)

@@ -21,4 +21,4 @@ def experts(
     balanced = samplers.class_balanced(task.batch_size, epoch_length)
     lr = partial(schedules.cosine, lr=task.lr, epochs=scale_epochs)
     phase = Phase(scale_epochs, losses.cross_entropy, balanced, (setups.scales_only,), lr=lr)
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), nets.linear, start="needed"),)

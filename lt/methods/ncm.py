@@ -1,7 +1,8 @@
 """Nearest class mean: the baseline's features, each image to the class whose mean is nearest.
 
 Kang et al., "Decoupling Representation and Classifier", ICLR 2020, section 4.1. Means are over
-the training images, without augmentation.
+the training images, without augmentation. Departs in that Euclidean distances are to the means
+as they are, not scaled to norm 1.
 """
 
 from __future__ import annotations
@@ -16,4 +17,4 @@ def experts(task: Task, *, distance: Literal["cosine", "euclidean"]) -> tuple[Ex
     """A single expert for all classes; nothing is trained."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     phase = Phase(0, losses.cross_entropy, sampler, (setups.nearest_mean(distance),))
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), nets.linear, start="needed"),)

@@ -1,8 +1,10 @@
 """RIDE: one network whose last stage is there several times, trained to differ, and averaged.
 
-Wang et al., "Long-tailed Recognition by Routing Diverse Distribution-Aware Experts", ICLR 2021,
-equations 2 and 3. Departs from it in that there is no routing and no distillation, that the loss
-of a branch is plain cross entropy, and that diversity has one temperature, 1, for all classes.
+After Wang et al., "Long-tailed Recognition by Routing Diverse Distribution-Aware Experts", ICLR
+2021. Simpler in much: the last stage alone is there several times, at full width, where theirs
+are the last two, narrowed; branches have linear classifiers and plain cross entropy, not LDAM's;
+diversity is measured from the mean of the branches, at one temperature, 1, for all classes; there
+is no distillation and no routing. Not to be held against its published figures.
 """
 
 from __future__ import annotations

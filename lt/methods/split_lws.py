@@ -7,9 +7,10 @@ for `scale_epochs` epochs (Kang et al., ICLR 2020, section 4.3).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
-from lt import losses, nets, samplers, setups
+from lt import losses, nets, samplers, schedules, setups
 from lt.params import Count
 from lt.plan import ClassView, Expert, Phase, Task
 
@@ -26,7 +27,8 @@ def experts(
     make = samplers.shared if batches == "shared" else samplers.shuffled
     whole = Phase(task.epochs, losses.cross_entropy, make(task.batch_size), (setups.everything,))
     balanced = samplers.class_balanced(task.batch_size, "match")
-    second = Phase(scale_epochs, losses.cross_entropy, balanced, (setups.scales_only,))
+    lr = partial(schedules.cosine, lr=task.lr, epochs=scale_epochs)
+    second = Phase(scale_epochs, losses.cross_entropy, balanced, (setups.scales_only,), lr=lr)
     phases, head = (
         ((whole,), nets.scaled_linear) if scales == "joint" else ((whole, second), nets.linear)
     )

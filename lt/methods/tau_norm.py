@@ -18,4 +18,6 @@ def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     grid = tuple(setups.tau_normalise(tau) for tau in taus)
-    return (Expert(view, (Phase(0, losses.cross_entropy, sampler, grid),), nets.linear),)
+    return (
+        Expert(view, (Phase(0, losses.cross_entropy, sampler, grid),), nets.linear, start="needed"),
+    )

@@ -1,9 +1,10 @@
 """Weight balancing: the baseline's classifier trained on, weights decayed hard and norms bounded.
 
 Alshammari et al., "Long-Tailed Recognition via Weight Balancing", CVPR 2022: the second stage,
-class-balanced loss, weight decay and MaxNorm on the classifier alone. Its first stage is a
-baseline with a tuned decay (5e-3 there): train.weight_decay. Departs in the bound, which is
-`max_norm` times the mean norm that the classifier's rows begin with, not a constant.
+class-balanced loss, weight decay and MaxNorm on the classifier alone. The first stage there has a
+decay of 5e-3, the main ingredient; here it is that of the method to start from, untuned unless
+train.weight_decay is. Departs in the bound too, which is `max_norm` times the mean norm that the
+classifier's rows begin with, one for all of them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ def experts(
     task: Task,
     *,
     epochs: Count,
+    lr: Positive,
     weight_decay: NonNegative,
     max_norm: Positive,
     beta: Annotated[float, Range(0, 1, open_high=True)],
@@ -31,7 +33,7 @@ def experts(
         losses.weighted(losses.effective_number_weights(task.counts, beta)),
         samplers.shuffled(task.batch_size),
         (setups.max_norm(max_norm),),
-        lr=partial(schedules.cosine, lr=task.lr, epochs=epochs),
+        lr=partial(schedules.cosine, lr=lr, epochs=epochs),
         weight_decay=weight_decay,
     )
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), nets.linear, start="needed"),)
