@@ -1,7 +1,7 @@
 """Kills at random moments, of the training or of DVC: does every run end as if undisturbed?
 
 In a clone of the working tree, three methods are each run once undisturbed: one network, two
-networks, one network in two phases. Then, over and over, results and DVC's memory of them are
+networks, a second stage. Then, over and over, results and DVC's memory of them are
 thrown away, `dvc repro` is started, and at a moment drawn evenly from the time that the train
 stage takes, either its process or DVC's gets a SIGKILL. `dvc repro` is started again, and
 metrics/eval.json compared byte for byte with that of the undisturbed run.
