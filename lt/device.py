@@ -29,8 +29,8 @@ def pick_device(deterministic: bool) -> torch.device:
 def pick_precision(wanted: str, device: torch.device) -> str:
     """What "auto" stands for: bf16 where the chip multiplies matrices in it, else fp32.
 
-    That is a GPU of 2020 or later, or a CPU with AVX512-BF16 or AMX: on both, bf16 was measured
-    faster for every backbone (bench/README.md).
+    That is a GPU of 2020 or later, or a CPU with AVX512-BF16, where it was measured faster for
+    every backbone (bench/README.md), or AMX.
     """
     if wanted != "auto":
         return wanted
@@ -73,8 +73,7 @@ def take_turns(
 def cgroup_cpus(root: Path) -> int:
     """CPUs' worth of time that cgroups allow this process, at least 1; all there are if none do.
 
-    In a container limited to two CPUs, a thread for each CPU of the host is many times slower.
-    `root` is that of the file system.
+    A container limited to two CPUs still sees all of the host's. `root` is that of the file system.
     """
     quotas = [float(os.cpu_count() or 1)]
     own = root / "proc/self/cgroup"

@@ -1,4 +1,4 @@
-"""What happens to a net before a phase: (net) -> the parameters that the phase trains."""
+"""What happens to a net before a phase: (net, given) -> the parameters that the phase trains."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def tau_normalise(tau: float) -> Setup:
 
 
 def new_classifier(net: Net, given: Given) -> list[nn.Parameter]:
-    """CRT (Kang et al. 2020, section 4.1): a classifier drawn anew, all else frozen bit for bit."""
+    """As in cRT (Kang et al. 2020, 4.1): a classifier drawn anew, all else frozen bit for bit."""
     net.requires_grad_(False)
     old = _linear(net)
     net.classifier = fresh = nn.Linear(old.in_features, old.out_features)
