@@ -6,7 +6,7 @@ As the experts of a split, runs of several seeds take turns, on a GPU each on a 
 from __future__ import annotations
 
 from bench import report, setting
-from lt import fit, losses, nets, samplers, setups
+from lt import fit, heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase
 
 
@@ -21,7 +21,7 @@ def run(small: bool) -> None:
         wheres = [setting.cifar10(number, backbone, seed=seed) for seed in range(max(counts))]
         sampler = samplers.shuffled(128)
         phase = Phase(epochs, losses.cross_entropy, sampler, (setups.everything,))
-        expert = Expert(ClassView.all(10), (phase,), nets.linear)
+        expert = Expert(ClassView.all(10), (phase,), heads.linear)
 
         def together(count: int) -> float:
             jobs = [fit.Job(expert, 0, where, lambda _: None) for where in wheres[:count]]  # noqa: B023

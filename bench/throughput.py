@@ -18,7 +18,7 @@ from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
 from bench import report, setting
-from lt import data, fit, losses, nets, samplers, setups, step
+from lt import data, fit, heads, losses, nets, samplers, setups, step
 from lt.plan import ClassView, Expert, Phase
 
 BACKBONES = ["resnet32", "resnet18", "resnet20", "resnet18_cifar"]
@@ -77,7 +77,7 @@ def ours(where: step.Setting) -> Iterator[None]:
     """Each next() trains an epoch; on a GPU, on a stream of its own, as in training."""
     sampler = samplers.shuffled(where.options.batch_size)
     phase = Phase(1, losses.cross_entropy, sampler, (setups.everything,))
-    expert = Expert(ClassView.all(10), (phase,), nets.linear)
+    expert = Expert(ClassView.all(10), (phase,), heads.linear)
     net = fit._begin(fit.Job(expert, 0, where, lambda _: None))
     labels, generator = where.train.labels, torch.Generator(where.chip)
     steps = step.Steps(net, list(net.parameters()), phase, labels, where)

@@ -6,13 +6,13 @@ import copy
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lt.plan import Head
+from lt.heads import Cosine
 
 T = TypeVar("T", bound=nn.Module)
 
@@ -29,107 +29,6 @@ class Net(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.backbone(images))
         return logits
-
-
-class Scaled(nn.Module):
-    """A linear classifier whose outputs, bias included, are each multiplied by a learned scale."""
-
-    def __init__(self, classifier: nn.Linear) -> None:
-        super().__init__()
-        self.classifier = classifier
-        self.scale = nn.Parameter(classifier.weight.new_ones(classifier.out_features))
-
-    def forward(self, features: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(features)
-        return logits * self.scale
-
-
-class Cosine(nn.Module):
-    """`scale` times the cosines between features and a vector per class."""
-
-    def __init__(self, features: int, width: int, scale: float) -> None:
-        super().__init__()
-        self.linear = nn.Linear(features, width, bias=False)
-        self.scale = scale
-
-    def forward(self, features: Tensor) -> Tensor:
-        with torch.autocast(features.device.type, enabled=False):  # of 30, bf16 has steps of 1/8
-            weight = functional.normalize(self.linear.weight, dim=1)
-            features = functional.normalize(features.float(), dim=1)
-            return self.scale * functional.linear(features, weight)
-
-
-Distance = Literal["cosine", "euclidean"]
-
-
-class NearestMean(nn.Module):
-    """Outputs (B, classes): cosines to the class means, or negative squared distances to them."""
-
-    def __init__(self, means: Tensor, distance: Distance) -> None:
-        super().__init__()
-        self.means: Tensor
-        self.register_buffer("means", means)
-        self.distance = distance
-
-    def forward(self, features: Tensor) -> Tensor:
-        with torch.autocast(features.device.type, enabled=False):
-            features = features.float()
-            if self.distance == "cosine":
-                means = functional.normalize(self.means, dim=1)
-                return functional.linear(functional.normalize(features, dim=1), means)
-            # the square of the features themselves is the same for every class
-            return 2 * functional.linear(features, self.means) - self.means.square().sum(1)
-
-
-class MaxNorm(nn.Module):
-    """A linear classifier whose rows are brought back to norm `limit` before they are used."""
-
-    def __init__(self, classifier: nn.Linear, limit: float) -> None:
-        super().__init__()
-        self.classifier = classifier
-        self.register_buffer("limit", torch.tensor(limit, device=classifier.weight.device))
-
-    def forward(self, features: Tensor) -> Tensor:
-        with torch.no_grad():  # a projection after each step, made at the start of the next
-            weight = self.classifier.weight
-            norms = weight.norm(dim=1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny)
-            weight *= (self.limit / norms).clamp(max=1.0)
-        logits: Tensor = self.classifier(features)
-        return logits
-
-
-class Branches(nn.Module):
-    """Several classifiers: (B, branches, width) in training, else their mean (B, width)."""
-
-    def __init__(self, branches: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-
-    def forward(self, features: Tensor) -> Tensor:
-        logits = torch.stack([branch(features) for branch in self.branches], dim=1)
-        return logits if self.training else logits.mean(1)
-
-
-class Groups(nn.Module):
-    """Balanced Group Softmax: an output per class of a group and one for the others, per group.
-
-    In training (B, classes + groups): group after group, its others last. Else (B, classes) the
-    log of each class's probability in its group, in the order of the classes' ids.
-    """
-
-    def __init__(self, features: int, groups: Sequence[Sequence[int]]) -> None:
-        super().__init__()
-        self.groups = [list(group) for group in groups]
-        self.linear = nn.Linear(features, sum(map(len, groups)) + len(groups))
-
-    def forward(self, features: Tensor) -> Tensor:
-        logits: Tensor = self.linear(features)
-        if self.training:
-            return logits
-        blocks = torch.split(logits.float(), [len(group) + 1 for group in self.groups], 1)
-        own = torch.cat([functional.log_softmax(block, dim=1)[:, :-1] for block in blocks], dim=1)
-        order = [label for group in self.groups for label in group]
-        return own[:, torch.tensor(order, device=own.device).argsort()]
 
 
 class Taught(nn.Module):
@@ -151,26 +50,6 @@ class Taught(nn.Module):
         if not self.training:
             return logits
         return torch.cat([logits, *(teacher(images) for teacher in self.teachers)], dim=1)
-
-
-def linear(features: int, width: int) -> nn.Module:
-    """The plain classifier."""
-    return nn.Linear(features, width)
-
-
-def scaled_linear(features: int, width: int) -> nn.Module:
-    """The plain classifier with a scale per output, trained together (the seed's LWS)."""
-    return Scaled(nn.Linear(features, width))
-
-
-def cosine(scale: float) -> Head:
-    """The cosine classifier."""
-    return lambda features, width: Cosine(features, width, scale)
-
-
-def grouped(groups: Sequence[Sequence[int]]) -> Head:
-    """Balanced Group Softmax's classifier, for a view of all classes."""
-    return lambda features, _width: Groups(features, groups)
 
 
 def split_backbone(module: nn.Module) -> tuple[nn.Module, nn.Module]:

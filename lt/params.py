@@ -7,46 +7,22 @@ misspelt, a value of the wrong type or out of range) and raises once, with all o
 from __future__ import annotations
 
 import re
-import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
 
 import yaml
+
+from lt import schema
+from lt.schema import Count, NonNegative, Positive, Range, Seed
 
 METHODS_DIR = Path(__file__).parent / "methods"
 PROFILE = "profile"  # a value that the profile gives
 FRESH = "fresh"  # the start of a method that starts from no other
 
-T = TypeVar("T")
+_ABSENT = object()
 
-
-@dataclass(frozen=True)
-class Range:
-    """An interval of allowed numbers; closed, unless a side is declared open."""
-
-    low: float
-    high: float = float("inf")
-    open_low: bool = False
-    open_high: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        above = value > self.low if self.open_low else value >= self.low
-        below = value < self.high if self.open_high else value <= self.high
-        return above and below and abs(value) != float("inf")
-
-    def __str__(self) -> str:
-        if self.high == float("inf"):
-            return f"{'above' if self.open_low else 'at least'} {self.low}"
-        left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
-        return f"in {left}{self.low}, {self.high}{right}"
-
-
-Positive = Annotated[float, Range(0, open_low=True)]
-NonNegative = Annotated[float, Range(0)]
-Count = Annotated[int, Range(1)]
-Seed = Annotated[int, Range(0, 2**32 - 1)]
 
 Rule = Literal[
     "concat",
@@ -157,24 +133,11 @@ def load(overrides: Sequence[str] = (), path: str | Path = "params.yaml") -> Par
     for text in overrides:
         _override(raw, text)
     problems = _fill_in_profile(raw)
-    params = _section(Params, raw, "", problems)
+    params = schema.section(Params, raw, "", problems)
     problems += _model_problems(raw)
     if problems or params is None:
         raise ValueError("\n".join(f"{path}: {problem}" for problem in problems))
     return params
-
-
-def checked(hints: Mapping[str, Any], values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Checks a flat mapping against type hints; returns it with lists as tuples, ints as floats.
-
-    Raises:
-        ValueError: with every problem, a line each.
-    """
-    problems: list[str] = []
-    result = _mapping(hints, values, prefix, problems)
-    if problems:
-        raise ValueError("\n".join(problems))
-    return result
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -218,97 +181,16 @@ def _fill_in_profile(raw: dict[str, Any]) -> list[str]:
 def _fill_in(values: dict[str, Any], profile: Any, prefix: str, place: str) -> list[str]:
     problems = []
     for key, value in values.items():
-        given = profile.get(key, _MISMATCH) if isinstance(profile, dict) else _MISMATCH
+        given = profile.get(key, _ABSENT) if isinstance(profile, dict) else _ABSENT
         if key == "start":  # DVC reads it itself
             continue
         if isinstance(value, dict):
             problems += _fill_in(value, given, f"{prefix}{key}.", place)
-        elif value == PROFILE and given is _MISMATCH:
+        elif value == PROFILE and given is _ABSENT:
             problems.append(f"{place}{prefix}{key}: missing; {prefix}{key} says {PROFILE}")
         elif value == PROFILE:
             values[key] = given
     return problems
-
-
-def _section(cls: type[T], raw: object, prefix: str, problems: list[str]) -> T | None:
-    """One dataclass from one mapping; None, and entries in `problems`, where that fails."""
-    if not isinstance(raw, dict):
-        problems.append(f"{prefix}: expected a section of key: value lines, got {raw!r}")
-        return None
-    before = len(problems)
-    hints = get_type_hints(cls, include_extras=True)
-    values = _mapping(hints, raw, prefix, problems)
-    return cls(**values) if len(problems) == before else None
-
-
-def _mapping(
-    hints: Mapping[str, Any], raw: Mapping[str, Any], prefix: str, problems: list[str]
-) -> dict[str, Any]:
-    dot = f"{prefix}." if prefix else ""
-    for key in raw:
-        if key not in hints:
-            allowed = ", ".join(hints) or "no params at all"
-            problems.append(f"{dot}{key}: unknown key; allowed: {allowed}")
-    result = {}
-    for key, hint in hints.items():
-        if key not in raw:
-            problems.append(f"{dot}{key}: missing; expected {_describe(hint)}")
-        elif is_dataclass(hint):
-            result[key] = _section(hint, raw[key], f"{dot}{key}", problems)  # type: ignore[arg-type]
-        else:
-            result[key] = _value(hint, raw[key], f"{dot}{key}", problems)
-    return result
-
-
-def _value(hint: Any, value: Any, key: str, problems: list[str]) -> Any:
-    """`value` as `hint` wants it, or an entry in `problems`."""
-    converted = _convert(hint, value)
-    if converted is _MISMATCH:
-        problems.append(f"{key}: expected {_describe(hint)}, got {value!r}")
-    return converted
-
-
-_MISMATCH = object()
-
-
-def _convert(hint: Any, value: Any) -> Any:
-    origin, args = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        number = _convert(args[0], value)
-        return number if number is not _MISMATCH and number in args[1] else _MISMATCH
-    if origin in (Union, types.UnionType):
-        options = (_convert(option, value) for option in args)
-        return next((option for option in options if option is not _MISMATCH), _MISMATCH)
-    if origin is Literal:
-        return value if value in args and not isinstance(value, bool) else _MISMATCH
-    if origin is tuple:
-        items = [_convert(args[0], item) for item in value] if isinstance(value, list) else []
-        fits = isinstance(value, list) and _MISMATCH not in items
-        return tuple(items) if fits else _MISMATCH
-    if origin is dict:
-        fits = isinstance(value, dict) and all(isinstance(v, dict) for v in value.values())
-        return value if fits else _MISMATCH
-    if hint is float and type(value) is int:
-        return float(value)
-    return value if type(value) is hint else _MISMATCH
-
-
-def _describe(hint: Any) -> str:
-    origin, args = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return f"{_describe(args[0])} {args[1]}"
-    if origin in (Union, types.UnionType):
-        return " or ".join(_describe(option) for option in args)
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, args))
-    if origin is tuple:
-        return f"a list, each {_describe(args[0])}"
-    if origin is dict:
-        return "a section with one {...} per method"
-    if is_dataclass(hint):
-        return "a section with " + ", ".join(field.name for field in fields(hint))
-    names = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
-    return names.get(hint, "null")
 
 
 def _model_problems(raw: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from lt import params, samplers
+from lt import params, samplers, schema
 from lt.plan import Expert, Task
 
 
@@ -34,19 +34,19 @@ def checked(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
         exist = ", ".join(params.method_names())
         raise ValueError(f"model: no method {name!r}; those that exist: {exist}")
     start = typing.Literal[(params.FRESH, *params.method_names())]  # type: ignore[valid-type]
-    return params.checked({"start": start, **hints(name)}, values, f"params.yaml: methods.{name}")
+    return schema.checked({"start": start, **hints(name)}, values, f"params.yaml: methods.{name}")
 
 
 def hints(name: str) -> dict[str, Any]:
     """The annotations of a method's own params, out of its source.
 
-    They may use the names of typing and lt.params, and `samplers.`.
+    They may use the names of typing and lt.schema, and `samplers.`.
     """
     tree = ast.parse((params.METHODS_DIR / f"{name}.py").read_text())
     (function,) = (
         node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "experts"
     )
-    scope = {**vars(typing), **vars(params), "samplers": samplers}
+    scope = {**vars(typing), **vars(schema), "samplers": samplers}
     return {
         argument.arg: eval(ast.unparse(argument.annotation), scope)
         for argument in function.args.kwonlyargs

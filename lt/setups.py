@@ -9,17 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from lt.nets import (
-    Branches,
-    Distance,
-    MaxNorm,
-    NearestMean,
-    Net,
-    Scaled,
-    Taught,
-    initialise,
-    split_backbone,
-)
+from lt.heads import Branches, Distance, MaxNorm, NearestMean, Scaled
+from lt.nets import Net, Taught, initialise, split_backbone
 from lt.plan import Given, Setup
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lt import checkpoint, fit, losses, nets, samplers, setups, step
+from lt import checkpoint, fit, heads, losses, samplers, setups, step
 from lt.checkpoint import Checkpoints, Saved
 from lt.plan import ClassView, Expert, Phase
 from tests.conftest import train
@@ -44,7 +44,7 @@ def two_phases() -> Expert:
         balanced,
         (setups.everything, lambda net, given: setups.everything(net, given)),
     )
-    return Expert(ClassView.all(6), (main, grid, scales), nets.linear)
+    return Expert(ClassView.all(6), (main, grid, scales), heads.linear)
 
 
 def state(trained: fit.Trained) -> dict[str, Tensor]:
@@ -86,7 +86,7 @@ def test_a_run_that_was_cut_off_ends_the_same_bit_for_bit(
 def test_the_momentum_is_kept(setting: step.Setting, tmp_path: Path) -> None:
     """Without it the run above would not be the same; a checkpoint without it must differ."""
     phase = Phase(2, losses.cross_entropy, samplers.shuffled(32), (setups.everything,))
-    expert = Expert(ClassView.all(6), (phase,), nets.linear)
+    expert = Expert(ClassView.all(6), (phase,), heads.linear)
     one = dataclasses.replace(expert, phases=(dataclasses.replace(phase, epochs=1),))
     store = at(tmp_path)
     train(one, 0, setting, checkpoints=store)

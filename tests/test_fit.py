@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lt import augment, fit, losses, nets, outputs, results, samplers, setups, step
+from lt import augment, fit, heads, losses, nets, outputs, results, samplers, setups, step
 from lt.plan import ClassView, Expert, Given, Phase, Task
 from tests.conftest import quiet, train
 
@@ -23,7 +23,7 @@ def main_phase(epochs: int = 2, **changes: Any) -> Phase:
 
 
 def single(*phases: Phase, num_classes: int = 6) -> Expert:
-    return Expert(ClassView.all(num_classes), phases, nets.linear)
+    return Expert(ClassView.all(num_classes), phases, heads.linear)
 
 
 def state(trained: fit.Trained) -> dict[str, Tensor]:
@@ -159,7 +159,7 @@ def test_choosing_without_validation_images_is_refused(setting: step.Setting) ->
 
 
 def test_an_expert_without_images_is_refused(setting: step.Setting) -> None:
-    expert = Expert(ClassView((6, 7), 8), (main_phase(),), nets.linear)
+    expert = Expert(ClassView((6, 7), 8), (main_phase(),), heads.linear)
     with pytest.raises(ValueError, match=r"none of its classes \(6, 7\) has an image"):
         train(expert, 1, setting)
 

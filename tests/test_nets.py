@@ -8,14 +8,14 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from lt import nets
+from lt import heads, nets
 
 BACKBONES = ["resnet18", "resnet18_cifar", "resnet20", "resnet32"]
 
 
 def make(name: str, channels: int = 3, width: int = 10, seed: int = 0) -> nets.Net:
     backbone, features = nets.backbone(name, channels)
-    net = nets.Net(backbone, nets.linear(features, width), features)
+    net = nets.Net(backbone, heads.linear(features, width), features)
     return nets.initialise(net, torch.Generator().manual_seed(seed))
 
 
@@ -92,7 +92,7 @@ def test_option_a_shortcut_has_no_parameters_and_pads_channels() -> None:
 
 
 def test_scaled_multiplies_bias_too() -> None:
-    scaled = nets.Scaled(nn.Linear(3, 2))
+    scaled = heads.Scaled(nn.Linear(3, 2))
     features = torch.randn(4, 3)
     assert torch.equal(scaled(features), scaled.classifier(features))
     scaled.scale.data = torch.tensor([2.0, -1.0])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lt import nets, setups
+from lt import heads, nets, setups
 from lt.plan import Given, Ints
 
 FEATURES = torch.tensor([[3.0, 0.0], [1.0, 0.0], [0.0, 1.0], [4.0, 4.0]])
@@ -119,13 +119,13 @@ def test_teachers_come_and_go(net: nets.Net) -> None:
 
 
 def test_a_second_stage_wants_a_plain_classifier() -> None:
-    one = nets.Net(nn.Identity(), nets.cosine(30.0)(2, 3), 2)
+    one = nets.Net(nn.Identity(), heads.cosine(30.0)(2, 3), 2)
     with pytest.raises(ValueError, match="expected a network with a plain linear classifier"):
         setups.scales_only(one, given())
 
 
 def test_outputs_of_groups_are_in_the_order_of_the_classes() -> None:
-    classifier = nets.Groups(2, ((2, 0), (1, 3)))
+    classifier = heads.Groups(2, ((2, 0), (1, 3)))
     features = torch.randn(5, 2)
     raw = classifier.train()(features)
     assert raw.shape == (5, 6)
@@ -135,7 +135,7 @@ def test_outputs_of_groups_are_in_the_order_of_the_classes() -> None:
 
 
 def test_a_cosine_classifier_gives_cosines() -> None:
-    classifier = nets.Cosine(2, 1, scale=30.0)
+    classifier = heads.Cosine(2, 1, scale=30.0)
     with torch.no_grad():
         classifier.linear.weight.copy_(torch.tensor([[0.0, 5.0]]))
     features = torch.tensor([[0.0, 2.0], [1.0, 0.0], [3.0, -4.0]])

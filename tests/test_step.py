@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from lt import device, fit, losses, nets, samplers, setups, step
+from lt import device, fit, heads, losses, nets, samplers, setups, step
 from lt.plan import ClassView, Expert, Phase
 from tests.conftest import quiet, train
 
 
 def expert(*classes: int, batch_size: int = 32) -> Expert:
     phase = Phase(3, losses.cross_entropy, samplers.shuffled(batch_size), (setups.everything,))
-    return Expert(ClassView(classes, 6), (phase,), nets.linear)
+    return Expert(ClassView(classes, 6), (phase,), heads.linear)
 
 
 def test_experts_side_by_side_train_as_they_do_alone(setting: step.Setting) -> None:
@@ -36,7 +36,7 @@ def test_a_loss_is_told_the_epoch(setting: step.Setting) -> None:
         return late * losses.cross_entropy(logits, targets, epoch)
 
     phase = Phase(3, loss, samplers.shuffled(1000), (setups.everything,))
-    history = train(Expert(ClassView.all(6), (phase,), nets.linear), 0, setting).history
+    history = train(Expert(ClassView.all(6), (phase,), heads.linear), 0, setting).history
     assert seen == [1, 2, 3]
     assert [row["train_loss"] > 0 for row in history] == [True, True, False]
 
@@ -59,7 +59,7 @@ def test_a_size_is_recorded_when_it_comes_again(
 ) -> None:
     monkeypatch.setattr(step, "_Recording", Replayed)
     monkeypatch.setattr(step, "MAX_RECORDED", 2)
-    net = nets.Net(nets.backbone("resnet20", 1)[0], nets.linear(64, 6), 64)
+    net = nets.Net(nets.backbone("resnet20", 1)[0], heads.linear(64, 6), 64)
     phase, labels = expert(*range(6)).phases[0], setting.train.labels
     steps = step.Steps(net, list(net.parameters()), phase, labels, setting)
     steps.pool = (0, 0)

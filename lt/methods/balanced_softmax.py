@@ -6,7 +6,7 @@ without the meta sampler. It is logit adjustment with tau 1.
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
 
 
@@ -15,4 +15,4 @@ def experts(task: Task) -> tuple[Expert, ...]:
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.adjusted(task.counts, 1.0), sampler, (setups.everything,))
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), heads.linear),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
 
 
@@ -11,4 +11,4 @@ def experts(task: Task) -> tuple[Expert, ...]:
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), heads.linear),)

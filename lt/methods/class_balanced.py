@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from lt import losses, nets, samplers, setups
-from lt.params import Range
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import Range
 
 
 def experts(
@@ -21,4 +21,4 @@ def experts(
     view = ClassView.all(len(task.counts))
     loss = losses.weighted(losses.effective_number_weights(task.counts, beta))
     sampler = samplers.shuffled(task.batch_size)
-    return (Expert(view, (Phase(task.epochs, loss, sampler, (setups.everything,)),), nets.linear),)
+    return (Expert(view, (Phase(task.epochs, loss, sampler, (setups.everything,)),), heads.linear),)

@@ -6,9 +6,9 @@ Outputs are `scale` times the cosines between features and class vectors, as in 
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
-from lt.params import Positive
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import Positive
 
 
 def experts(task: Task, *, scale: Positive) -> tuple[Expert, ...]:
@@ -16,4 +16,4 @@ def experts(task: Task, *, scale: Positive) -> tuple[Expert, ...]:
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
-    return (Expert(view, (phase,), nets.cosine(scale)),)
+    return (Expert(view, (phase,), heads.cosine(scale)),)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from lt import losses, nets, samplers, schedules, setups
-from lt.params import Count
+from lt import heads, losses, samplers, schedules, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import Count
 
 
 def experts(task: Task, *, epochs: Count, epoch_length: samplers.EpochLength) -> tuple[Expert, ...]:
@@ -19,4 +19,4 @@ def experts(task: Task, *, epochs: Count, epoch_length: samplers.EpochLength) ->
     balanced = samplers.class_balanced(task.batch_size, epoch_length)
     lr = partial(schedules.cosine, lr=task.lr, epochs=epochs)
     phase = Phase(epochs, losses.cross_entropy, balanced, (setups.new_classifier,), lr=lr)
-    return (Expert(view, (phase,), nets.linear, start="needed"),)
+    return (Expert(view, (phase,), heads.linear, start="needed"),)

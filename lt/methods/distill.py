@@ -7,9 +7,9 @@ the weights by how far the student is behind, and orders the images by difficult
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
-from lt.params import NonNegative, Positive
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import NonNegative, Positive
 
 
 def experts(task: Task, *, temperature: Positive, weight: NonNegative) -> tuple[Expert, ...]:
@@ -20,4 +20,4 @@ def experts(task: Task, *, temperature: Positive, weight: NonNegative) -> tuple[
         Phase(task.epochs, loss, sampler, (setups.learn_from_start,)),
         Phase(0, loss, sampler, (setups.forget_teachers,)),
     )
-    return (Expert(view, phases, nets.linear, start="teachers"),)
+    return (Expert(view, phases, heads.linear, start="teachers"),)

@@ -6,13 +6,13 @@ the networks say of a class is what every combination rule does where several kn
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
-from lt.params import Count
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import Count
 
 
 def experts(task: Task, *, num: Count) -> tuple[Expert, ...]:
     """`num` experts for all classes."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
-    return tuple(Expert(view, (phase,), nets.linear) for _ in range(num))
+    return tuple(Expert(view, (phase,), heads.linear) for _ in range(num))

@@ -6,9 +6,9 @@ that the long-tail papers compare with: gamma acts on the unweighted probability
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
-from lt.params import NonNegative
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import NonNegative
 
 
 def experts(task: Task, *, gamma: NonNegative) -> tuple[Expert, ...]:
@@ -16,4 +16,4 @@ def experts(task: Task, *, gamma: NonNegative) -> tuple[Expert, ...]:
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.focal(gamma), sampler, (setups.everything,))
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), heads.linear),)

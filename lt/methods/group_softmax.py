@@ -7,9 +7,9 @@ outputs are the log probabilities of each class in its own group.
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
-from lt.params import Positive
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import Positive
 
 
 def experts(task: Task, *, ratio: Positive) -> tuple[Expert, ...]:
@@ -23,4 +23,4 @@ def experts(task: Task, *, ratio: Positive) -> tuple[Expert, ...]:
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     loss = losses.group_softmax(task.groups, ratio)
     phase = Phase(task.epochs, loss, sampler, (setups.everything,))
-    return (Expert(view, (phase,), nets.grouped(task.groups)),)
+    return (Expert(view, (phase,), heads.grouped(task.groups)),)

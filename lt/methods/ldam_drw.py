@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from lt import losses, nets, samplers, setups
-from lt.params import Count, Positive, Range
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import Count, Positive, Range
 
 
 def experts(
@@ -39,4 +39,4 @@ def experts(
     loss = losses.ldam(task.counts, largest_margin, scale, weights, drw_epoch)
     sampler = samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, loss, sampler, (setups.everything,))
-    return (Expert(view, (phase,), nets.cosine(scale)),)
+    return (Expert(view, (phase,), heads.cosine(scale)),)

@@ -5,9 +5,9 @@ Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021, equation 10.
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
-from lt.params import NonNegative
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import NonNegative
 
 
 def experts(task: Task, *, tau: NonNegative) -> tuple[Expert, ...]:
@@ -15,4 +15,4 @@ def experts(task: Task, *, tau: NonNegative) -> tuple[Expert, ...]:
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.adjusted(task.counts, tau), sampler, (setups.everything,))
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), heads.linear),)

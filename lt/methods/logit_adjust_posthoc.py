@@ -6,9 +6,9 @@ the one with the best class-balanced validation accuracy.
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
-from lt.params import NonNegative
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import NonNegative
 
 
 def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
@@ -18,4 +18,4 @@ def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
     view, prior = ClassView.all(len(task.counts)), losses.log_prior(task.counts)
     grid = tuple(setups.shift_bias((-tau * prior).tolist()) for tau in taus)
     phase = Phase(0, losses.cross_entropy, samplers.shuffled(task.batch_size), grid)
-    return (Expert(view, (phase,), nets.linear, start="needed"),)
+    return (Expert(view, (phase,), heads.linear, start="needed"),)

@@ -6,7 +6,7 @@ alone, on a frozen network.
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
 
 
@@ -15,4 +15,4 @@ def experts(task: Task) -> tuple[Expert, ...]:
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
-    return (Expert(view, (phase,), nets.scaled_linear),)
+    return (Expert(view, (phase,), heads.scaled_linear),)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lt import losses, nets, samplers, setups
-from lt.params import NonNegative, Positive
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Mix, Phase, Task
+from lt.schema import NonNegative, Positive
 
 
 def experts(
@@ -35,4 +35,4 @@ def experts(
     sampler = samplers.shuffled(task.batch_size)
     mix = Mix(alpha, rarer if remix else same)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,), mix=mix)
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), heads.linear),)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lt import losses, nets, samplers, setups
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
 
 
@@ -17,4 +17,4 @@ def experts(task: Task, *, distance: Literal["cosine", "euclidean"]) -> tuple[Ex
     """A single expert for all classes; nothing is trained."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     phase = Phase(0, losses.cross_entropy, sampler, (setups.nearest_mean(distance),))
-    return (Expert(view, (phase,), nets.linear, start="needed"),)
+    return (Expert(view, (phase,), heads.linear, start="needed"),)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from lt import losses, nets, samplers, setups
-from lt.params import NonNegative, Range
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import NonNegative, Range
 
 
 def experts(
@@ -22,4 +22,4 @@ def experts(
     """A single expert for all classes, with `num` branches."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.branched(diversity), sampler, (setups.branch(num),))
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), heads.linear),)

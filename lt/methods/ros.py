@@ -7,7 +7,7 @@ long as the baseline's, which separates balance from more training.
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
 
 
@@ -16,4 +16,4 @@ def experts(task: Task, *, epoch_length: samplers.EpochLength) -> tuple[Expert, 
     view = ClassView.all(len(task.counts))
     sampler = samplers.class_balanced(task.batch_size, epoch_length)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), heads.linear),)

@@ -5,7 +5,7 @@ The seed, section 3.1. An epoch is much shorter than the baseline's: compare upd
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
 
 
@@ -14,4 +14,4 @@ def experts(task: Task, *, redraw: bool) -> tuple[Expert, ...]:
     view = ClassView.all(len(task.counts))
     sampler = samplers.under(task.batch_size, redraw)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
-    return (Expert(view, (phase,), nets.linear),)
+    return (Expert(view, (phase,), heads.linear),)

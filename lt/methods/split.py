@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lt import losses, nets, samplers, setups
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
 
 
@@ -22,4 +22,4 @@ def experts(
     sampler = make(task.batch_size)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
     views = [ClassView(group, len(task.counts), others) for group in task.groups]
-    return tuple(Expert(view, (phase,), nets.linear) for view in views)
+    return tuple(Expert(view, (phase,), heads.linear) for view in views)

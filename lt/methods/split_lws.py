@@ -10,9 +10,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
-from lt import losses, nets, samplers, schedules, setups
-from lt.params import Count
+from lt import heads, losses, samplers, schedules, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import Count
 
 
 def experts(
@@ -30,7 +30,7 @@ def experts(
     lr = partial(schedules.cosine, lr=task.lr, epochs=scale_epochs)
     second = Phase(scale_epochs, losses.cross_entropy, balanced, (setups.scales_only,), lr=lr)
     phases, head = (
-        ((whole,), nets.scaled_linear) if scales == "joint" else ((whole, second), nets.linear)
+        ((whole,), heads.scaled_linear) if scales == "joint" else ((whole, second), heads.linear)
     )
     views = [ClassView(group, len(task.counts), others) for group in task.groups]
     return tuple(Expert(view, phases, head) for view in views)

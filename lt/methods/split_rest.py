@@ -8,9 +8,9 @@ smallest or the largest of the group's own classes, or to `ratio` times the grou
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
-from lt.params import Positive
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import Positive
 
 
 def experts(task: Task, *, thin: samplers.Thin, ratio: Positive) -> tuple[Expert, ...]:
@@ -21,6 +21,6 @@ def experts(task: Task, *, thin: samplers.Thin, ratio: Positive) -> tuple[Expert
         thinned = samplers.thinned_rest(task.batch_size, thin, ratio)
         sampler = thinned if k else samplers.shuffled(task.batch_size)
         phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
-        return Expert(view, (phase,), nets.linear)
+        return Expert(view, (phase,), heads.linear)
 
     return tuple(expert(k, group) for k, group in enumerate(task.groups))

@@ -6,9 +6,9 @@ dropped. τ is the value of the grid with the best class-balanced validation acc
 
 from __future__ import annotations
 
-from lt import losses, nets, samplers, setups
-from lt.params import NonNegative
+from lt import heads, losses, samplers, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import NonNegative
 
 
 def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
@@ -19,5 +19,7 @@ def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
     sampler = samplers.shuffled(task.batch_size)
     grid = tuple(setups.tau_normalise(tau) for tau in taus)
     return (
-        Expert(view, (Phase(0, losses.cross_entropy, sampler, grid),), nets.linear, start="needed"),
+        Expert(
+            view, (Phase(0, losses.cross_entropy, sampler, grid),), heads.linear, start="needed"
+        ),
     )

@@ -12,9 +12,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from lt import losses, nets, samplers, schedules, setups
-from lt.params import Count, NonNegative, Positive, Range
+from lt import heads, losses, samplers, schedules, setups
 from lt.plan import ClassView, Expert, Phase, Task
+from lt.schema import Count, NonNegative, Positive, Range
 
 
 def experts(
@@ -36,4 +36,4 @@ def experts(
         lr=partial(schedules.cosine, lr=lr, epochs=epochs),
         weight_decay=weight_decay,
     )
-    return (Expert(view, (phase,), nets.linear, start="needed"),)
+    return (Expert(view, (phase,), heads.linear, start="needed"),)
