@@ -232,11 +232,15 @@ def _check_images(job: Job) -> None:
         raise ValueError(
             f"expert {job.number}: none of its classes {expert.view.classes} has an image"
         )
-    chooses = any(len(phase.setups) > 1 for phase in expert.phases)
-    if chooses and not (expert.view.targets(setting.val.labels) >= 0).any():
+    check_choice(expert, int((expert.view.targets(setting.val.labels) >= 0).sum()))
+
+
+def check_choice(expert: Expert, val_images: float) -> None:
+    """Raises a ValueError if the expert chooses on validation images, and there are none."""
+    if not val_images and any(len(phase.setups) > 1 for phase in expert.phases):
         raise ValueError(
             "data.val_fraction: this method chooses on validation images; expected more than 0, "
-            "got a split without any"
+            "or a single value to choose from; got a split without any"
         )
 
 

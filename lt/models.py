@@ -40,6 +40,28 @@ def _form(run: Mapping[str, Any], task: Task, channels: int) -> fit.Nets:
     return fit.form(experts, train["backbone"], channels, start)
 
 
+def rehearse(options: params.Params) -> None:
+    """Plans all the trainings that `options.model` needs, without an image.
+
+    Raises:
+        ValueError: what one of them would refuse whatever the images are: now, and not after
+            those that it starts from have been trained.
+    """
+    train = options.train
+    task = Task((8, 4, 2, 2), ((0, 1), (2, 3)), train.epochs, train.batch_size, train.lr)
+    start = Start()
+    for name in params.chain(options.methods, options.model):
+        experts = registry.experts(name, task, options.methods[name])
+        start.check(name, experts, task.groups)
+        for expert in experts:
+            fit.check_choice(expert, options.data.val_fraction)
+        try:
+            trained = fit.form(experts, train.backbone, 1, start.nets)
+        except ValueError as error:  # of a setup, which does not know the method
+            raise ValueError(f"methods.{name}.{error}") from None
+        start = Start(nets=trained, views=tuple(e.view for e in experts), run={"model": name})
+
+
 @dataclass(frozen=True)
 class Start:
     """What a method starts from; nothing, if it starts fresh.
@@ -56,11 +78,10 @@ class Start:
     costs: dict[str, int] | None = None
 
     @classmethod
-    def read(cls, root: Path, name: str, task: Task, channels: int) -> Start:
-        """The training of method `name` below `root`."""
-        if name == params.FRESH:
+    def read(cls, folder: Path | None, task: Task, channels: int) -> Start:
+        """The training in `folder`; None: fresh."""
+        if folder is None:
             return cls()
-        folder = root / name
         seconds = files.read_json(folder / "timing.json")["train_s"]
         run = files.read_json(folder / "run.json")
         trained, views = load(folder, task, channels), tuple(results.load_views(folder))

@@ -140,6 +140,14 @@ def load(overrides: Sequence[str] = (), path: str | Path = "params.yaml") -> Par
     return params
 
 
+def chain(methods: Mapping[str, Mapping[str, Any]], model: str) -> list[str]:
+    """The methods that are trained for `model`, in order: those that it starts from, and itself."""
+    names = [model]
+    while methods[names[-1]]["start"] != FRESH:
+        names.append(methods[names[-1]]["start"])
+    return names[::-1]
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         raw = yaml.load(path.read_text(), Loader=_Loader)

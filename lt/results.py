@@ -39,18 +39,16 @@ def save(
     trained: Sequence[Trained],
     outputs: Outputs,
     info: dict[str, dict[str, Any]],
+    weights: bool = True,
 ) -> None:
     """Writes the whole of a run.
 
-    expert_<k>.safetensors, outputs.npz, history.csv (a row per epoch), experts.json (the view
-    and the costs of each) and a JSON file per entry of `info`.
+    expert_<k>.safetensors (not without `weights`), outputs.npz, history.csv (a row per epoch),
+    experts.json (the view and the costs of each) and a JSON file per entry of `info`.
     """
-    from safetensors.torch import save  # not save_file, whose errors are not OSErrors
-
     folder.mkdir()
-    for k, one in enumerate(trained):
-        weights = {name: tensor.contiguous() for name, tensor in one.net.state_dict().items()}
-        (folder / f"expert_{k}.safetensors").write_bytes(save(weights))
+    if weights:
+        _save_weights(folder, trained)
     blocks = {f"test_{k}": block for k, block in enumerate(outputs.test)}
     blocks |= {f"val_{k}": block for k, block in enumerate(outputs.val)}
     labels = {"test_labels": outputs.test_labels, "val_labels": outputs.val_labels}
@@ -71,6 +69,14 @@ def save(
     files.write_json(folder / "experts.json", views)
     for name, value in info.items():
         files.write_json(folder / f"{name}.json", value)
+
+
+def _save_weights(folder: Path, trained: Sequence[Trained]) -> None:
+    from safetensors.torch import save  # not save_file, whose errors are not OSErrors
+
+    for k, one in enumerate(trained):
+        weights = {name: tensor.contiguous() for name, tensor in one.net.state_dict().items()}
+        (folder / f"expert_{k}.safetensors").write_bytes(save(weights))
 
 
 def load_views(folder: Path) -> list[ClassView]:

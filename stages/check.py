@@ -16,6 +16,10 @@ def run(overrides: Sequence[str]) -> None:
     options = params.load(overrides)
     for name, values in options.methods.items():
         registry.checked(name, values)
+    if options.methods[options.model]["start"] != params.FRESH:
+        from lt import models  # starts torch: seconds, where a refusal could come after hours
+
+        models.rehearse(options)
     with files.whole(OUT) as temporary:
         temporary.write_text("params.yaml is well-formed\n")
 

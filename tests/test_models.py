@@ -10,6 +10,7 @@ import pytest
 
 from lt import fit, models, outputs, params, results, step
 from lt.plan import Task
+from tests.conftest import ROOT
 from tests.test_methods import plan, trained
 
 
@@ -52,7 +53,7 @@ def test_a_start_counts_its_costs(
     task: Task, options: params.Params, setting: step.Setting, tmp_path: Path
 ) -> None:
     _, (done,) = save(tmp_path, "baseline", task, options, setting)
-    start = models.Start.read(tmp_path, "baseline", task, channels=1)
+    start = models.Start.read(tmp_path / "baseline", task, channels=1)
     assert start.seconds == 1.5
     assert start.run is not None
     assert start.run["model"] == "baseline"
@@ -68,3 +69,34 @@ def test_a_start_counts_its_costs(
         whole.check_same({**same, "seed": 1})
     experts = json.loads((tmp_path / "baseline/experts.json").read_text())
     assert experts[0]["updates"] == done.updates
+
+
+@pytest.mark.parametrize("method", params.method_names())
+@pytest.mark.parametrize("profile", ["default", "seed", "ldam"])
+def test_every_method_can_be_run_in_every_profile(method: str, profile: str) -> None:
+    models.rehearse(params.load([f"model={method}", f"profile={profile}"], ROOT / "params.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["model=tau_norm", "profile=ldam", "methods.tau_norm.taus=[0.5, 1.0]"],
+            "data.val_fraction: this method chooses on validation images",
+        ),
+        (
+            ["model=crt", "methods.crt.start=ldam_drw"],
+            "methods.crt.start: this second stage expected a network with a plain linear",
+        ),
+        (
+            ["model=crt", "methods.crt.start=split"],
+            "methods.crt.start: expected a method whose networks see the classes of its 1",
+        ),
+        (["model=distill", "methods.split.start=crt"], "methods.split.start: expected a method"),
+        (["model=ldam_drw", "train.epochs=50"], "methods.ldam_drw.drw_epoch: expected less than"),
+    ],
+)
+def test_a_rehearsal_refuses_what_training_would(overrides: list[str], message: str) -> None:
+    options = params.load(overrides, ROOT / "params.yaml")
+    with pytest.raises(ValueError, match=message):
+        models.rehearse(options)

@@ -18,8 +18,5 @@ def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     grid = tuple(setups.tau_normalise(tau) for tau in taus)
-    return (
-        Expert(
-            view, (Phase(0, losses.cross_entropy, sampler, grid),), heads.linear, start="needed"
-        ),
-    )
+    phase = Phase(0, losses.cross_entropy, sampler, grid)
+    return (Expert(view, (phase,), heads.linear, start="needed"),)
