@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from lt import augment, checkpoint, fit, models, nets, outputs, params, registry, step
+from lt import augment, checkpoint, fit, losses, models, nets, outputs, params, registry, step
 from lt.plan import Expert, Task
 from tests.conftest import ROOT, train
 
@@ -340,3 +340,15 @@ def test_a_run_that_was_cut_off_ends_the_same(
         first, second = whole.net.state_dict(), resumed.net.state_dict()
         assert all(torch.equal(first[key], second[key]) for key in first)
         assert len(whole.history) == len(resumed.history)
+
+
+def test_a_prior_in_reverse_is_a_larger_tau() -> None:
+    counts = (64, 32, 16, 8)  # exponential, as an exp dataset's
+    logits, targets = torch.randn(5, 4), torch.tensor([0, 1, 2, 3, 3])
+    epoch = torch.tensor(1)
+    own, reverse = losses.log_prior(counts), losses.log_prior(counts[::-1])
+    theirs = (logits + own - 2 * reverse).float()  # lambda 2 (Zhang et al. 2022)
+    torch.testing.assert_close(
+        losses.adjusted(counts, 3.0)(logits, targets, epoch),
+        losses.cross_entropy(theirs, targets, epoch),
+    )
