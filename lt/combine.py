@@ -21,6 +21,7 @@ Logits = Sequence[Floats]  # per expert (N, width)
 Views = Sequence[ClassView]
 Rule = Callable[[Logits, Views], Floats]
 
+RULES: tuple[str, ...] = get_args(params.Rule)
 TEMPERATURES = (0.05, 20.0)  # bounds of the fit
 SCALES = (0.01, 100.0)
 
@@ -184,17 +185,6 @@ def make(name: str, val_logits: Logits, val_labels: Ints, views: Views) -> Rule:
     if name in UNFITTED:
         return UNFITTED[name]
     return FITTED[name](val_logits, val_labels, views)
-
-
-def every_rule(
-    logits: Logits, val_logits: Logits, val_labels: Ints, views: Views
-) -> dict[str, Floats | None]:
-    """The scores (N, C) of every rule, None where it does not apply."""
-    allowed = applicable(views, len(val_labels) > 0)
-    return {
-        name: make(name, val_logits, val_labels, views)(logits, views) if name in allowed else None
-        for name in get_args(params.Rule)
-    }
 
 
 def log_softmax(block: Floats) -> Floats:

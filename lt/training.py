@@ -89,9 +89,7 @@ def _run(options: params.Params, places: Places) -> None:
             results.save(folder, experts, trained, outs, about, places.weights)
 
 
-def _read(
-    options: params.Params, places: Places, name: str
-) -> tuple[step.Setting, step.Images]:
+def _read(options: params.Params, places: Places, name: str) -> tuple[step.Setting, step.Images]:
     """The images of dataset `name` on the device: those to train and validate on, and the test."""
     chip = device.pick_device(options.train.deterministic)
 

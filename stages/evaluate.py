@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lt import combine, files, metrics, params, results
+from lt import files, metrics, params, results, scoring
 from stages import main
 
 PARTITION = Path("data/partition.json")
@@ -21,21 +21,17 @@ def run(overrides: Sequence[str]) -> None:
     confusion.csv has a row per test image, true and predicted class: what DVC's plot counts.
     """
     options = params.load(overrides)
-    rule, model = options.evaluate.combine, MODELS / options.model
-    cut = files.read_json(PARTITION)
+    cut, model = files.read_json(PARTITION), MODELS / options.model
     views, outputs = results.load_views(model), results.load_outputs(model)
-    labels, fitted_on = outputs.test_labels, (outputs.val, outputs.val_labels, views)
+    labels = outputs.test_labels
 
-    scores = combine.make(rule, *fitted_on)(outputs.test, views)
-    own = combine.concat(outputs.test, views)
-    parts = {name: cut[name] for name in ("head", "tail", "many", "medium", "few")}
-    result = metrics.evaluate(scores, own, labels, cut["groups"], parts).as_dict()
-    result["combine"] = {
-        name: metrics.percent(s.argmax(axis=1) == labels) if s is not None else None
-        for name, s in combine.every_rule(outputs.test, *fitted_on).items()
+    scored, scores = scoring.score(options.evaluate.combine, views, outputs, cut)
+    every = scoring.by_rule(views, outputs, cut)
+    result = {
+        **scored.as_dict(),
+        "combine": {name: one.accuracy if one else None for name, one in every.items()},
+        **results.load_costs(model),
     }
-    result |= results.load_costs(model)
-
     files.write_json(OUT / "eval.json", result)
     classes, predictions = cut["classes"], scores.argmax(axis=1)
     accuracies = metrics.per_class(predictions, labels, len(classes))

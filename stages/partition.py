@@ -16,13 +16,21 @@ OUT = Path("data/partition.json")
 
 def run(overrides: Sequence[str]) -> None:
     """Writes the counts, the K groups, the two halves and the many/medium/few classes."""
-    options = params.load(overrides).partition
-    summary = files.read_json(LONGTAIL / "summary.json")
+    partition(params.load(overrides).partition, LONGTAIL, OUT)
+
+
+def partition(options: params.Partition, longtail: Path, out: Path) -> None:
+    """As `run`, of what `prepare` made in the folder `longtail`, into the file `out`.
+
+    Raises:
+        ValueError: if the classes cannot be cut so.
+    """
+    summary = files.read_json(longtail / "summary.json")
     counts = np.array(summary["counts"])
     cut = groups.partition(counts, options.criterion, options.num_groups, options.thresholds)
     head, tail = groups.halves(counts)
     files.write_json(
-        OUT,
+        out,
         {
             "classes": summary["classes"],
             "counts": counts.tolist(),

@@ -16,12 +16,20 @@ OUT = Path("data/longtail")
 
 def run(overrides: Sequence[str]) -> None:
     """Writes train.npy and val.npy (indices into the raw training set), summary and counts."""
-    options = params.load(overrides).data
+    prepare(params.load(overrides).data, OUT)
+
+
+def prepare(options: params.Data, out: Path) -> None:
+    """As `run`, into the folder `out`.
+
+    Raises:
+        ValueError: if the dataset is not there, or a class would be left without an image.
+    """
     raw = Path("data/raw") / options.name
     labels = np.asarray(data.load(raw, "train_labels"))
     classes = files.read_json(raw / "classes.json")
     subset = longtail.make(labels, len(classes), options)
-    with files.whole(OUT) as folder:
+    with files.whole(out) as folder:
         folder.mkdir()
         np.save(folder / "train.npy", subset.train)
         np.save(folder / "val.npy", subset.val)
