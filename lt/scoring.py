@@ -9,13 +9,13 @@ from lt import combine, metrics
 from lt.combine import Floats, Views
 from lt.results import Outputs
 
+Scored = tuple[metrics.Metrics, Floats]  # of a rule, and its scores (N, C) of the test images
+
 PARTS = ("head", "tail", "many", "medium", "few")
 
 
-def score(
-    rule: str, views: Views, outputs: Outputs, cut: Mapping[str, Any]
-) -> tuple[metrics.Metrics, Floats]:
-    """The metrics of one rule, and its scores (N, C) of the test images.
+def score(rule: str, views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> Scored:
+    """The metrics and scores of one rule.
 
     Args:
         rule: one of params.Rule; what it fits is fitted on the validation outputs.
@@ -32,12 +32,10 @@ def score(
     return metrics.evaluate(scores, own, outputs.test_labels, cut["groups"], parts), scores
 
 
-def by_rule(
-    views: Views, outputs: Outputs, cut: Mapping[str, Any]
-) -> dict[str, metrics.Metrics | None]:
-    """The metrics of every rule, None where it does not apply."""
+def by_rule(views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> dict[str, Scored | None]:
+    """Those of every rule, None where it does not apply."""
     allowed = combine.applicable(views, len(outputs.val_labels) > 0)
     return {
-        rule: score(rule, views, outputs, cut)[0] if rule in allowed else None
+        rule: score(rule, views, outputs, cut) if rule in allowed else None
         for rule in combine.RULES
     }

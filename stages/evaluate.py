@@ -29,7 +29,7 @@ def run(overrides: Sequence[str]) -> None:
     every = scoring.by_rule(views, outputs, cut)
     result = {
         **scored.as_dict(),
-        "combine": {name: one.accuracy if one else None for name, one in every.items()},
+        "combine": {name: one[0].accuracy if one else None for name, one in every.items()},
         **results.load_costs(model),
     }
     files.write_json(OUT / "eval.json", result)

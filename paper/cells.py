@@ -1,0 +1,114 @@
+"""The grid as far as it has been run: what tables, figures and the study read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from lt import files
+from paper import CELLS
+
+
+@dataclass(frozen=True)
+class Stat:
+    """One quantity by seed, in percent points, seconds or whatever it is."""
+
+    by_seed: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """Number of seeds."""
+        return len(self.by_seed)
+
+    @property
+    def mean(self) -> float:
+        """NaN of none."""
+        return float(np.mean(list(self.by_seed.values()))) if self.by_seed else math.nan
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of a sample; NaN of fewer than two."""
+        return float(np.std(list(self.by_seed.values()), ddof=1)) if self.n > 1 else math.nan
+
+    def __sub__(self, other: Stat) -> Stat:
+        """The differences, paired by seed; seeds that one lacks are left out."""
+        both = self.by_seed.keys() & other.by_seed.keys()
+        return Stat({seed: self.by_seed[seed] - other.by_seed[seed] for seed in sorted(both)})
+
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval of the mean (Student's t); None of fewer than two."""
+        if self.n < 2:
+            return None
+        from scipy.stats import t
+
+        half = float(t.ppf(0.975, self.n - 1)) * self.sd / math.sqrt(self.n)
+        return self.mean - half, self.mean + half
+
+    def __str__(self) -> str:
+        if not self.by_seed:
+            return "–"
+        return f"{self.mean:.2f} ± {self.sd:.2f}" if self.n > 1 else f"{self.mean:.2f}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell that was run: its entry in cells.yaml, and its score file."""
+
+    entry: Mapping[str, Any]
+    score: Mapping[str, Any]
+
+    @property
+    def failed(self) -> str | None:
+        """What stopped a training that diverged."""
+        return self.score.get("failed")
+
+    def get(self, path: str) -> float | None:
+        """A number of the score file by its dotted path; None if it is not there."""
+        value: Any = self.score
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        return None if value is None else float(value)
+
+
+class Cells:
+    """All cells of cells.yaml whose score file is there, and the facts of the datasets."""
+
+    def __init__(self, root: Path = Path()) -> None:
+        grid = yaml.safe_load((root / CELLS).read_text())
+        self.folder = root / grid["folder"]
+        self.size: dict[str, Any] = grid["size"]
+        self.number = len(grid["cells"])
+        self.datasets: dict[str, dict[str, Any] | None] = {
+            name: _read(self.folder / "datasets" / f"{name}.json") for name in grid["datasets"]
+        }
+        self.cells: dict[tuple[str, str, str], list[Cell]] = {}
+        for name, entry in grid["cells"].items():
+            score = _read(self.folder / "scores" / f"{name}.json")
+            if score is not None:
+                key = entry["dataset"], entry["model"], entry["variation"]
+                self.cells.setdefault(key, []).append(Cell(entry, score))
+
+    def of(self, dataset: str, model: str, variation: str = "") -> list[Cell]:
+        """The cells that were run, of every seed."""
+        return self.cells.get((dataset, model, variation), [])
+
+    def stat(self, dataset: str, model: str, path: str, variation: str = "") -> Stat:
+        """A number of their score files; without those that diverged or do not have it."""
+        values = {cell.entry["seed"]: cell.get(path) for cell in self.of(dataset, model, variation)}
+        return Stat({seed: value for seed, value in values.items() if value is not None})
+
+    def seeds(self, dataset: str, model: str, variation: str = "") -> str:
+        """How many seeds were run, and how many of them diverged; a dash for none."""
+        run = self.of(dataset, model, variation)
+        diverged = sum(cell.failed is not None for cell in run)
+        return (f"{len(run)} ({diverged} diverged)" if diverged else str(len(run))) if run else "–"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    return files.read_json(path) if path.exists() else None

@@ -1,0 +1,239 @@
+"""The figures, readable in grey: out of the cells alone."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+mpl.use("Agg")  # no display
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from paper.cells import Cells
+
+LINES = [
+    {"color": color, "linestyle": style, "marker": marker}
+    for color, style, marker in (
+        ("0.0", "-", "o"),
+        ("0.45", "--", "s"),
+        ("0.0", ":", "^"),
+        ("0.6", "-.", "D"),
+    )
+]
+METHODS = {
+    "baseline": "baseline",
+    "lws_joint": "lws_joint",
+    "split_lws": "split_lws, concat",
+    "balanced_softmax": "balanced_softmax",
+}
+STYLE = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150}
+
+
+def distribution(cells: Cells) -> Figure:
+    """Training images per class, a panel for each number of classes."""
+    known = {name: facts for name, facts in cells.datasets.items() if facts}
+    sizes = sorted({len(facts["counts"]) for facts in known.values()})
+    figure, axes = _panels(max(len(sizes), 1), columns=2, height=2.6)
+    for axis, size in zip(axes, sizes, strict=False):
+        same = {n: facts for n, facts in known.items() if len(facts["counts"]) == size}
+        for style, (name, facts) in zip(LINES * 2, same.items(), strict=False):
+            rank = np.arange(1, size + 1)
+            every = {"markevery": max(1, size // 10), "markersize": 3, "linewidth": 1.2}
+            counts = sorted(facts["counts"], reverse=True)
+            axis.plot(rank, counts, label=name, **style, **every)
+        axis.set(yscale="log", xlabel="class rank (1 = most images)", ylabel="training images")
+        axis.legend(frameon=False)
+    return figure
+
+
+def head_tail(cells: Cells) -> Figure:
+    """The head and the tail half of every dataset's classes."""
+    names = list(cells.datasets)
+    figure, axes = _panels(len(names), columns=4, height=1.9)
+    for axis, name in zip(axes, names, strict=False):
+        facts = cells.datasets[name]
+        axis.set_title(name, fontsize=8)
+        axis.set(xlabel="class rank", ylabel="training images")
+        if not facts:
+            _not_run(axis)
+            continue
+        start = 1
+        for part, colour in (("head", "0.25"), ("tail", "0.7")):
+            counts = [facts["counts"][label] for label in facts[part]]
+            rank = np.arange(start, start + len(counts))
+            start += len(counts)
+            axis.bar(rank, counts, width=1.0, color=colour, label=f"{part}: {sum(counts)}")
+        axis.legend(frameon=False, loc="upper right", handlelength=1)
+        axis.set_ylim(0, max(facts["counts"]) * 1.45)  # room for the legend
+    return figure
+
+
+def rank(cells: Cells) -> Figure:
+    """Test accuracy by class rank, a line per method, no label used."""
+    names = [name for name in cells.datasets if any(cells.of(name, m) for m in METHODS)]
+    figure, axes = _panels(max(len(names), 1), columns=2, height=2.4)
+    if not names:
+        _not_run(axes[0])
+    for axis, name in zip(axes, names, strict=False):
+        axis.set_title(name, fontsize=8)
+        axis.set(xlabel="class rank (1 = most images)", ylabel="test accuracy (%)", ylim=(0, 100))
+        for style, (model, title) in zip(LINES, METHODS.items(), strict=True):
+            runs = [cell for cell in cells.of(name, model) if not cell.failed]
+            if runs:
+                mean = np.mean([cell.score["by_rank"] for cell in runs], axis=0)
+                smooth, at = _smoothed(mean)
+                label = f"{title} (n = {len(runs)})"
+                axis.plot(at, smooth, label=label, markersize=3, linewidth=1.2, **style)
+        if len(axis.lines):
+            axis.legend(frameon=False, loc="lower left", fontsize=7)
+    return figure
+
+
+def _smoothed(values: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+    """As they are up to 20 classes; of more, the means of tenths."""
+    at = np.arange(1, len(values) + 1)
+    parts = len(values) if len(values) <= 20 else 10
+    return tuple(
+        np.array([part.mean() for part in np.array_split(each, parts)]) for each in (values, at)
+    )
+
+
+def honest(cells: Cells) -> Figure:
+    """Accuracy without a label, and with the true group given, of each method."""
+    rows = [
+        (name, model)
+        for name in reversed(list(cells.datasets))
+        for model in reversed(METHODS)
+        if cells.stat(name, model, "metrics.accuracy").n
+    ]
+    figure, (axis,) = _panels(1, columns=1, height=0.22 * max(len(rows), 4) + 1.0)
+    for y, (name, model) in enumerate(rows):
+        own = cells.stat(name, model, "metrics.accuracy").mean
+        given = cells.stat(name, model, "metrics.within_group.accuracy").mean
+        labels = ("no label used", "the true group given") if y == 0 else (None, None)
+        axis.plot([own, given], [y, y], color="0.6", zorder=1)
+        axis.scatter([own], [y], color="0.0", marker="o", label=labels[0], zorder=2)
+        axis.scatter([given], [y], facecolor="white", edgecolor="0.0", label=labels[1], zorder=2)
+    axis.set_yticks(range(len(rows)), [f"{name}  {METHODS[model]}" for name, model in rows])
+    axis.set(xlabel="test accuracy (%)", xlim=(0, 100), ylim=(-0.7, max(len(rows), 1) - 0.3))
+    if rows:
+        axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    else:
+        _not_run(axis)
+    return figure
+
+
+def confusion(cells: Cells) -> Figure:
+    """Actual against predicted class on one dataset, of the first seed that was run."""
+    dataset = cells.size["table2"]
+    figure, axes = _panels(2, columns=2, height=3.4)
+    facts = cells.datasets[dataset]
+    for axis, model in zip(axes, ("baseline", "split_lws"), strict=True):
+        runs = [cell for cell in cells.of(dataset, model) if not cell.failed]
+        seed = f", seed {runs[0].entry['seed']}" if runs else ""
+        axis.set_title(f"{METHODS[model]}\n{dataset}{seed}", fontsize=8)
+        if not runs or not facts or not runs[0].score["confusion"]:
+            _not_run(axis)
+            continue
+        counts = np.array(runs[0].score["confusion"])
+        order = [*facts["head"], *facts["tail"]]
+        percent = (100 * counts / counts.sum(1, keepdims=True))[np.ix_(order, order)]
+        image = axis.imshow(percent, cmap="Greys", vmin=0, vmax=100)
+        names = [facts["classes"][label] for label in order]
+        axis.set_xticks(range(len(names)), names, rotation=90)
+        axis.set_yticks(range(len(names)), names)
+        axis.set(xlabel="predicted (most images first)", ylabel="actual")
+        for edge in (axis.axhline, axis.axvline):
+            edge(len(facts["head"]) - 0.5, color="0.5", linewidth=0.8, linestyle=":")
+        bar = figure.colorbar(image, ax=axis, shrink=0.75)
+        bar.set_label("% of the actual class")
+    return figure
+
+
+def examples(cells: Cells) -> Figure:
+    """The three example images, and the largest outputs of both networks."""
+    dataset = cells.size["table2"]
+    facts = cells.datasets[dataset]
+    runs = [cell for cell in cells.of(dataset, "split_lws") if not cell.failed]
+    if not facts or not runs:
+        figure, axes = _panels(1, columns=1, height=1.5)
+        _not_run(axes[0])
+        return figure
+    shown = runs[0].score["examples"]
+    with mpl.rc_context(STYLE):
+        figure, grid = plt.subplots(
+            2,
+            len(shown),
+            figsize=(7.0, 4.2),
+            layout="constrained",
+            height_ratios=(1, 1.5),
+            squeeze=False,
+        )
+    names = facts["classes"]
+    for (top, bottom), example, image in zip(grid.T, shown, facts["examples"], strict=True):
+        pixels = plt.imread(io.BytesIO(base64.b64decode(image["png"])), format="png")
+        top.imshow(pixels, cmap="gray", interpolation="nearest")
+        top.set_axis_off()
+        answer = names[example["answers"]["concat"]]
+        top.set_title(
+            f"test image {example['index']}\n{names[example['label']]}, predicted {answer}",
+            fontsize=8,
+        )
+        places = np.arange(len(names))
+        for k, (title, colour) in enumerate((("head network", "0.25"), ("tail network", "0.7"))):
+            heights = example["logits"][k]
+            bottom.bar(places + 0.4 * k - 0.2, heights, width=0.4, color=colour, label=title)
+        bottom.axhline(0, color="0.0", linewidth=0.6)
+        bottom.set_xticks(places, names, rotation=90)
+        bottom.set(ylabel="output (logit)")
+    handles, labels = grid[1, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=2)
+    return figure
+
+
+FIGURES: dict[str, Callable[[Cells], Figure]] = {
+    "distribution": distribution,
+    "head_tail": head_tail,
+    "rank": rank,
+    "honest": honest,
+    "confusion": confusion,
+    "examples": examples,
+}
+
+
+def write(cells: Cells, folder: Path) -> None:
+    """Writes <name>.png of each, the same bytes from the same cells."""
+    for name, make in FIGURES.items():
+        figure = make(cells)
+        figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+        plt.close(figure)
+
+
+def _panels(number: int, columns: int, height: float) -> tuple[Figure, list[Any]]:
+    """A figure with `number` axes in rows of `columns`, each `height` inches high."""
+    columns = min(columns, number)
+    rows = -(-number // columns)
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            rows,
+            columns,
+            figsize=(3.5 * min(columns, 2) if columns > 1 else 6.0, height * rows),
+            squeeze=False,
+            layout="constrained",
+        )
+    flat = list(axes.flat)
+    for axis in flat[number:]:
+        axis.set_visible(False)
+    return figure, flat[:number]
+
+
+def _not_run(axis: Any) -> None:
+    axis.text(0.5, 0.5, "not run", ha="center", va="center", transform=axis.transAxes)
+    axis.set(xticks=[], yticks=[])

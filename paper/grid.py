@@ -1,0 +1,245 @@
+"""The grid: which datasets, partitions and cells there are. Writes paper/cells.yaml.
+
+    python -m paper.grid          the grid of the seed's eight datasets and of the study
+    python -m paper.grid small    the same shape on the digits, in minutes; all below paper/small/
+
+A cell is one training, most important first. `variation` says what it has beside the seed's
+protocol, "" if nothing; tables find a cell by its dataset, model, variation and seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from lt import files
+from paper import CELLS
+from stages import main
+
+HALF = "half2"
+SPLITS = ("split", "split_lws", "split_rest")  # a network per group: their gradients are clipped
+CIFAR = [
+    f"{name}-{imb_type}-{factor}"
+    for name in ("cifar10", "cifar100")
+    for imb_type in ("exp", "step")
+    for factor in ("0.1", "0.01")
+]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a grid is.
+
+    folder: of all that it makes. params: of every cell. datasets: of the main table; table2, long
+    (epochs), clip: the seed's for these; study, cuts, nan, tau: those of its open questions.
+    thresholds: for each of `cuts`, of the criterion "thresholds".
+    """
+
+    folder: str
+    seeds: tuple[int, ...]
+    params: tuple[str, ...]
+    datasets: Sequence[str]
+    table2: str
+    long: str
+    clip: str
+    study: Sequence[str]
+    cuts: Sequence[str]
+    nan: Sequence[str]
+    tau: Sequence[str]
+    epochs: int
+    long_epochs: int
+    decay_epoch: int
+    num_groups: tuple[int, ...]
+    thresholds: dict[str, str]
+    clips: tuple[str, ...] = ("0.5", "1.0", "20.0", "null")
+    taus: tuple[str, ...] = ("0.0", "0.25", "0.5", "0.75", "1.0")
+
+
+FULL = Size(
+    folder="paper",
+    seeds=(0, 1, 2),
+    params=(),
+    datasets=CIFAR,
+    table2="cifar10-exp-0.1",
+    long="cifar100-exp-0.1",
+    clip="cifar10-step-0.01",
+    study=[name for name in CIFAR if "exp" in name],
+    cuts=["cifar10-exp-0.01", "cifar100-exp-0.01"],
+    nan=[name for name in CIFAR if "step-0.01" in name],
+    tau=["cifar10-exp-0.1", "cifar10-exp-0.01"],
+    epochs=100,
+    long_epochs=200,
+    decay_epoch=50,
+    num_groups=(3, 4, 5),
+    thresholds={"cifar10-exp-0.01": "[1000,200]", "cifar100-exp-0.01": "[200,50]"},
+)
+_DIGITS = "digits-exp-0.1"
+SMALL = Size(
+    folder="paper/small",
+    seeds=(0, 1),
+    params=("train.backbone=resnet20", "train.epochs=4"),
+    datasets=[_DIGITS, "digits-step-0.1"],
+    table2=_DIGITS,
+    long=_DIGITS,
+    clip=_DIGITS,
+    study=[_DIGITS],
+    cuts=[_DIGITS],
+    nan=[_DIGITS],
+    tau=[_DIGITS],
+    epochs=4,
+    long_epochs=8,
+    decay_epoch=2,
+    num_groups=(3,),
+    thresholds={_DIGITS: "[50]"},
+    clips=("1.0", "null"),
+    taus=("0.0", "1.0"),
+)
+SIZES = {"full": FULL, "small": SMALL}
+
+
+class Grid:
+    """The cells of a size, one of each name; what is asked for again is there already."""
+
+    def __init__(self, size: Size) -> None:
+        self.size = size
+        self.cells: dict[str, dict[str, Any]] = {}
+        self.partitions: dict[str, dict[str, str]] = {}
+
+    def add(
+        self,
+        dataset: str,
+        model: str,
+        variation: str = "",
+        params: Sequence[str] = (),
+        cut: str = HALF,
+        start: str | None = None,
+    ) -> None:
+        """A cell per seed; `start`: the model that it starts from, on the same dataset and seed."""
+        clip = ("train.clip_norm=5.0",) if model in SPLITS else ()
+        for seed in self.size.seeds:
+            parts = [dataset, model, *([variation.replace(" ", "")] if variation else [])]
+            name = "_".join([*parts, f"s{seed}"])
+            own = [f"model={model}", f"seed={seed}", *self.size.params, *clip, *params]
+            before = "_".join([dataset, start, f"s{seed}"]) if start else None
+            self.cells.setdefault(
+                name,
+                {
+                    "dataset": dataset,
+                    "model": model,
+                    "variation": variation,
+                    "seed": seed,
+                    "partition": f"{dataset}_{cut}",
+                    "start": f"{self.size.folder}/models/{before}" if before else "models/fresh",
+                    "keep": "",  # whether weights are kept, as an option of paper.train
+                    "params": " ".join(own),
+                },
+            )
+            if before:
+                self.cells[before]["keep"] = "--weights"
+
+    def cut(self, dataset: str, name: str, *params: str) -> None:
+        """A partition of a dataset."""
+        self.partitions.setdefault(
+            f"{dataset}_{name}", {"dataset": dataset, "params": " ".join(params)}
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """What cells.yaml holds."""
+        size = self.size
+        roles = ("table2", "long", "clip", "study", "cuts", "nan", "tau")
+        return {
+            "folder": size.folder,
+            "size": {
+                "main": list(size.datasets),
+                **{name: getattr(size, name) for name in roles},
+                **{name: getattr(size, name) for name in ("epochs", "long_epochs", "decay_epoch")},
+            },
+            "datasets": {name: _dataset(name) for name in size.datasets},
+            "partitions": self.partitions,
+            "cells": self.cells,
+        }
+
+
+def build(size: Size) -> dict[str, Any]:
+    """The whole grid, the most important cells first."""
+    grid = Grid(size)
+    for dataset in size.datasets:
+        grid.cut(dataset, HALF, "partition.criterion=half", "partition.num_groups=2")
+    first = [name for name in size.study if name in size.datasets]
+    for dataset in [*first, *(name for name in size.datasets if name not in first)]:
+        for model in ("baseline", "lws_joint", "split_lws"):
+            grid.add(dataset, model)
+    grid.add(size.table2, "ros")
+    _add_study(grid)
+    _add_open_questions(grid)
+    return grid.as_dict()
+
+
+def _add_study(grid: Grid) -> None:
+    """Questions 1, 2 and 4: rules, the rest class, and single networks of the same cost."""
+    for dataset in grid.size.study:
+        for thin in ("mean", "min", "max", "ratio"):
+            grid.add(dataset, "split_rest", thin, [f"methods.split_rest.thin={thin}"])
+        grid.add(dataset, "ensemble")
+        for model in ("balanced_softmax", "ros", "group_softmax"):
+            grid.add(dataset, model)
+        # two networks, as the ensemble and the split have, both with balanced softmax
+        grid.add(dataset, "sade", "tau 1 1", ["methods.sade.taus=[1.0,1.0]"])
+        grid.add(dataset, "crt", start="baseline")
+        grid.add(dataset, "split")
+        grid.add(dataset, "distill", start="split")
+
+
+def _add_open_questions(grid: Grid) -> None:
+    """Question 3."""
+    size = grid.size
+    for dataset in size.cuts:
+        for k in size.num_groups:
+            grid.cut(dataset, f"half{k}", "partition.criterion=half", f"partition.num_groups={k}")
+            grid.add(dataset, "split_lws", f"K {k}", cut=f"half{k}")
+        for criterion in ("mass", "ratio", "shots", "thresholds"):
+            thresholds = f"partition.thresholds={size.thresholds[dataset]}"
+            grid.cut(dataset, criterion, f"partition.criterion={criterion}", thresholds)
+            grid.add(dataset, "split_lws", criterion, cut=criterion)
+    for clip in size.clips:
+        grid.add(size.clip, "split_lws", f"clip {clip}", [f"train.clip_norm={clip}"])
+    for dataset in size.nan:
+        own = "methods.split_lws.batches=own"
+        grid.add(dataset, "split_lws", "clip null", ["train.clip_norm=null"])
+        grid.add(dataset, "split_lws", "own", [own])
+        grid.add(dataset, "split_lws", "own clip null", [own, "train.clip_norm=null"])
+    for model in ("baseline", "lws_joint", "split_lws"):
+        long = f"train.epochs={size.long_epochs}"
+        grid.add(size.long, model, f"{size.long_epochs} epochs", [long])
+        decay = f"train.step_size={size.decay_epoch}"
+        grid.add(size.long, model, f"decay {size.decay_epoch}", [decay])
+    for dataset in size.tau:
+        grid.add(dataset, "tau_norm", "validation", start="baseline")
+        for tau in size.taus:
+            taus = f"methods.tau_norm.taus=[{tau}]"
+            grid.add(dataset, "tau_norm", f"tau {tau}", [taus], start="baseline")
+
+
+def _dataset(name: str) -> dict[str, str]:
+    raw, imb_type, factor = name.split("-")
+    params = f"data.name={raw} data.imb_type={imb_type} data.imb_factor={factor}"
+    return {"raw": raw, "params": params}
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Writes paper/cells.yaml."""
+    name = arguments[0] if arguments else "full"
+    if name not in SIZES or len(arguments) > 1:
+        raise ValueError(f"expected one of {', '.join(SIZES)}, got {' '.join(arguments)}")
+    with files.whole(CELLS) as temporary:
+        temporary.write_text(
+            "# Written by `python -m paper.grid`, which says what is meant: do not edit.\n"
+            + yaml.safe_dump(build(SIZES[name]), sort_keys=False, width=1000)
+        )
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,89 @@
+"""score: outputs of a cell -> one small file with all that tables and figures need of it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lt import files, metrics, plan, results, scoring
+from paper import EXAMPLES
+from stages import main
+
+RULE = "concat"  # of what has one rule only: classes, confusion, calibration
+MAX_CONFUSION = 20  # classes, up to which the confusion matrix is kept
+OF_A_RULE = ("accuracy", "head", "tail", "group_accuracy", "nll")
+PROVENANCE = ("device", "instructions", "threads", "precision", "versions", "git", "git_dirty")
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Writes --out from the folder --model and the file --partition."""
+    parser = ArgumentParser(prog="python -m paper.score")
+    for name in ("model", "partition", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    about = files.read_json(given.model / "run.json")
+    score: dict[str, Any] = {
+        "method": about["method"],
+        "start": about.get("start") and about["start"]["method"],
+        "train": about["train"],
+        "subset_sha256": about["data"]["sha256"],
+        "provenance": {name: about.get(name) for name in PROVENANCE},
+    }
+    failed = given.model / "failed.json"
+    score |= (
+        {"failed": files.read_json(failed)["message"]}
+        if failed.exists()
+        else _scores(given.model, files.read_json(given.partition))
+    )
+    files.write_json(given.out, score)
+
+
+def _scores(model: Path, cut: dict[str, Any]) -> dict[str, Any]:
+    outputs, classes = results.load_outputs(model), len(cut["classes"])
+    every = scoring.by_rule(results.load_views(model), outputs, cut)
+    applied = {rule: one for rule, one in every.items() if one}
+    scored, scores = applied[RULE]
+    predictions = scores.argmax(axis=1)
+    accuracies = metrics.per_class(predictions, outputs.test_labels, classes)
+    return {
+        "metrics": {**scored.as_dict(), **results.load_costs(model)},
+        "rules": {
+            rule: {name: getattr(one[0], name) for name in OF_A_RULE} if one else None
+            for rule, one in every.items()
+        },
+        "timing": files.read_json(model / "timing.json"),
+        # of each class, the most frequent first
+        "by_rank": [accuracies[label] for label in (*cut["head"], *cut["tail"])],
+        "confusion": _confusion(outputs.test_labels, predictions, classes),
+        "examples": [_example(index, outputs, applied) for index in EXAMPLES],
+    }
+
+
+def _confusion(labels: plan.Ints, predictions: plan.Ints, classes: int) -> list[list[int]] | None:
+    """Images by actual and predicted class; None of too many classes."""
+    if classes > MAX_CONFUSION:
+        return None
+    confusion = np.zeros((classes, classes), int)
+    np.add.at(confusion, (labels, predictions), 1)
+    return confusion.tolist()
+
+
+def _example(
+    index: int, outputs: results.Outputs, applied: dict[str, scoring.Scored]
+) -> dict[str, Any]:
+    """One test image: what each network says of it, and what each rule makes of that."""
+    logits = [block[index].astype(float) for block in outputs.test]
+    return {
+        "index": index,
+        "label": int(outputs.test_labels[index]),
+        "logits": [np.round(one, 4).tolist() for one in logits],
+        "answers": {rule: int(scores[index].argmax()) for rule, (_, scores) in applied.items()},
+    }
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,199 @@
+"""The tables of the seed, ours beside its figures; all of them out of the cells alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lt.combine import RULES
+from lt.tables import MISSING, SEED_FIGURES, to_markdown
+from paper.cells import Cells, Stat
+
+Row = dict[str, Any]
+METHODS = ("baseline", "lws_joint", "split_lws")
+PARTS = ("accuracy", "head", "tail")
+# Section 5.4: seconds of training and test on an RTX 3060 Ti, 100 epochs, dataset 1 (so the text;
+# the table's title says dataset 5, and its LWS row is of that one).
+SEED_TIMES = {
+    "baseline": (1163.96, 4.73),
+    "lws_joint": (1165.85, 4.97),
+    "split_lws": (1869.83, 10.04),
+}
+SEED_ANSWERS = {0: 3, 1: 8, 99: 3}  # section 5.5: test image -> class, by concat
+
+
+def datasets(cells: Cells) -> list[Row]:
+    """Table 1: the datasets, with counts as measured."""
+    rows = []
+    for number, (name, facts) in enumerate(cells.datasets.items(), 1):
+        row: Row = {"": number, "dataset": name}
+        if facts:
+            counts = facts["counts"]
+            row |= {
+                "classes": len(counts),
+                "images": facts["images"],
+                "head": sum(counts[label] for label in facts["head"]),
+                "tail": sum(counts[label] for label in facts["tail"]),
+                "largest": max(counts),
+                "smallest": min(counts),
+                "many/medium/few classes": "/".join(
+                    str(len(facts[part])) for part in ("many", "medium", "few")
+                ),
+                "training": facts["train_images"],
+                "validation": facts["val_images"],
+                "subset (sha256)": facts["sha256"][:12],
+            }
+        rows.append(row)
+    return rows
+
+
+def table2(cells: Cells) -> list[Row]:
+    """Table 2: the tendency, on one dataset."""
+    models = ("baseline", "ros", "lws_joint", "split_lws")
+    return [_compare(cells, cells.size["table2"], model, "Table 2") for model in models]
+
+
+def main_table(cells: Cells) -> list[Row]:
+    """The main table: every dataset, three methods."""
+    return [
+        _compare(cells, dataset, model, "main table")
+        for dataset in cells.size["main"]
+        for model in METHODS
+    ]
+
+
+def long_table(cells: Cells) -> list[Row]:
+    """The table of 200 epochs, on one dataset."""
+    variation = f"{cells.size['long_epochs']} epochs"
+    dataset = cells.size["long"]
+    return [_compare(cells, dataset, model, "200 epochs", variation) for model in METHODS]
+
+
+def times(cells: Cells) -> list[Row]:
+    """Seconds of training and test, all methods on the same dataset and device."""
+    dataset, rows = cells.size["table2"], []
+    base = [cells.stat(dataset, "baseline", f"timing.{name}") for name in ("train_s", "test_s")]
+    for model in METHODS:
+        row: Row = {"dataset": dataset, "method": model, "n": cells.seeds(dataset, model)}
+        seed = SEED_TIMES[model]
+        for k, (name, title) in enumerate((("train_s", "training"), ("test_s", "test"))):
+            ours = cells.stat(dataset, model, f"timing.{name}")
+            row[f"{title} (s)"] = ours
+            row[f"{title} / baseline"] = ours.mean / base[k].mean
+            row[f"the seed's {title} (s)"] = seed[k]
+            row[f"the seed's {title} / baseline"] = seed[k] / SEED_TIMES["baseline"][k]
+        devices = {
+            f"{cell.score['provenance']['device']}, {cell.score['provenance']['precision']}"
+            for cell in cells.of(dataset, model)
+        }
+        rows.append({**row, "device": "; ".join(sorted(devices)) or MISSING})
+    return rows
+
+
+def examples(cells: Cells) -> list[Row]:
+    """Section 5.5: what both networks say of three test images."""
+    shown, names = _examples(cells)
+    return [
+        {
+            "image": example["index"],
+            "label": names[example["label"]],
+            "network": ("head", "tail")[k],
+            **dict(zip(names, logits, strict=True)),
+        }
+        for example in shown
+        for k, logits in enumerate(example["logits"])
+    ]
+
+
+def answers(cells: Cells) -> list[Row]:
+    """Section 5.5: what each rule makes of both networks' outputs, beside the seed's answer."""
+    shown, names = _examples(cells)
+    cifar10 = cells.size["table2"].startswith("cifar10-")
+    rows: list[Row] = []
+    for example in shown:
+        row: Row = {"image": example["index"], "label": names[example["label"]]}
+        for rule in RULES:
+            answer = example["answers"].get(rule)
+            row[rule] = None if answer is None else names[answer]
+        seed = SEED_ANSWERS[example["index"]] if cifar10 else None
+        rows.append({**row, "the seed's concat": None if seed is None else names[seed]})
+    return rows
+
+
+def write(rows: Sequence[Row], folder: Path, name: str) -> str:
+    """Writes <name>.md and <name>.csv (of a Stat: mean, sd and n); returns the markdown."""
+    frame = pd.DataFrame(rows)
+    text = to_markdown(frame.map(str_of_stat)) if rows else "No cell of this table was run.\n"
+    (folder / f"{name}.md").write_text(text)
+    _numbers(rows).to_csv(folder / f"{name}.csv", index=False)
+    return text
+
+
+def str_of_stat(value: Any) -> Any:
+    """A Stat as text, all else as it is."""
+    return str(value) if isinstance(value, Stat) else value
+
+
+def _numbers(rows: Sequence[Row]) -> pd.DataFrame:
+    flat = []
+    for row in rows:
+        new: Row = {}
+        for key, value in row.items():
+            if isinstance(value, Stat):
+                new |= {key: value.mean, f"{key}, sd": value.sd, f"{key}, n": value.n}
+            else:
+                new[key] = value
+        flat.append(new)
+    return pd.DataFrame(flat)
+
+
+def compare_parts(cells: Cells, dataset: str, model: str, variation: str = "") -> Row:
+    """Accuracy, head and tail without a label, and with the true group given."""
+    own = {part: cells.stat(dataset, model, f"metrics.{part}", variation) for part in PARTS}
+    within = {
+        f"within: {part}": cells.stat(dataset, model, f"metrics.within_group.{part}", variation)
+        for part in PARTS
+    }
+    return {"n": cells.seeds(dataset, model, variation), **own, **within}
+
+
+def _compare(cells: Cells, dataset: str, model: str, table: str, variation: str = "") -> Row:
+    """A method on a dataset, beside the seed's figures in one of its tables."""
+    name, imb_type, factor = dataset.split("-")
+    figures = _seed_figures()
+    same = figures[
+        (figures["table"] == table)
+        & (figures["model"] == model)
+        & (figures["name"] == name)
+        & (figures["imb_type"] == imb_type)
+        & (figures["imb_factor"] == float(factor))
+    ]
+    seed: Row = {f"the seed's: {part}": None for part in PARTS} | {"the seed's is": None}
+    for row in same.to_dict("records"):
+        seed = {f"the seed's: {part}": row[part] for part in PARTS}
+        seed["the seed's is"] = {"within_group": "within"}.get(row["figure"], row["figure"])
+    return {
+        "dataset": dataset,
+        "method": model,
+        **compare_parts(cells, dataset, model, variation),
+        **seed,
+    }
+
+
+def _examples(cells: Cells) -> tuple[list[dict[str, Any]], list[str]]:
+    """The examples of the first split_lws cell that was run, and the names of the classes."""
+    dataset = cells.size["table2"]
+    facts = cells.datasets[dataset]
+    runs = [cell for cell in cells.of(dataset, "split_lws") if not cell.failed]
+    if not runs or facts is None:
+        return [], []
+    return runs[0].score["examples"], facts["classes"]
+
+
+@cache
+def _seed_figures() -> pd.DataFrame:
+    return pd.read_csv(SEED_FIGURES)

@@ -1,0 +1,57 @@
+"""train: a cell of the grid. A training that diverges is a result too: it leaves failed.json."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from lt import device, files, params, provenance, training
+from paper import PARAMS
+from stages import main
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Writes the folder --out as the pipeline's train does, without weights unless asked to."""
+    parser = ArgumentParser(prog="python -m paper.train")
+    for name in ("longtail", "partition", "start", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--weights", action="store_true", help="keep the networks")
+    parser.add_argument("overrides", nargs="*")
+    given = parser.parse_args(arguments)
+    options = params.load(given.overrides, PARAMS)
+    fresh = options.methods[options.model]["start"] == params.FRESH
+    places = training.Places(
+        raw=Path("data/raw"),
+        longtail=given.longtail,
+        partition=given.partition,
+        start=None if fresh else given.start,
+        out=given.out,
+        weights=given.weights,
+    )
+    try:
+        training.run(options, places)
+    except FloatingPointError as error:
+        _save_failure(str(error), options, given.longtail, given.out)
+
+
+def _save_failure(message: str, options: params.Params, longtail: Path, out: Path) -> None:
+    about = {
+        "model": options.model,
+        "method": options.methods[options.model],
+        "seed": options.seed,
+        "train": asdict(options.train),
+        "data": files.read_json(longtail / "summary.json"),
+        **provenance.machine(device.pick_device(options.train.deterministic)),
+        **provenance.revision(),
+    }
+    print(f"train: {message}; kept as the result of this cell", flush=True)
+    with files.whole(out) as folder:
+        folder.mkdir()
+        files.write_json(folder / "failed.json", {"message": message})
+        files.write_json(folder / "run.json", about)
+
+
+if __name__ == "__main__":
+    main(run)
