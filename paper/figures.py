@@ -33,7 +33,12 @@ METHODS = {
     "split_lws": "split_lws, concat",
     "balanced_softmax": "balanced_softmax",
 }
-STYLE = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150}
+STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.dpi": 150,
+}
 
 
 def distribution(cells: Cells) -> Figure:
@@ -88,21 +93,19 @@ def rank(cells: Cells) -> Figure:
             runs = [cell for cell in cells.of(name, model) if not cell.failed]
             if runs:
                 mean = np.mean([cell.score["by_rank"] for cell in runs], axis=0)
-                smooth, at = _smoothed(mean)
+                at = np.arange(1, len(mean) + 1)
                 label = f"{title} (n = {len(runs)})"
-                axis.plot(at, smooth, label=label, markersize=3, linewidth=1.2, **style)
+                line = {"label": label, "markersize": 3, "linewidth": 1.2, **style}
+                axis.plot(_thinned(at), _thinned(mean), **line)
         if len(axis.lines):
             axis.legend(frameon=False, loc="lower left", fontsize=7)
     return figure
 
 
-def _smoothed(values: np.ndarray[Any, Any]) -> tuple[Any, Any]:
-    """As they are up to 20 classes; of more, the means of tenths."""
-    at = np.arange(1, len(values) + 1)
+def _thinned(values: np.ndarray[Any, Any]) -> list[float]:
+    """As they are up to 20 classes; of more, the means of ten equal parts."""
     parts = len(values) if len(values) <= 20 else 10
-    return tuple(
-        np.array([part.mean() for part in np.array_split(each, parts)]) for each in (values, at)
-    )
+    return [float(part.mean()) for part in np.array_split(values, parts)]
 
 
 def honest(cells: Cells) -> Figure:
@@ -167,15 +170,14 @@ def examples(cells: Cells) -> Figure:
         _not_run(axes[0])
         return figure
     shown = runs[0].score["examples"]
-    with mpl.rc_context(STYLE):
-        figure, grid = plt.subplots(
-            2,
-            len(shown),
-            figsize=(7.0, 4.2),
-            layout="constrained",
-            height_ratios=(1, 1.5),
-            squeeze=False,
-        )
+    figure, grid = plt.subplots(
+        2,
+        len(shown),
+        figsize=(7.0, 4.2),
+        layout="constrained",
+        height_ratios=(1, 1.5),
+        squeeze=False,
+    )
     names = facts["classes"]
     for (top, bottom), example, image in zip(grid.T, shown, facts["examples"], strict=True):
         pixels = plt.imread(io.BytesIO(base64.b64decode(image["png"])), format="png")
@@ -211,23 +213,23 @@ FIGURES: dict[str, Callable[[Cells], Figure]] = {
 def write(cells: Cells, folder: Path) -> None:
     """Writes <name>.png of each, the same bytes from the same cells."""
     for name, make in FIGURES.items():
-        figure = make(cells)
-        figure.savefig(folder / f"{name}.png", metadata={"Software": None})
-        plt.close(figure)
+        with mpl.rc_context(STYLE):
+            figure = make(cells)
+            figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+            plt.close(figure)
 
 
 def _panels(number: int, columns: int, height: float) -> tuple[Figure, list[Any]]:
     """A figure with `number` axes in rows of `columns`, each `height` inches high."""
     columns = min(columns, number)
     rows = -(-number // columns)
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            rows,
-            columns,
-            figsize=(3.5 * min(columns, 2) if columns > 1 else 6.0, height * rows),
-            squeeze=False,
-            layout="constrained",
-        )
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(7.0 if columns > 1 else 6.0, height * rows),
+        squeeze=False,
+        layout="constrained",
+    )
     flat = list(axes.flat)
     for axis in flat[number:]:
         axis.set_visible(False)

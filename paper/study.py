@@ -225,17 +225,20 @@ def verdict_rules(cells: Cells) -> str:
     """Question 2 in words."""
     lines = []
     for dataset in cells.size["main"]:
-        oracle = cells.stat(dataset, "split_lws", "metrics.within_group.accuracy")
-        concat, fitted = (
-            cells.stat(dataset, "split_lws", f"rules.{rule}.accuracy")
-            for rule in ("concat", FITTED)
+        oracle, concat, fitted = (
+            cells.stat(dataset, "split_lws", path)
+            for path in (
+                "metrics.within_group.accuracy",
+                "rules.concat.accuracy",
+                f"rules.{FITTED}.accuracy",
+            )
         )
         base = cells.stat(dataset, "baseline", "metrics.accuracy")
         if oracle.n and base.n:
             lines.append(
-                f"on {dataset}, of the oracle's {oracle.mean:.2f} % there remain {concat.mean:.2f} % "
-                f"with concat and {fitted.mean:.2f} % with {FITTED}, fitted on validation images; "
-                f"the baseline has {base.mean:.2f} %"
+                f"on {dataset}, of the oracle's {oracle.mean:.2f} % there remain "
+                f"{concat.mean:.2f} % with concat and {fitted.mean:.2f} % with {FITTED}, which is "
+                f"fitted on validation images; the baseline has {base.mean:.2f} %"
             )
     return _joined(lines)
 
@@ -308,10 +311,24 @@ def page(cells: Cells, text: dict[str, str]) -> str:
         "run": str(run),
         "cells": str(cells.number),
         "provenance": _provenance(cells),
+        "protocol": _protocol(cells),
     }
     for name, value in values.items():
         template = template.replace("{" + name + "}", value)
     return template
+
+
+def _protocol(cells: Cells) -> str:
+    """What the plain baseline cells were trained with."""
+    for dataset in cells.size["main"]:
+        for cell in cells.of(dataset, "baseline"):
+            train = cell.score["train"]
+            return (
+                f"{train['backbone']}, SGD for {train['epochs']} epochs, lr {train['lr']:g}, "
+                f"momentum {train['momentum']:g}, weight decay {train['weight_decay']:g}, batches "
+                f"of {train['batch_size']}, lr falls to a tenth after {train['step_size']} epochs"
+            )
+    return "that of paper/params.yaml"
 
 
 def _provenance(cells: Cells) -> str:
@@ -319,9 +336,8 @@ def _provenance(cells: Cells) -> str:
     counts: dict[str, int] = {}
     for cell in (cell for group in cells.cells.values() for cell in group):
         about = cell.score["provenance"]
-        revision = (about["git"] or "no git")[:12] + (
-            " (with changes)" if about["git_dirty"] else ""
-        )
+        changed = " with changes" if about["git_dirty"] else ""
+        revision = (about["git"] or "unknown")[:12] + changed
         text = (
             f"{about['device']}, {about['precision']}, python {about['versions']['python']}, "
             f"torch {about['versions']['torch']}, commit {revision}"
