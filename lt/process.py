@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import json
 import os
@@ -17,6 +18,8 @@ from types import FrameType
 
 PATIENCE_S = 5.0  # for a holder of the lock that is about to end
 LOOK_EVERY_S = 0.2
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # before a fork, not after it
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Stopped(BaseException):
@@ -56,6 +59,12 @@ def stop_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def die_with_parent() -> None:
+    """For a child, between fork and exec: it gets SIGKILL when its parent's thread ends (Linux)."""
+    if _LIBC:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager

@@ -27,11 +27,10 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def revision() -> dict[str, Any]:
-    """The git revision, and whether a tracked file differs from it; None outside of git."""
-    return {
-        "git": _git("rev-parse", "HEAD"),
-        "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
-    }
+    """The git revision, and whether code or params differ from it; None outside of git."""
+    of_results = [":(exclude)*dvc.lock", ":(exclude)metrics", ":(exclude)paper/cells.yaml"]
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *of_results)
+    return {"git": _git("rev-parse", "HEAD"), "git_dirty": bool(changed)}
 
 
 def code() -> dict[str, str]:

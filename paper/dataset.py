@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,12 @@ import numpy as np
 
 from lt import data, files, groups, params
 from paper import EXAMPLES, PARAMS
-from stages import main, prepare
+from stages import Parser, main, prepare
 
 
 def run(arguments: Sequence[str]) -> None:
     """Writes the indices (--longtail) and their facts (--out), with the example images."""
-    parser = ArgumentParser(prog="python -m paper.dataset")
+    parser = Parser(prog="python -m paper.dataset")
     parser.add_argument("--longtail", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("overrides", nargs="*")

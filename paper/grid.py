@@ -20,7 +20,8 @@ from paper import CELLS
 from stages import main
 
 HALF = "half2"
-SPLITS = ("split", "split_lws", "split_rest")  # a network per group: their gradients are clipped
+# a network per group, or what starts from one: their gradients are clipped
+SPLITS = ("split", "split_lws", "split_rest", "distill")
 CIFAR = [
     f"{name}-{imb_type}-{factor}"
     for name in ("cifar10", "cifar100")
@@ -116,8 +117,13 @@ class Grid:
         params: Sequence[str] = (),
         cut: str = HALF,
         start: str | None = None,
+        epochs: int | None = None,
     ) -> None:
-        """A cell per seed; `start`: the model that it starts from, on the same dataset and seed."""
+        """A cell per seed.
+
+        start: the model that it starts from, on the same dataset and seed. epochs: its own, which
+        tell how long it takes; those of the size if not given.
+        """
         clip = ("train.clip_norm=5.0",) if model in SPLITS else ()
         for seed in self.size.seeds:
             parts = [dataset, model, *([variation.replace(" ", "")] if variation else [])]
@@ -131,6 +137,7 @@ class Grid:
                     "model": model,
                     "variation": variation,
                     "seed": seed,
+                    "epochs": epochs or self.size.epochs,
                     "partition": f"{dataset}_{cut}",
                     "start": f"{self.size.folder}/models/{before}" if before else "models/fresh",
                     "keep": "",  # whether weights are kept, as an option of paper.train
@@ -188,7 +195,7 @@ def _add_study(grid: Grid) -> None:
             grid.add(dataset, model)
         # two networks, as the ensemble and the split have, both with balanced softmax
         grid.add(dataset, "sade", "tau 1 1", ["methods.sade.taus=[1.0,1.0]"])
-        grid.add(dataset, "crt", start="baseline")
+        grid.add(dataset, "crt", start="baseline", epochs=10)
         grid.add(dataset, "split")
         grid.add(dataset, "distill", start="split")
 
@@ -213,14 +220,14 @@ def _add_open_questions(grid: Grid) -> None:
         grid.add(dataset, "split_lws", "own clip null", [own, "train.clip_norm=null"])
     for model in ("baseline", "lws_joint", "split_lws"):
         long = f"train.epochs={size.long_epochs}"
-        grid.add(size.long, model, f"{size.long_epochs} epochs", [long])
+        grid.add(size.long, model, f"{size.long_epochs} epochs", [long], epochs=size.long_epochs)
         decay = f"train.step_size={size.decay_epoch}"
         grid.add(size.long, model, f"decay {size.decay_epoch}", [decay])
     for dataset in size.tau:
-        grid.add(dataset, "tau_norm", "validation", start="baseline")
+        grid.add(dataset, "tau_norm", "validation", start="baseline", epochs=1)
         for tau in size.taus:
             taus = f"methods.tau_norm.taus=[{tau}]"
-            grid.add(dataset, "tau_norm", f"tau {tau}", [taus], start="baseline")
+            grid.add(dataset, "tau_norm", f"tau {tau}", [taus], start="baseline", epochs=1)
 
 
 def _dataset(name: str) -> dict[str, str]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
 from lt import params
 from paper import PARAMS
-from stages import main, partition
+from stages import Parser, main, partition
 
 
 def run(arguments: Sequence[str]) -> None:
     """Writes --out, as the pipeline's partition does, of what is in --longtail."""
-    parser = ArgumentParser(prog="python -m paper.partition")
+    parser = Parser(prog="python -m paper.partition")
     parser.add_argument("--longtail", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("overrides", nargs="*")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from lt import files, metrics, plan, results, scoring
 from paper import EXAMPLES
-from stages import main
+from stages import Parser, main
 
 RULE = "concat"  # of what has one rule only: classes, confusion, calibration
 MAX_CONFUSION = 20  # classes, up to which the confusion matrix is kept
@@ -21,7 +20,7 @@ PROVENANCE = ("device", "instructions", "threads", "precision", "versions", "git
 
 def run(arguments: Sequence[str]) -> None:
     """Writes --out from the folder --model and the file --partition."""
-    parser = ArgumentParser(prog="python -m paper.score")
+    parser = Parser(prog="python -m paper.score")
     for name in ("model", "partition", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     given = parser.parse_args(arguments)

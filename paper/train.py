@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from lt import device, files, params, provenance, training
 from paper import PARAMS
-from stages import main
+from stages import Parser, main
 
 
 def run(arguments: Sequence[str]) -> None:
     """Writes the folder --out as the pipeline's train does, without weights unless asked to."""
-    parser = ArgumentParser(prog="python -m paper.train")
+    parser = Parser(prog="python -m paper.train")
     for name in ("longtail", "partition", "start", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--weights", action="store_true", help="keep the networks")

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from lt import process
 
 if "DVC_STAGE" in os.environ:  # now, and not in main: importing torch takes seconds
     process.stop_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main, an end without a traceback
+
+
+class Parser(argparse.ArgumentParser):
+    """Of options; bad ones are one line and exit status 1, as all else that a user gets wrong."""
+
+    def error(self, message: str) -> NoReturn:  # noqa: D102
+        raise ValueError(f"{message}; see --help")
 
 
 def main(stage: Callable[[Sequence[str]], None]) -> None:

@@ -17,8 +17,8 @@ LEFT_OUT = {
 }
 # what these stages import without a trace in their outputs: check's never changes
 NO_MATTER = {
-    "check": {"lt/files.py", "lt/plan.py", "lt/registry.py", "lt/samplers.py"},
-    "download": {"lt/files.py"},
+    "stages.check": {"lt/files.py", "lt/plan.py", "lt/registry.py", "lt/samplers.py"},
+    "stages.download": {"lt/files.py"},
 }
 IMPORTED = """
 import pathlib, sys, importlib
@@ -26,19 +26,22 @@ for name in sys.argv[1:]:
     importlib.import_module(name)
 for module in list(sys.modules.values()):
     file = getattr(module, "__file__", None)
-    if file and module.__name__.split(".")[0] in ("lt", "stages"):
+    if file and module.__name__.split(".")[0] in ("lt", "stages", "paper"):
         print(pathlib.Path(file).relative_to(pathlib.Path.cwd()).as_posix())
 """
 
 
 def stages() -> dict[str, set[str]]:
-    """Name of each stage -> the Python files it depends on."""
+    """Module of each stage -> the Python files it depends on."""
     root = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     download = yaml.safe_load((ROOT / "data" / "dvc.yaml").read_text())["stages"]["download"]["do"]
     train = yaml.safe_load((ROOT / "stages" / "dvc.yaml").read_text())["stages"]["train"]["do"]
-    every = {**root, "download": download, "train": train}
+    stages = {f"stages.{n}": s for n, s in {**root, "download": download, "train": train}.items()}
+    paper = yaml.safe_load((ROOT / "paper" / "dvc.yaml").read_text())["stages"]
+    stages |= {f"paper.{name}": stage.get("do", stage) for name, stage in paper.items()}
     return {
-        name: {dep for dep in stage["deps"] if dep.endswith(".py")} for name, stage in every.items()
+        name: {dep for dep in stage["deps"] if dep.endswith(".py")}
+        for name, stage in stages.items()
     }
 
 
@@ -51,17 +54,22 @@ def imports(*modules: str) -> set[str]:
 STAGES = stages()
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if name != "train"])
+@pytest.mark.parametrize("name", [name for name in STAGES if not name.endswith(".train")])
 def test_deps_are_the_imports(name: str) -> None:
-    imported = imports(f"stages.{name}")
+    imported = imports(name)
     assert STAGES[name] | NO_MATTER.get(name, set()) == imported
 
 
 @pytest.mark.parametrize("method", params.method_names())
 def test_deps_of_train_with_each_method(method: str) -> None:
-    deps = {dep.replace("${key}", method) for dep in STAGES["train"]}
+    deps = {dep.replace("${key}", method) for dep in STAGES["stages.train"]}
     imported = imports("stages.train", f"lt.methods.{method}")
     assert deps == imported
+
+
+def test_deps_of_a_cell_of_the_grid() -> None:
+    deps = {dep.replace("${item.model}", "baseline") for dep in STAGES["paper.train"]}
+    assert deps == imports("paper.train", "lt.methods.baseline")
 
 
 def test_no_method_imports_another() -> None:
@@ -71,7 +79,7 @@ def test_no_method_imports_another() -> None:
 
 
 def test_only_train_starts_torch() -> None:
-    code = "import stages.{}, sys; sys.exit('torch' in sys.modules)"
+    code = "import {}, sys; sys.exit('torch' in sys.modules)"
     for name in STAGES:
         done = run(sys.executable, "-c", code.format(name), cwd=ROOT)
-        assert done.returncode == (name == "train"), name
+        assert done.returncode == name.endswith(".train"), name
