@@ -37,7 +37,7 @@ def clone(folder: Path, epochs: int, backbone: str) -> Path:
         if (ROOT / name).is_file():
             (repo / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, repo / name)
-    for name in ("dvc.lock", "stages/dvc.lock"):
+    for name in ("dvc.lock", "stages/dvc.lock", "paper/dvc.lock"):
         (repo / name).unlink(missing_ok=True)
     params = (
         (repo / "params.yaml").read_text().replace("  epochs: profile", f"  epochs: {epochs}", 1)
