@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import yaml
 from paper import CELLS
 
 STAGES = Path("paper/dvc.yaml")
+TRIES = 4  # a DVC that was killed a moment ago is still in the way of the next one
 GONE = {"deleted", "not in cache"}  # what DVC says of an output that was made, and is not here
 
 
@@ -49,7 +51,7 @@ class Plan:
                 "stages/dvc.yaml:fresh",
                 *(f"{STAGES}:partition@{n}" for n in self.grid["partitions"]),
             )
-            commands = [_dvc("repro", "-q", *stages)]
+            commands = [_dvc("--wait-for-lock", "repro", *stages)]
         else:
             commands = [
                 *([sys.executable, "-m", "stages.download", name] for name in self._missing_raw()),
@@ -61,8 +63,14 @@ class Plan:
                 ),
             ]
         for command in commands:
-            if subprocess.run(command, env=environment()).returncode:
-                raise ValueError(f"{' '.join(command)[:200]} failed; see above")
+            for tries_left in reversed(range(TRIES)):
+                done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+                if not done.returncode:
+                    break
+                if not tries_left:
+                    said = (done.stdout + done.stderr).strip()
+                    raise ValueError(f"{said}\nmaking the datasets failed: {' '.join(command)}")
+                time.sleep(1.0)
 
     def jobs(self, match: str) -> tuple[list[Job], int]:
         """The cells to be run, in order, and how many there are with those that are done."""

@@ -113,8 +113,7 @@ def test_a_machine_is_filled_and_goes_on_after_a_kill(repo: Path) -> None:
         time.sleep(0.01)
     first.send_signal(signal.SIGKILL)
     assert first.wait() == -signal.SIGKILL
-    assert first.stdout
-    assert "3 of 5 cells are done, 2 to run" in first.stdout.read()
+    assert "3 of 5 cells are done, 2 to run" in first.communicate()[0]
 
     output, _ = fill(repo).communicate()
     assert "3 of 5 cells are done, 2 to run" in output
