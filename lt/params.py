@@ -105,7 +105,7 @@ class Params:
     methods: dict[str, dict[str, Any]]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML 1.1 reads 2e-4 and DVC's own 1e-05 as text; this reads them as numbers."""
 
 

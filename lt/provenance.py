@@ -28,8 +28,8 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 def revision() -> dict[str, Any]:
     """The git revision, and whether code or params differ from it; None outside of git."""
-    of_results = [":(exclude)*dvc.lock", ":(exclude)metrics", ":(exclude)paper/cells.yaml"]
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *of_results)
+    # not results and dvc.lock, which every run changes
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "*.py", "*params.yaml")
     return {"git": _git("rev-parse", "HEAD"), "git_dirty": bool(changed)}
 
 

@@ -69,7 +69,7 @@ def _run(options: params.Params, places: Places) -> None:
     experts = registry.experts(options.model, task, options.methods[options.model])
     start = models.Start.read(places.start, task, setting.train.pixels.shape[-1])
     start.check(options.model, experts, task.groups)
-    info = _info(options, summary, setting, start)
+    info = about(options, summary, setting.chip, setting.precision) | {"start": start.run}
     start.check_same(info)
     depends = {**info, "partition": partition, "code": provenance.code()}
     depends["images"] = [images.digest() for images in (setting.train, setting.val)]
@@ -84,9 +84,9 @@ def _run(options: params.Params, places: Places) -> None:
         val_logits = _predict(trained, setting.val, setting, "validation")
         outs = results.Outputs(test_logits, test.labels, val_logits, setting.val.labels)
         start.add_costs(trained)
-        about = {"run": {**info, **provenance.revision()}, "timing": timing}
+        facts = {"run": {**info, **provenance.revision()}, "timing": timing}
         with files.whole(places.out) as folder:
-            results.save(folder, experts, trained, outs, about, places.weights)
+            results.save(folder, experts, trained, outs, facts, places.weights)
 
 
 def _read(options: params.Params, places: Places, name: str) -> tuple[step.Setting, step.Images]:
@@ -120,20 +120,23 @@ def _task(options: params.Params, partition: dict[str, Any], labels: plan.Ints) 
     )
 
 
-def _info(
-    options: params.Params, summary: dict[str, Any], setting: step.Setting, start: models.Start
+def about(
+    options: params.Params, summary: dict[str, Any], chip: torch.device, precision: str
 ) -> dict[str, Any]:
-    """What run.json says, but for the revision, on which no outcome depends."""
+    """What run.json says of a training that starts fresh.
+
+    Not the revision, on which no outcome depends.
+    """
     return {
         "model": options.model,
         "method": options.methods[options.model],
-        "start": start.run,
+        "start": None,
         "seed": options.seed,
         "profile": options.profile,
         "train": asdict(options.train),
         "data": summary,
-        "precision": setting.precision,
-        **provenance.machine(setting.chip),
+        "precision": precision,
+        **provenance.machine(chip),
     }
 
 

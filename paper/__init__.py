@@ -5,3 +5,4 @@ from pathlib import Path
 PARAMS = Path("paper/params.yaml")
 CELLS = Path("paper/cells.yaml")
 EXAMPLES = (0, 1, 99)  # test images that tables and figures show: those of the seed's section 5.5
+FAILED = "failed.json"  # in the folder of a training that diverged: why

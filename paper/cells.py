@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from lt import files
-from paper import CELLS
+from lt import files, params
+from lt.tables import MISSING
+from paper import CELLS, PARAMS
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,15 @@ class Stat:
         both = self.by_seed.keys() & other.by_seed.keys()
         return Stat({seed: self.by_seed[seed] - other.by_seed[seed] for seed in sorted(both)})
 
+    def __truediv__(self, other: Stat) -> Stat:
+        """The ratios, paired by seed."""
+        both = self.by_seed.keys() & other.by_seed.keys()
+        return Stat({seed: self.by_seed[seed] / other.by_seed[seed] for seed in sorted(both)})
+
+    def over(self, seeds: Collection[int]) -> Stat:
+        """Of these seeds alone."""
+        return Stat({seed: value for seed, value in self.by_seed.items() if seed in seeds})
+
     def interval(self) -> tuple[float, float] | None:
         """The 95 % confidence interval of the mean (Student's t); None of fewer than two."""
         if self.n < 2:
@@ -52,7 +63,7 @@ class Stat:
 
     def __str__(self) -> str:
         if not self.by_seed:
-            return "–"
+            return MISSING
         return f"{self.mean:.2f} ± {self.sd:.2f}" if self.n > 1 else f"{self.mean:.2f}"
 
 
@@ -77,37 +88,75 @@ class Cell:
 
 
 class Cells:
-    """All cells of cells.yaml whose score file is there, and the facts of the datasets."""
+    """All cells of cells.yaml whose score file is there, and the facts of the datasets.
+
+    A score file counts if it was trained with the params and on the images of its cell; others
+    are named in `strangers`.
+    """
 
     def __init__(self, root: Path = Path()) -> None:
-        grid = yaml.safe_load((root / CELLS).read_text())
+        grid = yaml.load((root / CELLS).read_text(), yaml.CSafeLoader)
         self.folder = root / grid["folder"]
         self.size: dict[str, Any] = grid["size"]
-        self.number = len(grid["cells"])
+        self.entries: dict[str, dict[str, Any]] = grid["cells"]
         self.datasets: dict[str, dict[str, Any] | None] = {
             name: _read(self.folder / "datasets" / f"{name}.json") for name in grid["datasets"]
         }
-        self.cells: dict[tuple[str, str, str], list[Cell]] = {}
-        for name, entry in grid["cells"].items():
+        self.scored: dict[str, Cell] = {}
+        self.strangers: list[str] = []
+        for name, entry in self.entries.items():
             score = _read(self.folder / "scores" / f"{name}.json")
-            if score is not None:
-                key = entry["dataset"], entry["model"], entry["variation"]
-                self.cells.setdefault(key, []).append(Cell(entry, score))
+            if score and _belongs(score, entry, self.datasets[entry["dataset"]], root / PARAMS):
+                self.scored[name] = Cell(entry, score)
+            elif score:
+                self.strangers.append(name)
 
     def of(self, dataset: str, model: str, variation: str = "") -> list[Cell]:
         """The cells that were run, of every seed."""
-        return self.cells.get((dataset, model, variation), [])
+        wanted = (dataset, model, variation)
+        return [cell for cell in self.scored.values() if _key(cell.entry) == wanted]
+
+    def finished(self, dataset: str, model: str, variation: str = "") -> list[Cell]:
+        """Those that did not diverge."""
+        return [cell for cell in self.of(dataset, model, variation) if not cell.failed]
+
+    def variations(self, model: str, prefix: str = "") -> list[str]:
+        """Those of a model in the grid, run or not, in its order."""
+        every = [e["variation"] for e in self.entries.values() if e["model"] == model]
+        return [name for name in dict.fromkeys(every) if name.startswith(prefix)]
 
     def stat(self, dataset: str, model: str, path: str, variation: str = "") -> Stat:
         """A number of their score files; without those that diverged or do not have it."""
+        assert variation in self.variations(model), f"{model} {variation!r} is not in the grid"
         values = {cell.entry["seed"]: cell.get(path) for cell in self.of(dataset, model, variation)}
         return Stat({seed: value for seed, value in values.items() if value is not None})
 
     def seeds(self, dataset: str, model: str, variation: str = "") -> str:
-        """How many seeds were run, and how many of them diverged; a dash for none."""
+        """How many seeds ended well, and how many diverged besides; a dash for none."""
         run = self.of(dataset, model, variation)
         diverged = sum(cell.failed is not None for cell in run)
-        return (f"{len(run)} ({diverged} diverged)" if diverged else str(len(run))) if run else "–"
+        if not run:
+            return MISSING
+        return f"{len(run) - diverged}" + (f" and {diverged} diverged" if diverged else "")
+
+
+def options(entry: Mapping[str, Any], path: Path = PARAMS) -> params.Params:
+    """The params of a cell."""
+    overrides = [text for text in entry["params"].split() if not text.startswith("--")]
+    return params.load(overrides, path)
+
+
+def _belongs(
+    score: Mapping[str, Any], entry: Mapping[str, Any], facts: Mapping[str, Any] | None, path: Path
+) -> bool:
+    own = options(entry, path)
+    wanted = [asdict(own.train), own.methods[own.model], own.seed, facts and facts["sha256"]]
+    given = [score[key] for key in ("train", "method", "seed", "subset_sha256")]
+    return bool(json.loads(json.dumps(wanted)) == given)
+
+
+def _key(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    return entry["dataset"], entry["model"], entry["variation"]
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from paper.cells import Cells
+from paper.tables import shown_examples
 
 LINES = [
     {"color": color, "linestyle": style, "marker": marker}
@@ -33,6 +34,7 @@ METHODS = {
     "split_lws": "split_lws, concat",
     "balanced_softmax": "balanced_softmax",
 }
+MOST_POINTS = 20  # of a line; of more classes, it shows the means of ten equal parts
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.spines.top": False,
@@ -89,8 +91,10 @@ def rank(cells: Cells) -> Figure:
     for axis, name in zip(axes, names, strict=False):
         axis.set_title(name, fontsize=8)
         axis.set(xlabel="class rank (1 = most images)", ylabel="test accuracy (%)", ylim=(0, 100))
+        if len((cells.datasets[name] or {}).get("counts", [])) > MOST_POINTS:
+            axis.set_xlabel("class rank (1 = most images), means of tenths")
         for style, (model, title) in zip(LINES, METHODS.items(), strict=True):
-            runs = [cell for cell in cells.of(name, model) if not cell.failed]
+            runs = cells.finished(name, model)
             if runs:
                 mean = np.mean([cell.score["by_rank"] for cell in runs], axis=0)
                 at = np.arange(1, len(mean) + 1)
@@ -103,8 +107,8 @@ def rank(cells: Cells) -> Figure:
 
 
 def _thinned(values: np.ndarray[Any, Any]) -> list[float]:
-    """As they are up to 20 classes; of more, the means of ten equal parts."""
-    parts = len(values) if len(values) <= 20 else 10
+    """As they are, or the means of ten equal parts."""
+    parts = len(values) if len(values) <= MOST_POINTS else 10
     return [float(part.mean()) for part in np.array_split(values, parts)]
 
 
@@ -124,7 +128,10 @@ def honest(cells: Cells) -> Figure:
         axis.plot([own, given], [y, y], color="0.6", zorder=1)
         axis.scatter([own], [y], color="0.0", marker="o", label=labels[0], zorder=2)
         axis.scatter([given], [y], facecolor="white", edgecolor="0.0", label=labels[1], zorder=2)
-    axis.set_yticks(range(len(rows)), [f"{name}  {METHODS[model]}" for name, model in rows])
+    names = [
+        f"{name}  {METHODS[model]} (n = {len(cells.finished(name, model))})" for name, model in rows
+    ]
+    axis.set_yticks(range(len(rows)), names)
     axis.set(xlabel="test accuracy (%)", xlim=(0, 100), ylim=(-0.7, max(len(rows), 1) - 0.3))
     if rows:
         axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
@@ -139,7 +146,7 @@ def confusion(cells: Cells) -> Figure:
     figure, axes = _panels(2, columns=2, height=3.4)
     facts = cells.datasets[dataset]
     for axis, model in zip(axes, ("baseline", "split_lws"), strict=True):
-        runs = [cell for cell in cells.of(dataset, model) if not cell.failed]
+        runs = cells.finished(dataset, model)
         seed = f", seed {runs[0].entry['seed']}" if runs else ""
         axis.set_title(f"{METHODS[model]}\n{dataset}{seed}", fontsize=8)
         if not runs or not facts or not runs[0].score["confusion"]:
@@ -162,14 +169,11 @@ def confusion(cells: Cells) -> Figure:
 
 def examples(cells: Cells) -> Figure:
     """The three example images, and the largest outputs of both networks."""
-    dataset = cells.size["table2"]
-    facts = cells.datasets[dataset]
-    runs = [cell for cell in cells.of(dataset, "split_lws") if not cell.failed]
-    if not facts or not runs:
+    shown, facts = shown_examples(cells)
+    if not shown:
         figure, axes = _panels(1, columns=1, height=1.5)
         _not_run(axes[0])
         return figure
-    shown = runs[0].score["examples"]
     figure, grid = plt.subplots(
         2,
         len(shown),

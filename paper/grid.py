@@ -20,6 +20,7 @@ from paper import CELLS
 from stages import main
 
 HALF = "half2"
+WEIGHTS = "--weights"  # an option of paper.train
 # a network per group, or what starts from one: their gradients are clipped
 SPLITS = ("split", "split_lws", "split_rest", "distill")
 CIFAR = [
@@ -140,12 +141,18 @@ class Grid:
                     "epochs": epochs or self.size.epochs,
                     "partition": f"{dataset}_{cut}",
                     "start": f"{self.size.folder}/models/{before}" if before else "models/fresh",
-                    "keep": "",  # whether weights are kept, as an option of paper.train
+                    "raw": dataset.split("-")[0],
                     "params": " ".join(own),
                 },
             )
             if before:
-                self.cells[before]["keep"] = "--weights"
+                self._keep_weights(before)
+
+    def _keep_weights(self, name: str) -> None:
+        """They are kept of what others start from, and else only the outputs."""
+        params = self.cells[name]["params"]
+        if WEIGHTS not in params:
+            self.cells[name]["params"] = f"{WEIGHTS} {params}"
 
     def cut(self, dataset: str, name: str, *params: str) -> None:
         """A partition of a dataset."""
@@ -175,8 +182,11 @@ def build(size: Size) -> dict[str, Any]:
     grid = Grid(size)
     for dataset in size.datasets:
         grid.cut(dataset, HALF, "partition.criterion=half", "partition.num_groups=2")
-    first = [name for name in size.study if name in size.datasets]
-    for dataset in [*first, *(name for name in size.datasets if name not in first)]:
+    for dataset in size.study:
+        for model in ("baseline", "split_lws", "ensemble", "split"):
+            grid.add(dataset, model)
+        grid.add(dataset, "split_rest", "ratio", ["methods.split_rest.thin=ratio"])
+    for dataset in size.datasets:
         for model in ("baseline", "lws_joint", "split_lws"):
             grid.add(dataset, model)
     grid.add(size.table2, "ros")
@@ -188,15 +198,15 @@ def build(size: Size) -> dict[str, Any]:
 def _add_study(grid: Grid) -> None:
     """Questions 1, 2 and 4: rules, the rest class, and single networks of the same cost."""
     for dataset in grid.size.study:
-        for thin in ("mean", "min", "max", "ratio"):
+        for thin in ("mean", "min", "max"):
             grid.add(dataset, "split_rest", thin, [f"methods.split_rest.thin={thin}"])
-        grid.add(dataset, "ensemble")
+        # the split's control in all but the split
+        grid.add(dataset, "baseline", "clip 5.0", ["train.clip_norm=5.0"])
         for model in ("balanced_softmax", "ros", "group_softmax"):
             grid.add(dataset, model)
         # two networks, as the ensemble and the split have, both with balanced softmax
         grid.add(dataset, "sade", "tau 1 1", ["methods.sade.taus=[1.0,1.0]"])
         grid.add(dataset, "crt", start="baseline", epochs=10)
-        grid.add(dataset, "split")
         grid.add(dataset, "distill", start="split")
 
 
@@ -207,7 +217,8 @@ def _add_open_questions(grid: Grid) -> None:
         for k in size.num_groups:
             grid.cut(dataset, f"half{k}", "partition.criterion=half", f"partition.num_groups={k}")
             grid.add(dataset, "split_lws", f"K {k}", cut=f"half{k}")
-        for criterion in ("mass", "ratio", "shots", "thresholds"):
+        # not "ratio": exponential counts are cut in half by it
+        for criterion in ("mass", "shots", "thresholds"):
             thresholds = f"partition.thresholds={size.thresholds[dataset]}"
             grid.cut(dataset, criterion, f"partition.criterion={criterion}", thresholds)
             grid.add(dataset, "split_lws", criterion, cut=criterion)

@@ -16,8 +16,9 @@ from typing import Any
 import yaml
 
 from paper import CELLS
+from paper.cells import Cells
 
-STAGES = Path("paper/dvc.yaml")
+STAGES, LOCK = Path("paper/dvc.yaml"), Path("paper/dvc.lock")
 TRIES = 4  # a DVC that was killed a moment ago is still in the way of the next one
 GONE = {"deleted", "not in cache"}  # what DVC says of an output that was made, and is not here
 
@@ -59,7 +60,7 @@ class Plan:
                     self._command(stage, name)
                     for stage in ("dataset", "partition")
                     for name in self.grid[f"{stage}s"]
-                    if not (self.folder / f"{stage}s" / f"{name}.json").exists()
+                    if not self._is_made(stage, name)
                 ),
             ]
         for command in commands:
@@ -83,13 +84,21 @@ class Plan:
         for name in wanted:
             if name not in done:
                 chain = [name]
-                while (before := self._before(chain[-1])) and not self._is_there(before):
+                while (before := self._before(chain[-1])) and not (
+                    before in done and self._is_there(before)
+                ):
                     chain.append(before)
                 needed |= dict.fromkeys(reversed(chain))
         jobs = [
             Job(name, self._commands(name), self._before(name), self._work(name)) for name in needed
         ]
         return jobs, len(set(wanted) | needed.keys())
+
+    def _is_made(self, stage: str, name: str) -> bool:
+        made = [self.folder / f"{stage}s" / f"{name}.json"]
+        if stage == "dataset":  # whose page of facts is in git, and its indices are not
+            made.append(self.folder / "longtail" / name)
+        return all(path.exists() for path in made)
 
     def _before(self, name: str) -> str | None:
         start = Path(self.grid["cells"][name]["start"])
@@ -99,7 +108,8 @@ class Plan:
         return (self.folder / "models" / name / "run.json").exists()
 
     def _done(self) -> set[str]:
-        scored = {name for name in self.grid["cells"] if self._score(name).exists()}
+        """Cells whose score is there and theirs; of those DVC knows, unless it says stale."""
+        scored = set(Cells().scored)
         if not self.with_dvc:
             return scored
         printed = subprocess.run(
@@ -111,10 +121,12 @@ class Plan:
         if printed.returncode:
             raise ValueError(f"dvc status failed: {printed.stderr.strip()}")
         status = json.loads(printed.stdout)
+        known = yaml.load(LOCK.read_text(), yaml.CSafeLoader)["stages"] if LOCK.exists() else {}
         return {
             name
             for name in scored
-            if all(_only_gone(status.get(f"{STAGES}:{s}@{name}", [])) for s in ("train", "score"))
+            if f"train@{name}" not in known  # trained on another machine
+            or all(_only_gone(status.get(f"{STAGES}:{s}@{name}", [])) for s in ("train", "score"))
         }
 
     def _commands(self, name: str) -> list[list[str]]:
@@ -138,9 +150,6 @@ class Plan:
         names = {facts["raw"] for facts in self.grid["datasets"].values()}
         return sorted(name for name in names if not Path("data/raw", name).exists())
 
-    def _score(self, name: str) -> Path:
-        return self.folder / "scores" / f"{name}.json"
-
     def _work(self, name: str) -> float:
         """Images that are shown, about: what the time left is reckoned by."""
         cell = self.grid["cells"][name]
@@ -152,7 +161,9 @@ def _only_gone(entries: Sequence[Any]) -> bool:
     """Whether `dvc status` misses nothing of a stage but outputs that were once made."""
     changed = [entry.values() for entry in entries if isinstance(entry, dict)]
     states = [state for values in changed for paths in values for state in paths.values()]
-    return len(changed) == len(entries) and all(state in GONE for state in states)
+    # the state of a file of params is a mapping
+    fine = all(isinstance(state, str) and state in GONE for state in states)
+    return fine and len(changed) == len(entries)
 
 
 def _dvc(*arguments: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lt import files
-from paper import figures, study, tables
+from paper import figures, page, study, tables
 from paper.cells import Cells
 from stages import main
 
@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> None:
         folder.mkdir()
         figures.write(cells, folder)
     with files.whole(cells.folder / "RESULTS.md") as temporary:
-        temporary.write_text(study.page(cells, text))
+        temporary.write_text(page.page(cells, text))
 
 
 if __name__ == "__main__":

@@ -64,7 +64,8 @@ class Filler:
         self.total = self.left = sum(job.work for job in jobs)
         self.begin = time.monotonic()
         tqdm.monitor_interval = 0  # no thread: what runs between fork and exec must be alone
-        self.bar = tqdm(total=len(jobs), unit="cell", disable=None)
+        form = "{l_bar}{bar}| {n_fmt}/{total_fmt} cells"  # the time left is ours, by work
+        self.bar = tqdm(total=len(jobs), bar_format=form, disable=None)
 
     def run(self) -> None:
         """Until all are done or have failed; the others do not mind a failure."""

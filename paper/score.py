@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lt import files, metrics, plan, results, scoring
-from paper import EXAMPLES
+from lt import combine, files, metrics, plan, results, scoring
+from lt.combine import Views
+from paper import EXAMPLES, FAILED
 from stages import Parser, main
 
 RULE = "concat"  # of what has one rule only: classes, confusion, calibration
@@ -27,12 +28,13 @@ def run(arguments: Sequence[str]) -> None:
     about = files.read_json(given.model / "run.json")
     score: dict[str, Any] = {
         "method": about["method"],
-        "start": about.get("start") and about["start"]["method"],
+        "start": about["start"] and about["start"]["method"],
         "train": about["train"],
+        "seed": about["seed"],
         "subset_sha256": about["data"]["sha256"],
-        "provenance": {name: about.get(name) for name in PROVENANCE},
+        "provenance": {name: about[name] for name in PROVENANCE},
     }
-    failed = given.model / "failed.json"
+    failed = given.model / FAILED
     score |= (
         {"failed": files.read_json(failed)["message"]}
         if failed.exists()
@@ -43,7 +45,8 @@ def run(arguments: Sequence[str]) -> None:
 
 def _scores(model: Path, cut: dict[str, Any]) -> dict[str, Any]:
     outputs, classes = results.load_outputs(model), len(cut["classes"])
-    every = scoring.by_rule(results.load_views(model), outputs, cut)
+    views = results.load_views(model)
+    every = scoring.by_rule(views, outputs, cut)
     applied = {rule: one for rule, one in every.items() if one}
     scored, scores = applied[RULE]
     predictions = scores.argmax(axis=1)
@@ -51,15 +54,29 @@ def _scores(model: Path, cut: dict[str, Any]) -> dict[str, Any]:
     return {
         "metrics": {**scored.as_dict(), **results.load_costs(model)},
         "rules": {
-            rule: {name: getattr(one[0], name) for name in OF_A_RULE} if one else None
+            rule: {name: getattr(one[0], name) for name in OF_A_RULE}
+            | {"val_balanced": _on_validation(rule, views, outputs)}
+            if one
+            else None
             for rule, one in every.items()
         },
+        "groups": [len(group) for group in cut["groups"]],
         "timing": files.read_json(model / "timing.json"),
         # of each class, the most frequent first
         "by_rank": [accuracies[label] for label in (*cut["head"], *cut["tail"])],
         "confusion": _confusion(outputs.test_labels, predictions, classes),
         "examples": [_example(index, outputs, applied) for index in EXAMPLES],
     }
+
+
+def _on_validation(rule: str, views: Views, outputs: results.Outputs) -> float | None:
+    """Mean of the classes' accuracies on validation images, by which the study chooses."""
+    labels = outputs.val_labels
+    if not len(labels):
+        return None
+    scores = combine.make(rule, outputs.val, labels, views)(outputs.val, views)
+    accuracies = metrics.per_class(scores.argmax(axis=1), labels, scores.shape[1])
+    return float(np.mean([one for one in accuracies if one is not None]))
 
 
 def _confusion(labels: plan.Ints, predictions: plan.Ints, classes: int) -> list[list[int]] | None:

@@ -1,11 +1,10 @@
-"""RESULTS.md: the seed's questions, answered with numbers out of the cells."""
+"""The tables of the study: the seed's questions in numbers out of the cells."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from lt.combine import RULES
 from paper import tables
@@ -14,149 +13,25 @@ from paper.tables import Row
 
 THINS = ("mean", "min", "max", "ratio")
 FITTED = "affine"  # the rule that is fitted on validation images to the joint prediction
-
-
-def within(cells: Cells) -> list[Row]:
-    """Question 1: both with the true group given, paired by seed."""
-    rows = []
-    for dataset in cells.size["main"]:
-        row: Row = {"dataset": dataset}
-        path = "metrics.within_group.accuracy"
-        base, split = (cells.stat(dataset, m, path) for m in ("baseline", "split_lws"))
-        row |= {"baseline, restricted": base, "split_lws": split}
-        rows.append(row | _difference(split - base))
-    return rows
-
-
-def rules(cells: Cells) -> list[Row]:
-    """Question 2: every rule on the seed's split, between the baseline and the oracle."""
-    rows = []
-    for dataset in cells.size["main"]:
-        row: Row = {"dataset": dataset, "n": cells.seeds(dataset, "split_lws")}
-        row["oracle"] = cells.stat(dataset, "split_lws", "metrics.within_group.accuracy")
-        for rule in RULES:
-            if rule not in ("rest", "rest_pair"):  # these need outputs for the rest
-                row[rule] = cells.stat(dataset, "split_lws", f"rules.{rule}.accuracy")
-        for model in ("baseline", "ensemble"):
-            row[model] = cells.stat(dataset, model, "metrics.accuracy")
-        rows.append(row)
-    return rows
-
-
-def rests(cells: Cells) -> list[Row]:
-    """Question 2: networks that know the rest, by how it is thinned."""
-    rows = []
-    for dataset in cells.size["study"]:
-        for thin in THINS:
-            row: Row = {"dataset": dataset, "thinned to": thin}
-            row["n"] = cells.seeds(dataset, "split_rest", thin)
-            path = "metrics.within_group.accuracy"
-            row["oracle"] = cells.stat(dataset, "split_rest", path, thin)
-            for rule in ("concat", "concat_softmax", FITTED, "rest", "rest_pair"):
-                row[rule] = cells.stat(dataset, "split_rest", f"rules.{rule}.accuracy", thin)
-            for model in ("baseline", "ensemble"):
-                row[model] = cells.stat(dataset, model, "metrics.accuracy")
-            rows.append(row)
-    return rows
-
-
-def cuts(cells: Cells) -> list[Row]:
-    """Question 3: how the classes are cut, and into how many groups."""
-    variations = [("half, K = 2", "")]
-    seen = sorted({variation for _, _, variation in cells.cells if variation.startswith("K ")})
-    variations += [(f"half, K = {name[2:]}", name) for name in seen]
-    variations += [(name, name) for name in ("mass", "ratio", "shots", "thresholds")]
-    return [
-        {"dataset": dataset, "cut": title} | _of_split(cells, dataset, variation)
-        for dataset in cells.size["cuts"]
-        for title, variation in variations
-    ]
-
-
-def clips(cells: Cells) -> list[Row]:
-    """Question 3: the norm at which gradients are clipped."""
-    own = {("5.0", "")} | {(v[5:], v) for _, _, v in cells.cells if v.startswith("clip ")}
-    order = sorted(own, key=lambda pair: math.inf if pair[0] == "null" else float(pair[0]))
-    dataset = cells.size["clip"]
-    return [
-        {"dataset": dataset, "norm": "none" if norm == "null" else norm}
-        | _of_split(cells, dataset, variation)
-        for norm, variation in order
-    ]
-
-
-def divergence(cells: Cells) -> list[Row]:
-    """Question 3: the tail network's NaN."""
-    variations = {
-        ("shared", "5"): "",
-        ("shared", "none"): "clip null",
-        ("own", "5"): "own",
-        ("own", "none"): "own clip null",
-    }
-    rows = []
-    for dataset in cells.size["nan"]:
-        for (batches, clip), variation in variations.items():
-            row: Row = {"dataset": dataset, "batches": batches, "clipping norm": clip}
-            messages = [cell.failed for cell in cells.of(dataset, "split_lws", variation)]
-            row |= _of_split(cells, dataset, variation)
-            row["diverged at"] = "; ".join(m.split(":")[0] for m in messages if m) or None
-            rows.append(row)
-    return rows
-
-
-def schedules(cells: Cells) -> list[Row]:
-    """Question 3: longer, or with a learning rate that falls."""
-    size, rows = cells.size, []
-    variations = {
-        f"{size['epochs']} epochs": "",
-        f"{size['long_epochs']} epochs": f"{size['long_epochs']} epochs",
-        f"{size['epochs']} epochs, lr falls after {size['decay_epoch']}": (
-            f"decay {size['decay_epoch']}"
-        ),
-    }
-    for title, variation in variations.items():
-        for model in tables.METHODS:
-            row: Row = {"dataset": size["long"], "schedule": title, "method": model}
-            rows.append(row | tables.compare_parts(cells, size["long"], model, variation))
-    return rows
-
-
-def taus(cells: Cells) -> list[Row]:
-    """Question 3: τ of τ-normalisation."""
-    found = {v for _, model, v in cells.cells if model == "tau_norm" and v != "validation"}
-    order = [*sorted(found, key=lambda v: float(v[4:])), "validation"]
-    rows = []
-    for dataset in cells.size["tau"]:
-        for variation in order:
-            title = variation[4:] if variation != "validation" else "chosen on validation"
-            row: Row = {"dataset": dataset, "tau": title}
-            row["n"] = cells.seeds(dataset, "tau_norm", variation)
-            for part in tables.PARTS:
-                row[part] = cells.stat(dataset, "tau_norm", f"metrics.{part}", variation)
-            rows.append(row)
-    return rows
-
-
-def everything(cells: Cells) -> list[Row]:
-    """Question 4: honest accuracy of all methods, with what they cost."""
-    rows = []
-    for dataset in cells.size["study"]:
-        for one in CANDIDATES:
-            row: Row = {"dataset": dataset, "method": one.title}
-            row["n"] = cells.seeds(dataset, one.model, one.variation)
-            for part in tables.PARTS:
-                path = f"rules.{one.rule}.{part}"
-                row[part] = cells.stat(dataset, one.model, path, one.variation)
-            for name in ("parameters", "images"):
-                cost = cells.stat(dataset, one.model, f"metrics.{name}", one.variation)
-                row[f"{name} (million)"] = cost.mean / 1e6
-            rows.append(row)
-    return rows
+CLIPPED = "clip 5.0"  # of a baseline, as the networks of a split are
+# Question 1, what is compared: the first of each is the split, the second its control.
+PAIRS = {
+    "split – baseline, both clipped": (("split", ""), ("baseline", CLIPPED)),
+    "split_lws – lws_joint": (("split_lws", ""), ("lws_joint", "")),
+    "split_lws – baseline (the seed's)": (("split_lws", ""), ("baseline", "")),
+}
+# Question 3, the tail network's NaN: batches and clipping norm -> variation
+DIVERGENCE = {
+    ("shared", "5"): "",
+    ("shared", "none"): "clip null",
+    ("own", "5"): "own",
+    ("own", "none"): "own clip null",
+}
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A method with the rule that combines it; none has more than the split's two networks."""
+    """Question 4: a method with the rule that combines it."""
 
     title: str
     is_split: bool
@@ -164,9 +39,9 @@ class Candidate:
     variation: str = ""
     rule: str = "concat"
 
-    def accuracy(self, cells: Cells, dataset: str) -> Stat:
-        """Without a label."""
-        return cells.stat(dataset, self.model, f"rules.{self.rule}.accuracy", self.variation)
+    def stat(self, cells: Cells, dataset: str, name: str = "accuracy") -> Stat:
+        """Without a label; `name`: accuracy, head, tail, or val_balanced, by which one chooses."""
+        return cells.stat(dataset, self.model, f"rules.{self.rule}.{name}", self.variation)
 
 
 CANDIDATES = [
@@ -190,101 +65,172 @@ CANDIDATES = [
 ]
 
 
+def within(cells: Cells) -> list[Row]:
+    """Question 1: differences with the true group given, paired by seed."""
+    rows = []
+    for dataset in cells.size["main"]:
+        for title, (ours, control) in PAIRS.items():
+            row: Row = {"dataset": dataset, "difference": title, "n": None}
+            for part in tables.PARTS:
+                difference = within_difference(cells, dataset, ours, control, part)
+                row["n"] = row["n"] or difference.n or None
+                row[part] = difference
+                row[f"{part}, 95 % interval"] = _interval(difference)
+            rows.append(row)
+    return rows
+
+
+def within_difference(
+    cells: Cells, dataset: str, ours: tuple[str, str], control: tuple[str, str], part: str
+) -> Stat:
+    """Of two (model, variation), both with the true group given."""
+    path = f"metrics.within_group.{part}"
+    first, second = (cells.stat(dataset, model, path, v) for model, v in (ours, control))
+    return first - second
+
+
+def rules(cells: Cells) -> list[Row]:
+    """Question 2: every rule on the seed's split, between the oracle and single networks."""
+    rows = []
+    for dataset in cells.size["main"]:
+        row: Row = {"dataset": dataset, "n": cells.seeds(dataset, "split_lws")}
+        row["oracle"] = cells.stat(dataset, "split_lws", "metrics.within_group.accuracy")
+        for rule in RULES:
+            if rule not in ("rest", "rest_pair"):  # these need outputs for the rest
+                row[rule] = cells.stat(dataset, "split_lws", f"rules.{rule}.accuracy")
+        rows.append(row | _controls(cells, dataset))
+    return rows
+
+
+def rests(cells: Cells) -> list[Row]:
+    """Question 2: networks that know the rest, by how it is thinned."""
+    rows = []
+    for dataset in cells.size["study"]:
+        for thin in THINS:
+            row: Row = {"dataset": dataset, "thinned to": thin}
+            row["n"] = cells.seeds(dataset, "split_rest", thin)
+            path = "metrics.within_group.accuracy"
+            row["oracle"] = cells.stat(dataset, "split_rest", path, thin)
+            for rule in RULES:
+                row[rule] = cells.stat(dataset, "split_rest", f"rules.{rule}.accuracy", thin)
+            rows.append(row | _controls(cells, dataset))
+    return rows
+
+
+def _controls(cells: Cells, dataset: str) -> Row:
+    """The networks that see everything, each with its own n."""
+    row: Row = {}
+    for model in ("baseline", "ensemble"):
+        row[model] = cells.stat(dataset, model, "metrics.accuracy")
+        row[f"n of {model}"] = cells.seeds(dataset, model)
+    return row
+
+
+def cuts(cells: Cells) -> list[Row]:
+    """Question 3: how the classes are cut, and into how many groups."""
+    found = [("half", "")]
+    found += [("half", name) for name in cells.variations("split_lws", "K ")]
+    found += [(name, name) for name in ("mass", "shots", "thresholds")]
+    rows = []
+    for dataset in cells.size["cuts"]:
+        for title, variation in found:
+            row: Row = {"dataset": dataset, "cut": title, "classes per group": None}
+            for cell in cells.finished(dataset, "split_lws", variation)[:1]:
+                row["classes per group"] = " + ".join(map(str, cell.score["groups"]))
+            rows.append(row | _of_split(cells, dataset, variation))
+    return rows
+
+
+def clips(cells: Cells) -> list[Row]:
+    """Question 3: the norm at which gradients are clipped."""
+    found = [("5.0", "")]
+    found += [(name[5:], name) for name in cells.variations("split_lws", "clip ")]
+    order = sorted(found, key=lambda pair: math.inf if pair[0] == "null" else float(pair[0]))
+    dataset = cells.size["clip"]
+    return [
+        {"dataset": dataset, "norm": "none" if norm == "null" else norm}
+        | _of_split(cells, dataset, variation)
+        for norm, variation in order
+    ]
+
+
+def divergence(cells: Cells) -> list[Row]:
+    """Question 3: the tail network's NaN."""
+    rows = []
+    for dataset in cells.size["nan"]:
+        for (batches, clip), variation in DIVERGENCE.items():
+            row: Row = {"dataset": dataset, "batches": batches, "clipping norm": clip}
+            messages = [cell.failed for cell in cells.of(dataset, "split_lws", variation)]
+            row |= _of_split(cells, dataset, variation)
+            row["diverged at"] = "; ".join(m.split(":")[0] for m in messages if m) or None
+            rows.append(row)
+    return rows
+
+
+def schedules(cells: Cells) -> list[Row]:
+    """Question 3: longer, or with a learning rate that falls."""
+    size, rows = cells.size, []
+    epochs, long, decay = (size[key] for key in ("epochs", "long_epochs", "decay_epoch"))
+    variations = {
+        f"{epochs} epochs": "",
+        f"{long} epochs": f"{long} epochs",
+        f"{epochs} epochs, lr falls every {decay}": f"decay {decay}",
+    }
+    for title, variation in variations.items():
+        for model in tables.METHODS:
+            row: Row = {"dataset": size["long"], "schedule": title, "method": model}
+            rows.append(row | tables.compare_parts(cells, size["long"], model, variation))
+    return rows
+
+
+def taus(cells: Cells) -> list[Row]:
+    """Question 3: τ of τ-normalisation."""
+    rows = []
+    for dataset in cells.size["tau"]:
+        for variation in [*cells.variations("tau_norm", "tau "), "validation"]:
+            title = "chosen on validation" if variation == "validation" else variation[4:]
+            row: Row = {"dataset": dataset, "tau": title}
+            row["n"] = cells.seeds(dataset, "tau_norm", variation)
+            for part in tables.PARTS:
+                row[part] = cells.stat(dataset, "tau_norm", f"metrics.{part}", variation)
+            rows.append(row)
+    return rows
+
+
+def everything(cells: Cells) -> list[Row]:
+    """Question 4: honest accuracy of all methods, with what they cost."""
+    rows = []
+    for dataset in cells.size["study"]:
+        for one in CANDIDATES:
+            row: Row = {"dataset": dataset, "method": one.title}
+            row["n"] = cells.seeds(dataset, one.model, one.variation)
+            for part in tables.PARTS:
+                row[part] = one.stat(cells, dataset, part)
+            row["validation, balanced"] = one.stat(cells, dataset, "val_balanced")
+            for name in ("parameters", "images", "updates"):
+                cost = cells.stat(dataset, one.model, f"metrics.{name}", one.variation)
+                row[name] = round(cost.mean) if cost.n else None
+            rows.append(row)
+    return rows
+
+
 def _of_split(cells: Cells, dataset: str, variation: str) -> Row:
-    """split_lws in one variation: oracle, concat, and the fitted rule."""
+    """split_lws in one variation: concat and the fitted rule, and then the oracle."""
     row: Row = {"n": cells.seeds(dataset, "split_lws", variation)}
     for title, path in (
-        ("oracle", "metrics.within_group.accuracy"),
-        ("oracle, tail", "metrics.within_group.tail"),
         ("concat", "rules.concat.accuracy"),
         (FITTED, f"rules.{FITTED}.accuracy"),
         (f"{FITTED}, tail", f"rules.{FITTED}.tail"),
+        ("oracle", "metrics.within_group.accuracy"),
+        ("oracle, tail", "metrics.within_group.tail"),
     ):
         row[title] = cells.stat(dataset, "split_lws", path, variation)
     return row
 
 
-def _difference(difference: Stat) -> Row:
+def _interval(difference: Stat) -> str | None:
     interval = difference.interval()
-    text = f"[{interval[0]:.2f}, {interval[1]:.2f}]" if interval else None
-    return {"n": difference.n or None, "difference": difference, "95 % interval": text}
-
-
-def verdict_within(cells: Cells) -> str:
-    """Question 1 in words."""
-    lines = []
-    for dataset in cells.size["main"]:
-        path = "metrics.within_group.accuracy"
-        base, split = (cells.stat(dataset, m, path) for m in ("baseline", "split_lws"))
-        if (split - base).n:
-            lines.append(f"on {dataset} {_in_words(split - base, 'the split', 'the baseline')}")
-    return _joined(lines)
-
-
-def verdict_rules(cells: Cells) -> str:
-    """Question 2 in words."""
-    lines = []
-    for dataset in cells.size["main"]:
-        oracle, concat, fitted = (
-            cells.stat(dataset, "split_lws", path)
-            for path in (
-                "metrics.within_group.accuracy",
-                "rules.concat.accuracy",
-                f"rules.{FITTED}.accuracy",
-            )
-        )
-        base = cells.stat(dataset, "baseline", "metrics.accuracy")
-        if oracle.n and base.n:
-            lines.append(
-                f"on {dataset}, of the oracle's {oracle.mean:.2f} % there remain "
-                f"{concat.mean:.2f} % with concat and {fitted.mean:.2f} % with {FITTED}, which is "
-                f"fitted on validation images; the baseline has {base.mean:.2f} %"
-            )
-    return _joined(lines)
-
-
-def verdict_best(cells: Cells) -> str:
-    """Question 4 in words."""
-    lines = []
-    for dataset in cells.size["study"]:
-        found = [(one, one.accuracy(cells, dataset)) for one in CANDIDATES]
-        best = [
-            max(
-                (pair for pair in found if pair[0].is_split == is_split and pair[1].n),
-                key=lambda pair: pair[1].mean,
-                default=None,
-            )
-            for is_split in (False, True)
-        ]
-        if best[0] and best[1]:
-            (plain, first), (split, second) = best[0], best[1]
-            words = _in_words(second - first, split.title, plain.title)
-            lines.append(
-                f"on {dataset}, of what was run, the best without a split is {plain.title} "
-                f"({first.mean:.2f} %), the best built on one {split.title} "
-                f"({second.mean:.2f} %): {words}"
-            )
-    return _joined(lines)
-
-
-def _in_words(difference: Stat, ours: str, theirs: str) -> str:
-    interval, size = difference.interval(), abs(difference.mean)
-    if difference.n == 0:
-        return "no seed in common"
-    ahead, behind = (ours, theirs) if difference.mean > 0 else (theirs, ours)
-    text = f"{ahead} is ahead of {behind} by {size:.2f} points"
-    if interval is None:
-        return f"{text} (n = 1, no interval)"
-    sure = interval[0] > 0 or interval[1] < 0
-    text += f" (n = {difference.n}, 95 % interval {interval[0]:.2f} to {interval[1]:.2f})"
-    return text if sure else f"{text}, which these seeds do not tell from 0"
-
-
-def _joined(lines: Sequence[str]) -> str:
-    if not lines:
-        return "No cell that would answer this has been run."
-    text = "; ".join(lines)
-    return f"{text[0].upper()}{text[1:]}."
+    return f"[{interval[0]:.2f}, {interval[1]:.2f}]" if interval else None
 
 
 STUDY: dict[str, Callable[[Cells], list[Row]]] = {
@@ -298,49 +244,3 @@ STUDY: dict[str, Callable[[Cells], list[Row]]] = {
     "tau": taus,
     "everything": everything,
 }
-VERDICTS = {"within": verdict_within, "rules": verdict_rules, "everything": verdict_best}
-
-
-def page(cells: Cells, text: dict[str, str]) -> str:
-    """RESULTS.md; `text`: each table as markdown, by name."""
-    template = Path(__file__).with_name("results_template.md").read_text()
-    run = sum(map(len, cells.cells.values()))
-    values = {
-        **{f"table_{name}": table.strip() for name, table in text.items()},
-        **{f"verdict_{name}": verdict(cells) for name, verdict in VERDICTS.items()},
-        "run": str(run),
-        "cells": str(cells.number),
-        "provenance": _provenance(cells),
-        "protocol": _protocol(cells),
-    }
-    for name, value in values.items():
-        template = template.replace("{" + name + "}", value)
-    return template
-
-
-def _protocol(cells: Cells) -> str:
-    """What the plain baseline cells were trained with."""
-    for dataset in cells.size["main"]:
-        for cell in cells.of(dataset, "baseline"):
-            train = cell.score["train"]
-            return (
-                f"{train['backbone']}, SGD for {train['epochs']} epochs, lr {train['lr']:g}, "
-                f"momentum {train['momentum']:g}, weight decay {train['weight_decay']:g}, batches "
-                f"of {train['batch_size']}, lr falls to a tenth after {train['step_size']} epochs"
-            )
-    return "that of paper/params.yaml"
-
-
-def _provenance(cells: Cells) -> str:
-    """Where the cells come from: devices, versions and revisions, and how many of each."""
-    counts: dict[str, int] = {}
-    for cell in (cell for group in cells.cells.values() for cell in group):
-        about = cell.score["provenance"]
-        changed = " with changes" if about["git_dirty"] else ""
-        revision = (about["git"] or "unknown")[:12] + changed
-        text = (
-            f"{about['device']}, {about['precision']}, python {about['versions']['python']}, "
-            f"torch {about['versions']['torch']}, commit {revision}"
-        )
-        counts[text] = counts.get(text, 0) + 1
-    return "\n".join(f"- {number}: {text}" for text, number in counts.items()) or "- none"

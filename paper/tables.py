@@ -23,6 +23,8 @@ SEED_TIMES = {
     "lws_joint": (1165.85, 4.97),
     "split_lws": (1869.83, 10.04),
 }
+# Section 5.5: outputs of the head's and the tail's network for test images of CIFAR-10
+SEED_EXAMPLES = Path(__file__).with_name("seed_examples.csv")
 SEED_ANSWERS = {0: 3, 1: 8, 99: 3}  # section 5.5: test image -> class, by concat
 
 
@@ -74,18 +76,17 @@ def long_table(cells: Cells) -> list[Row]:
 
 
 def times(cells: Cells) -> list[Row]:
-    """Seconds of training and test, all methods on the same dataset and device."""
+    """Seconds of training and test, all methods on the same dataset; ratios by seed."""
     dataset, rows = cells.size["table2"], []
-    base = [cells.stat(dataset, "baseline", f"timing.{name}") for name in ("train_s", "test_s")]
     for model in METHODS:
         row: Row = {"dataset": dataset, "method": model, "n": cells.seeds(dataset, model)}
-        seed = SEED_TIMES[model]
         for k, (name, title) in enumerate((("train_s", "training"), ("test_s", "test"))):
-            ours = cells.stat(dataset, model, f"timing.{name}")
+            path = f"timing.{name}"
+            base, ours = (cells.stat(dataset, m, path) for m in ("baseline", model))
             row[f"{title} (s)"] = ours
-            row[f"{title} / baseline"] = ours.mean / base[k].mean
-            row[f"the seed's {title} (s)"] = seed[k]
-            row[f"the seed's {title} / baseline"] = seed[k] / SEED_TIMES["baseline"][k]
+            row[f"{title} / baseline"] = ours / base
+            row[f"the seed's {title} (s)"] = SEED_TIMES[model][k]
+            row[f"the seed's {title} / baseline"] = SEED_TIMES[model][k] / SEED_TIMES["baseline"][k]
         devices = {
             f"{cell.score['provenance']['device']}, {cell.score['provenance']['precision']}"
             for cell in cells.of(dataset, model)
@@ -95,38 +96,41 @@ def times(cells: Cells) -> list[Row]:
 
 
 def examples(cells: Cells) -> list[Row]:
-    """Section 5.5: what both networks say of three test images."""
-    shown, names = _examples(cells)
-    return [
-        {
-            "image": example["index"],
-            "label": names[example["label"]],
-            "network": ("head", "tail")[k],
-            **dict(zip(names, logits, strict=True)),
-        }
-        for example in shown
-        for k, logits in enumerate(example["logits"])
-    ]
+    """Section 5.5: what both networks say of three test images, and what the seed's said."""
+    shown, facts = shown_examples(cells)
+    seed = pd.read_csv(SEED_EXAMPLES).set_index(["image", "network"])
+    rows = []
+    for example in shown:
+        names = facts["classes"]
+        image = {"image": example["index"], "label": names[example["label"]]}
+        for network, logits in zip(("head", "tail"), example["logits"], strict=True):
+            rows.append({**image, "network": network, **dict(zip(names, logits, strict=True))})
+        for network in ("head", "tail") if _is_cifar10(cells) else ():
+            logits = seed.loc[(example["index"], network)].tolist()
+            given = {"network": f"the seed's {network}"}
+            rows.append({**image, **given, **dict(zip(names, logits, strict=True))})
+    return rows
 
 
 def answers(cells: Cells) -> list[Row]:
     """Section 5.5: what each rule makes of both networks' outputs, beside the seed's answer."""
-    shown, names = _examples(cells)
-    cifar10 = cells.size["table2"].startswith("cifar10-")
+    shown, facts = shown_examples(cells)
     rows: list[Row] = []
     for example in shown:
+        names = facts["classes"]
         row: Row = {"image": example["index"], "label": names[example["label"]]}
         for rule in RULES:
-            answer = example["answers"].get(rule)
-            row[rule] = None if answer is None else names[answer]
-        seed = SEED_ANSWERS[example["index"]] if cifar10 else None
-        rows.append({**row, "the seed's concat": None if seed is None else names[seed]})
+            if rule in example["answers"]:
+                row[rule] = names[example["answers"][rule]]
+        if _is_cifar10(cells):
+            row["the seed's concat"] = names[SEED_ANSWERS[example["index"]]]
+        rows.append(row)
     return rows
 
 
 def write(rows: Sequence[Row], folder: Path, name: str) -> str:
     """Writes <name>.md and <name>.csv (of a Stat: mean, sd and n); returns the markdown."""
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, dtype=object)  # whole numbers stay whole beside a dash
     text = to_markdown(frame.map(str_of_stat)) if rows else "No cell of this table was run.\n"
     (folder / f"{name}.md").write_text(text)
     _numbers(rows).to_csv(folder / f"{name}.csv", index=False)
@@ -148,17 +152,28 @@ def _numbers(rows: Sequence[Row]) -> pd.DataFrame:
             else:
                 new[key] = value
         flat.append(new)
-    return pd.DataFrame(flat)
+    return pd.DataFrame(flat, dtype=object)
 
 
 def compare_parts(cells: Cells, dataset: str, model: str, variation: str = "") -> Row:
-    """Accuracy, head and tail without a label, and with the true group given."""
+    """The three figures, the first two also of head and tail, and the optimizer's steps."""
     own = {part: cells.stat(dataset, model, f"metrics.{part}", variation) for part in PARTS}
     within = {
         f"within: {part}": cells.stat(dataset, model, f"metrics.within_group.{part}", variation)
         for part in PARTS
     }
-    return {"n": cells.seeds(dataset, model, variation), **own, **within}
+    return {
+        "n": cells.seeds(dataset, model, variation),
+        **own,
+        **within,
+        "right group": cells.stat(dataset, model, "metrics.group_accuracy", variation),
+        "updates": _whole(cells.stat(dataset, model, "metrics.updates", variation)),
+    }
+
+
+def _whole(stat: Stat) -> int | None:
+    """The mean of counts, to the nearest one."""
+    return round(stat.mean) if stat.n else None
 
 
 def _compare(cells: Cells, dataset: str, model: str, table: str, variation: str = "") -> Row:
@@ -184,14 +199,16 @@ def _compare(cells: Cells, dataset: str, model: str, table: str, variation: str 
     }
 
 
-def _examples(cells: Cells) -> tuple[list[dict[str, Any]], list[str]]:
-    """The examples of the first split_lws cell that was run, and the names of the classes."""
+def _is_cifar10(cells: Cells) -> bool:
+    """Whether the examples are the seed's."""
+    return bool(cells.size["table2"].startswith("cifar10-"))
+
+
+def shown_examples(cells: Cells) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The examples of the first seed of split_lws, and the dataset's facts; none if not run."""
     dataset = cells.size["table2"]
-    facts = cells.datasets[dataset]
-    runs = [cell for cell in cells.of(dataset, "split_lws") if not cell.failed]
-    if not runs or facts is None:
-        return [], []
-    return runs[0].score["examples"], facts["classes"]
+    facts, runs = cells.datasets[dataset], cells.finished(dataset, "split_lws")
+    return (runs[0].score["examples"], facts) if runs and facts else ([], {})
 
 
 @cache

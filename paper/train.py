@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from lt import device, files, params, provenance, training
-from paper import PARAMS
+from paper import FAILED, PARAMS
 from stages import Parser, main
 
 
@@ -29,26 +28,25 @@ def run(arguments: Sequence[str]) -> None:
         out=given.out,
         weights=given.weights,
     )
+    if places.start and (places.start / FAILED).exists():
+        message = files.read_json(places.start / FAILED)["message"]
+        _save_failure(f"{places.start.name}, which it starts from: {message}", options, places)
+        return
     try:
         training.run(options, places)
     except FloatingPointError as error:
-        _save_failure(str(error), options, given.longtail, given.out)
+        _save_failure(str(error), options, places)
 
 
-def _save_failure(message: str, options: params.Params, longtail: Path, out: Path) -> None:
-    about = {
-        "model": options.model,
-        "method": options.methods[options.model],
-        "seed": options.seed,
-        "train": asdict(options.train),
-        "data": files.read_json(longtail / "summary.json"),
-        **provenance.machine(device.pick_device(options.train.deterministic)),
-        **provenance.revision(),
-    }
+def _save_failure(message: str, options: params.Params, places: training.Places) -> None:
+    summary = files.read_json(places.longtail / "summary.json")
+    chip = device.pick_device(options.train.deterministic)
+    precision = device.pick_precision(options.train.precision, chip)
+    about = training.about(options, summary, chip, precision) | provenance.revision()
     print(f"train: {message}; kept as the result of this cell", flush=True)
-    with files.whole(out) as folder:
+    with files.whole(places.out) as folder:
         folder.mkdir()
-        files.write_json(folder / "failed.json", {"message": message})
+        files.write_json(folder / FAILED, {"message": message})
         files.write_json(folder / "run.json", about)
 
 

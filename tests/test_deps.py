@@ -39,6 +39,9 @@ def stages() -> dict[str, set[str]]:
     stages = {f"stages.{n}": s for n, s in {**root, "download": download, "train": train}.items()}
     paper = yaml.safe_load((ROOT / "paper" / "dvc.yaml").read_text())["stages"]
     stages |= {f"paper.{name}": stage.get("do", stage) for name, stage in paper.items()}
+    for name in ("train", "score"):  # whose code is a stage of its own
+        code = stages.pop(f"paper.{name}_code")["deps"]
+        stages[f"paper.{name}"]["deps"] += code
     return {
         name: {dep for dep in stage["deps"] if dep.endswith(".py")}
         for name, stage in stages.items()

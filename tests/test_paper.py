@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -13,18 +14,20 @@ import pytest
 import yaml
 from matplotlib import pyplot as plt
 
-from lt import models, params
-from paper import CELLS, EXAMPLES, PARAMS, figures, grid, render, study, tables
+from lt import groups, longtail, models, params
+from paper import CELLS, EXAMPLES, PARAMS, figures, grid, page, render, study, tables
+from paper import cells as cells_module
 from paper.cells import Cells, Stat
-from paper.jobs import _only_gone
+from paper.jobs import Job, _only_gone
+from paper.run import Filler
 from tests.conftest import ROOT
 
-FULL = grid.build(grid.FULL)
-BOTH = pytest.mark.parametrize("cells", [FULL, grid.build(grid.SMALL)], ids=["full", "small"])
+FULL, SMALL = grid.build(grid.FULL), grid.build(grid.SMALL)
+BOTH = pytest.mark.parametrize("cells", [FULL, SMALL], ids=["full", "small"])
 
 
 def options(cell: dict[str, Any]) -> params.Params:
-    return params.load(cell["params"].split(), ROOT / PARAMS)
+    return cells_module.options(cell, ROOT / PARAMS)
 
 
 def test_the_file_is_the_full_grid() -> None:
@@ -65,6 +68,7 @@ def test_the_main_table_has_its_cells() -> None:
 def test_every_cell_could_be_run(cells: dict[str, Any]) -> None:
     for name, cell in cells["cells"].items():
         assert re.fullmatch(r"[\w.-]+", name), "a name of a stage and of a file"
+        assert "  " not in cell["params"], "DVC's lock would fold it, and find the command changed"
         assert cell["partition"] in cells["partitions"]
         assert cells["partitions"][cell["partition"]]["dataset"] == cell["dataset"]
         assert cell["dataset"] in cells["datasets"]
@@ -78,7 +82,8 @@ def test_every_cell_could_be_run(cells: dict[str, Any]) -> None:
             before = cells["cells"][Path(cell["start"]).name]
             same = ("dataset", "seed")
             assert [before[key] for key in same] == [cell[key] for key in same]
-            assert (before["model"], before["keep"]) == (start, "--weights")
+            assert before["model"] == start
+            assert before["params"].startswith("--weights "), "a start keeps its networks"
             assert options(before).train == chosen.train
         if cell["seed"] == 0:
             models.rehearse(chosen)
@@ -90,6 +95,25 @@ def test_what_the_study_asks_for_has_cells(cells: dict[str, Any]) -> None:
     for dataset in cells["size"]["study"]:
         for one in study.CANDIDATES:
             assert (dataset, one.model, one.variation) in there
+        for pair in study.PAIRS.values():
+            assert all((dataset, model, variation) in there for model, variation in pair)
+    for dataset in cells["size"]["nan"]:
+        for variation in study.DIVERGENCE.values():
+            assert (dataset, "split_lws", variation) in there
+
+
+def test_no_weights_are_kept_for_nobody() -> None:
+    starts = {Path(cell["start"]).name for cell in FULL["cells"].values()}
+    kept = {name for name, cell in FULL["cells"].items() if "--weights" in cell["params"]}
+    assert kept == starts - {"fresh"}
+
+
+@pytest.mark.parametrize("dataset", grid.FULL.cuts)
+def test_exponential_counts_are_cut_in_half_by_ratio(dataset: str) -> None:
+    """Why the grid has no cell for it."""
+    classes = 10 if dataset.startswith("cifar10-") else 100
+    counts = longtail.class_counts(50000 // classes, classes, "exp", float(dataset.split("-")[2]))
+    assert groups.partition(counts, "ratio", 2) == groups.partition(counts, "half", 2)
 
 
 def test_a_mean_and_its_interval_by_hand() -> None:
@@ -111,13 +135,16 @@ def test_differences_are_paired_by_seed() -> None:
 
 
 def test_verdicts_say_which_way_and_how_surely() -> None:
-    words = study._in_words
+    words = page.in_words
     assert words(Stat({0: 2.0}), "A", "B") == "A is ahead of B by 2.00 points (n = 1, no interval)"
     sure = words(Stat({0: -2.0, 1: -2.2, 2: -1.8}), "A", "B")
-    assert sure == "B is ahead of A by 2.00 points (n = 3, 95 % interval -2.50 to -1.50)"
+    assert sure == "B is ahead of A by 2.00 points (n = 3, 95 % interval 1.50 to 2.50)"
     unsure = words(Stat({0: -2.0, 1: 2.2}), "A", "B")
-    assert unsure.startswith("A is ahead of B by 0.10 points")
+    assert unsure.startswith(
+        "A is ahead of B by 0.10 points (n = 2, 95 % interval -26.58 to 26.78)"
+    )
     assert unsure.endswith("which these seeds do not tell from 0")
+    assert words(Stat(), "A", "B") == "A and B have no seed in common"
 
 
 def test_what_is_gone_is_not_stale() -> None:
@@ -125,34 +152,49 @@ def test_what_is_gone_is_not_stale() -> None:
     assert _only_gone([{"changed outs": {"paper/models/x": "not in cache"}}])
     assert not _only_gone([{"changed deps": {"lt/fit.py": "modified"}}])
     assert not _only_gone([{"changed deps": {"lt/fit.py": "deleted", "lt/nets.py": "modified"}}])
+    assert not _only_gone([{"changed deps": {"paper/params.yaml": {"train": "modified"}}}])
     assert not _only_gone(["changed command"])
 
 
-def score(accuracy: float, classes: int, fails: bool = False) -> dict[str, Any]:
-    """A score file; `accuracy` tells one from another."""
+SHA = "a" * 64
+
+
+def score(name: str, accuracy: float, fails: bool = False) -> dict[str, Any]:
+    """The score file of a cell of the small grid; `accuracy` tells one from another."""
+    cell = SMALL["cells"][f"digits-exp-0.1_{name}"]
+    chosen = options(cell)
     about = {"device": "chip", "precision": "fp32", "git": "0" * 40, "git_dirty": False}
-    train = {"backbone": "resnet20", "epochs": 4, "lr": 0.1, "momentum": 0.9}
-    train |= {"weight_decay": 2e-4, "batch_size": 128, "gamma": 0.1, "step_size": 150}
     common = {
-        "train": train,
+        "train": dataclasses.asdict(chosen.train),
+        "method": chosen.methods[chosen.model],
+        "seed": chosen.seed,
+        "subset_sha256": SHA,
         "provenance": {**about, "versions": {"python": "3", "torch": "2"}},
     }
     if fails:
         return {**common, "failed": "expert 1, phase 1, epoch 3, step 7 of 9: the loss is nan"}
     parts = {"accuracy": accuracy, "head": accuracy + 10, "tail": accuracy - 10}
-    logits = [[float(k == label) for k in range(classes)] for label in (3, 7)]
+    logits = [[float(k == label) for k in range(10)] for label in (3, 7)]
+    fitted = {key: value + 1 for key, value in parts.items()}
     return {
         **common,
         "metrics": {
             **parts,
-            "within_group": {name: value + 15 for name, value in parts.items()},
+            "within_group": {key: value + 15 for key, value in parts.items()},
+            "group_accuracy": accuracy + 20,
             "parameters": 2_000_000,
             "images": 500_000,
+            "updates": 4000,
         },
-        "rules": {"concat": parts, "affine": {k: v + 1 for k, v in parts.items()}, "rest": None},
+        "rules": {
+            "concat": parts | {"val_balanced": accuracy},
+            "affine": fitted | {"val_balanced": 60.0},
+            "rest": None,
+        },
+        "groups": [5, 5],
         "timing": {"train_s": 10 * accuracy, "test_s": accuracy / 10},
-        "by_rank": np.linspace(90, 10, classes).tolist(),
-        "confusion": (np.eye(classes) * 9 + 1).astype(int).tolist(),
+        "by_rank": np.linspace(90, 10, 10).tolist(),
+        "confusion": (np.eye(10) * 9 + 1).astype(int).tolist(),
         "examples": [
             {"index": index, "label": 3, "logits": logits, "answers": {"concat": 3, "affine": 7}}
             for index in EXAMPLES
@@ -164,8 +206,9 @@ def score(accuracy: float, classes: int, fails: bool = False) -> dict[str, Any]:
 def root(tmp_path: Path) -> Path:
     """The small grid, of which some cells were run, one of them diverged."""
     (tmp_path / "paper").mkdir()
-    small = grid.build(grid.SMALL)
+    small = SMALL
     (tmp_path / CELLS).write_text(yaml.safe_dump(small, sort_keys=False))
+    (tmp_path / PARAMS).write_text((ROOT / PARAMS).read_text())
     for name in ("scores", "datasets", "tables", "figures"):
         (tmp_path / small["folder"] / name).mkdir(parents=True)
     buffer = tmp_path / "image.png"
@@ -185,21 +228,22 @@ def root(tmp_path: Path) -> Path:
         "images": sum(counts),
         "train_images": 376,
         "val_images": 41,
-        "sha256": "a" * 64,
+        "sha256": SHA,
         **parts,
         "examples": [{"index": index, "label": 3, "png": png} for index in EXAMPLES],
     }
     folder = tmp_path / small["folder"]
     (folder / "datasets" / "digits-exp-0.1.json").write_text(json.dumps(facts))
-    for name, value in {
-        "baseline_s0": score(40.0, 10),
-        "baseline_s1": score(44.0, 10),
-        "split_lws_s0": score(50.0, 10),
-        "split_lws_s1": score(52.0, 10),
-        "split_lws_own_s0": score(0.0, 10, fails=True),
-        "ensemble_s0": score(60.0, 10),
-    }.items():
-        (folder / "scores" / f"digits-exp-0.1_{name}.json").write_text(json.dumps(value))
+    for name, *values in [
+        ("baseline_s0", 40.0),
+        ("baseline_s1", 44.0),
+        ("split_lws_s0", 50.0),
+        ("split_lws_s1", 52.0),
+        ("split_lws_own_s0", 0.0, True),
+        ("ensemble_s0", 60.0),
+    ]:
+        path = folder / "scores" / f"digits-exp-0.1_{name}.json"
+        path.write_text(json.dumps(score(name, *values)))
     return tmp_path
 
 
@@ -210,21 +254,51 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
     assert str(base["accuracy"]) == "42.00 ± 2.83"
     assert str(base["within: tail"]) == "47.00 ± 2.83"
     assert (lws["n"], str(lws["accuracy"])) == ("–", "–")
-    assert split["n"] == "2"
+    assert (split["n"], split["updates"]) == ("2", 4000)
     times = {row["method"]: row for row in tables.times(cells)}
-    assert times["split_lws"]["training / baseline"] == pytest.approx(51 / 42)
+    ratio = times["split_lws"]["training / baseline"]
+    assert ratio.by_seed == pytest.approx({0: 50 / 40, 1: 52 / 44})
     assert times["split_lws"]["the seed's training / baseline"] == pytest.approx(1.606, abs=1e-3)
-    (row, *_) = study.within(cells)
-    assert str(row["difference"]) == "9.00 ± 1.41"
-    assert row["95 % interval"] == "[-3.71, 21.71]"
+    (row,) = (r for r in study.within(cells) if r["n"])
+    assert (row["difference"], row["n"]) == ("split_lws – baseline (the seed's)", 2)
+    assert str(row["tail"]) == "9.00 ± 1.41"
+    assert row["accuracy, 95 % interval"] == "[-3.71, 21.71]"
     own = next(row for row in study.divergence(cells) if row["batches"] == "own")
-    assert own["n"] == "1 (1 diverged)"
+    assert own["n"] == "0 and 1 diverged"
     assert own["diverged at"] == "expert 1, phase 1, epoch 3, step 7 of 9"
-    assert "of the oracle's 66.00 % there remain 51.00 % with concat" in study.verdict_rules(cells)
-    verdict = study.verdict_best(cells)
-    assert "the best without a split is ensemble (60.00 %)" in verdict
-    assert "the best built on one split_lws, affine (52.00 %)" in verdict
+    assert [row["norm"] for row in study.clips(cells)] == ["1.0", "5.0", "none"], "run or not"
+    assert {str(row["accuracy"]) for row in study.taus(cells)} == {"–"}
+    rules = page.verdict_rules(cells)
+    assert "oracle has 66.00 ± 1.41 %, of which 51.00 ± 1.41 % remain with concat" in rules
+    assert "Split_lws with affine" not in rules
+    assert "ensemble is ahead of split_lws with affine by 9.00 points (n = 1, no" in rules
+    verdict = page.verdict_best(cells)
+    assert "validation chooses ensemble without a split, with 60.00 % on the test" in verdict
+    assert "split_lws, affine with one, with 51.00 %" in verdict
     assert "ensemble is ahead of split_lws, affine by 9.00 points (n = 1, no interval)" in verdict
+
+
+def test_validation_chooses_and_not_the_test(root: Path) -> None:
+    path = root / "paper/small/scores/digits-exp-0.1_ensemble_s0.json"
+    value = json.loads(path.read_text())
+    value["rules"]["concat"]["val_balanced"] = 10.0
+    path.write_text(json.dumps(value))
+    assert "validation chooses baseline without a split, with 42.00" in page.verdict_best(
+        Cells(root)
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("seed", 7), ("subset_sha256", "b" * 64), ("method", {"start": "fresh", "num": 3})],
+)
+def test_a_score_of_another_training_is_left_out(root: Path, key: str, value: Any) -> None:
+    name = "digits-exp-0.1_ensemble_s0"
+    path = root / f"paper/small/scores/{name}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    cells = Cells(root)
+    assert cells.strangers == [name]
+    assert not cells.of("digits-exp-0.1", "ensemble")
 
 
 def test_the_seeds_figures_stand_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,13 +335,39 @@ def test_everything_is_rendered_from_what_is_there(
         for path in root.glob("paper/small/*/*.json"):
             path.unlink()
     render.run([])
-    page = (root / "paper/small/RESULTS.md").read_text()
-    assert not re.search(r"\{\w+\}", page), "a place that was not filled in"
-    assert f"{6 if there else 0} of the\n72 cells" in page
-    for name in re.findall(r"\((figures/\w+\.png)\)", page):
+    text = (root / "paper/small/RESULTS.md").read_text()
+    assert not re.search(r"\{\w+\}", text), "a place that was not filled in"
+    assert f"{6 if there else 0} of the\n{len(SMALL['cells'])} cells" in text
+    for name in re.findall(r"\((figures/\w+\.png)\)", text):
         first = (root / "paper/small" / name).read_bytes()
         assert first.startswith(b"\x89PNG")
-    assert set(re.findall(r"figures/(\w+)\.png", page)) == set(figures.FIGURES)
+    assert set(re.findall(r"figures/(\w+)\.png", text)) == set(figures.FIGURES)
     before = {path: path.read_bytes() for path in root.glob("paper/small/*/*")}
     render.run([])
     assert all(path.read_bytes() == kept for path, kept in before.items()), "the same bytes again"
+
+
+def test_slots_are_filled_and_a_failure_stops_only_what_starts_from_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def shell(*texts: str) -> list[list[str]]:
+        return [["sh", "-c", f"cd {tmp_path}; {text}"] for text in texts]
+
+    # each waits for the other, so that one slot alone would never do
+    both = "for i in $(seq 100); do [ $(ls met.* | wc -l) = 2 ] && exit 0; sleep 0.1; done; exit 1"
+    jobs = [
+        Job("left", shell(f"touch met.1; {both}", "touch second"), None, 1.0),
+        Job("right", shell(f"touch met.2; {both}"), None, 1.0),
+        Job("bad", shell("echo $GPU; exit 3", "touch never"), None, 1.0),
+        Job("after bad", shell("touch never"), "bad", 1.0),
+        Job("after left", shell("test -e second && touch third"), "left", 1.0),
+    ]
+    filler = Filler(jobs, [{"GPU": "7"}, {"GPU": "7"}], tmp_path / "logs")
+    filler.run()
+    assert set(filler.failed) == {"bad", "after bad"}
+    assert "exit status 3, see" in filler.failed["bad"]
+    assert filler.failed["after bad"] == "bad, which it starts from, failed"
+    assert (tmp_path / "third").exists()
+    assert not (tmp_path / "never").exists()
+    assert (tmp_path / "logs" / "bad.log").read_text() == "7\n"
+    assert "5/5 " in capfd.readouterr().out

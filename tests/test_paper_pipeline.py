@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import pytest
 import yaml
 
 from bench import kills
-from paper import CELLS, grid
+from paper import CELLS, grid, jobs
+from paper.run import Filler
 from tests.conftest import run
 
 PREFIX = "digits-exp-0.1"
@@ -140,6 +142,40 @@ def test_a_cell_that_fails_is_named_and_the_others_run(repo: Path) -> None:
         "train.backbone: expected one of"
         in (repo / "paper/small/logs" / f"{names[1]}.log").read_text()
     )
+
+
+def test_without_dvc_and_from_a_start_that_diverged(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{PREFIX}_{name}_s1" for name in ("baseline", "crt", "lws_joint")]
+    lr, same = "train.backbone=resnet20 train.lr=1e30", "seed=1 train.backbone=resnet20"
+    write_grid(
+        repo,
+        names,
+        **{
+            names[0]: {"params": f"--weights model=baseline seed=1 {lr}"},
+            names[1]: {"params": f"model=crt seed=1 {lr}"},
+            names[2]: {"params": f"model=lws_joint {same} train.epochs=1"},
+        },
+    )
+    shutil.rmtree(repo / "paper/small/longtail")  # as in a clone with the committed facts alone
+    monkeypatch.chdir(repo)
+    plan = jobs.Plan(yaml.safe_load((repo / CELLS).read_text()), with_dvc=False)
+    plan.prepare()
+    chosen, number = plan.jobs("_s1")
+    assert ([job.name for job in chosen], number) == (names, 3)
+    filler = Filler(chosen, [{}, {}], repo / "paper/small/logs")
+    filler.run()
+    assert not filler.failed
+    done = scores(repo)
+    assert "the loss of a batch" in done[names[0]]["failed"]
+    assert done[names[1]]["failed"].startswith(f"{names[0]}, which it starts from: expert 0")
+    assert done[names[1]]["provenance"]["precision"] in ("fp32", "bf16")
+    assert done[names[2]]["metrics"]["updates"] == 4
+    assert plan.jobs("_s1")[0] == []
+    # what was trained elsewhere, DVC does not know, and it is done all the same
+    known = jobs.Plan(plan.grid, with_dvc=True).jobs("lws_joint")
+    assert known == ([], 1)
 
 
 @pytest.mark.parametrize(
