@@ -106,7 +106,8 @@ class Cells:
         self.strangers: list[str] = []
         for name, entry in self.entries.items():
             score = _read(self.folder / "scores" / f"{name}.json")
-            if score and _belongs(score, entry, self.datasets[entry["dataset"]], root / PARAMS):
+            facts = self.datasets[entry["dataset"]]
+            if score and belongs(score, entry, facts, root / PARAMS):
                 self.scored[name] = Cell(entry, score)
             elif score:
                 self.strangers.append(name)
@@ -127,7 +128,6 @@ class Cells:
 
     def stat(self, dataset: str, model: str, path: str, variation: str = "") -> Stat:
         """A number of their score files; without those that diverged or do not have it."""
-        assert variation in self.variations(model), f"{model} {variation!r} is not in the grid"
         values = {cell.entry["seed"]: cell.get(path) for cell in self.of(dataset, model, variation)}
         return Stat({seed: value for seed, value in values.items() if value is not None})
 
@@ -146,9 +146,13 @@ def options(entry: Mapping[str, Any], path: Path = PARAMS) -> params.Params:
     return params.load(overrides, path)
 
 
-def _belongs(
-    score: Mapping[str, Any], entry: Mapping[str, Any], facts: Mapping[str, Any] | None, path: Path
+def belongs(
+    score: Mapping[str, Any],
+    entry: Mapping[str, Any],
+    facts: Mapping[str, Any] | None,
+    path: Path = PARAMS,
 ) -> bool:
+    """Whether a score file was made with the params and images of a cell."""
     own = options(entry, path)
     wanted = [asdict(own.train), own.methods[own.model], own.seed, facts and facts["sha256"]]
     given = [score[key] for key in ("train", "method", "seed", "subset_sha256")]

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from paper import CELLS
-from paper.cells import Cells
+from paper.cells import Cells, belongs
 
 STAGES, LOCK = Path("paper/dvc.yaml"), Path("paper/dvc.lock")
 TRIES = 4  # a DVC that was killed a moment ago is still in the way of the next one
@@ -105,7 +105,18 @@ class Plan:
         return start.name if start.name in self.grid["cells"] else None
 
     def _is_there(self, name: str) -> bool:
-        return (self.folder / "models" / name / "run.json").exists()
+        """Whether the cell's training is there; one with other params or images is not."""
+        path = self.folder / "models" / name / "run.json"
+        if not path.exists():
+            return False
+        run, entry = json.loads(path.read_text()), self.grid["cells"][name]
+        facts = self._facts(entry["dataset"])
+        return belongs(run | {"subset_sha256": run["data"]["sha256"]}, entry, facts)
+
+    def _facts(self, dataset: str) -> dict[str, Any]:
+        facts = json.loads((self.folder / "datasets" / f"{dataset}.json").read_text())
+        assert isinstance(facts, dict)
+        return facts
 
     def _done(self) -> set[str]:
         """Cells whose score is there and theirs; of those DVC knows, unless it says stale."""
@@ -153,8 +164,7 @@ class Plan:
     def _work(self, name: str) -> float:
         """Images that are shown, about: what the time left is reckoned by."""
         cell = self.grid["cells"][name]
-        facts = json.loads((self.folder / "datasets" / f"{cell['dataset']}.json").read_text())
-        return float(cell["epochs"] * facts["train_images"])
+        return float(cell["epochs"] * self._facts(cell["dataset"])["train_images"])
 
 
 def _only_gone(entries: Sequence[Any]) -> bool:

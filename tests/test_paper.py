@@ -278,6 +278,23 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
     assert "ensemble is ahead of split_lws, affine by 9.00 points (n = 1, no interval)" in verdict
 
 
+def test_tables_ask_for_nothing_that_is_not_in_the_grid(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, stat = set(), Cells.stat
+
+    def record(cells: Cells, dataset: str, model: str, path: str, variation: str = "") -> Stat:
+        asked.add((model, variation))
+        return stat(cells, dataset, model, path, variation)
+
+    monkeypatch.setattr(Cells, "stat", record)
+    for make in render.TABLES.values():
+        make(Cells(root))
+    there = {(cell["model"], cell["variation"]) for cell in SMALL["cells"].values()}
+    assert asked <= there, "a variation by another name would show a dash for ever"
+    assert there <= asked, "a cell that no table shows"
+
+
 def test_validation_chooses_and_not_the_test(root: Path) -> None:
     path = root / "paper/small/scores/digits-exp-0.1_ensemble_s0.json"
     value = json.loads(path.read_text())

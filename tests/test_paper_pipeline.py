@@ -130,7 +130,7 @@ def test_a_machine_is_filled_and_goes_on_after_a_kill(repo: Path) -> None:
 
 def test_a_cell_that_fails_is_named_and_the_others_run(repo: Path) -> None:
     bad = {"params": "model=baseline seed=1 train.backbone=resnet99"}
-    names = [f"{PREFIX}_lws_joint_s0", f"{PREFIX}_baseline_s1"]
+    names = [f"{PREFIX}_lws_joint_s0", f"{PREFIX}_baseline_decay2_s0"]
     write_grid(repo, [*CHOSEN, *names], **{names[1]: bad})
     process = fill(repo)
     output, _ = process.communicate()
