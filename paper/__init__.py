@@ -3,6 +3,6 @@
 from pathlib import Path
 
 PARAMS = Path("paper/params.yaml")
-CELLS = Path("paper/cells.yaml")
+CELLS = Path("paper/cells.json")
 EXAMPLES = (0, 1, 99)  # test images that tables and figures show: those of the seed's section 5.5
 FAILED = "failed.json"  # in the folder of a training that diverged: why

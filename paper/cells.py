@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from lt import files, params
 from lt.tables import MISSING
@@ -69,7 +68,7 @@ class Stat:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell that was run: its entry in cells.yaml, and its score file."""
+    """A cell that was run: its entry in cells.json, and its score file."""
 
     entry: Mapping[str, Any]
     score: Mapping[str, Any]
@@ -88,14 +87,14 @@ class Cell:
 
 
 class Cells:
-    """All cells of cells.yaml whose score file is there, and the facts of the datasets.
+    """All cells of cells.json whose score file is there, and the facts of the datasets.
 
     A score file counts if it was trained with the params and on the images of its cell; others
     are named in `strangers`.
     """
 
     def __init__(self, root: Path = Path()) -> None:
-        grid = yaml.load((root / CELLS).read_text(), yaml.CSafeLoader)
+        grid = files.read_json(root / CELLS)
         self.folder = root / grid["folder"]
         self.size: dict[str, Any] = grid["size"]
         self.entries: dict[str, dict[str, Any]] = grid["cells"]

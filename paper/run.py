@@ -19,10 +19,9 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-import yaml
 from tqdm import tqdm
 
-from lt import process
+from lt import files, process
 from paper import CELLS
 from paper.jobs import Job, Plan, environment
 from stages import Parser, main
@@ -136,7 +135,7 @@ def run(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     if given.per_gpu < 1:
         raise ValueError(f"--per-gpu: expected an integer at least 1, got {given.per_gpu}")
-    plan = Plan(yaml.safe_load(CELLS.read_text()), with_dvc=find_spec("dvc") is not None)
+    plan = Plan(files.read_json(CELLS), with_dvc=find_spec("dvc") is not None)
     with process.lock(plan.folder / ".run.lock"):
         plan.prepare()
         jobs, number = plan.jobs(given.match)

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from matplotlib import pyplot as plt
 
-from lt import groups, longtail, models, params
+from lt import files, groups, longtail, models, params
 from paper import CELLS, EXAMPLES, PARAMS, figures, grid, page, render, study, tables
 from paper import cells as cells_module
 from paper.cells import Cells, Stat
@@ -31,7 +30,7 @@ def options(cell: dict[str, Any]) -> params.Params:
 
 
 def test_the_file_is_the_full_grid() -> None:
-    assert yaml.safe_load((ROOT / CELLS).read_text()) == FULL
+    assert files.read_json(ROOT / CELLS) == json.loads(json.dumps(FULL))
 
 
 def test_the_params_are_those_of_the_seed_profile() -> None:
@@ -207,7 +206,7 @@ def root(tmp_path: Path) -> Path:
     """The small grid, of which some cells were run, one of them diverged."""
     (tmp_path / "paper").mkdir()
     small = SMALL
-    (tmp_path / CELLS).write_text(yaml.safe_dump(small, sort_keys=False))
+    (tmp_path / CELLS).write_text(json.dumps(small))
     (tmp_path / PARAMS).write_text((ROOT / PARAMS).read_text())
     for name in ("scores", "datasets", "tables", "figures"):
         (tmp_path / small["folder"] / name).mkdir(parents=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from bench import kills
 from paper import CELLS, grid, jobs
@@ -26,13 +25,13 @@ STAGES = "paper/dvc.yaml"
 
 
 def write_grid(repo: Path, names: list[str], **changes: dict[str, Any]) -> None:
-    """cells.yaml with these cells of the small grid, some of them changed."""
+    """cells.json with these cells of the small grid, some of them changed."""
     small = grid.build(grid.SMALL)
     small["datasets"] = {PREFIX: small["datasets"][PREFIX]}
     small["partitions"] = {f"{PREFIX}_half2": small["partitions"][f"{PREFIX}_half2"]}
     small["size"]["main"] = [PREFIX]
     small["cells"] = {name: small["cells"][name] | changes.get(name, {}) for name in names}
-    (repo / CELLS).write_text(yaml.safe_dump(small, sort_keys=False))
+    (repo / CELLS).write_text(json.dumps(small))
 
 
 def repro(repo: Path, *arguments: str) -> list[str]:
@@ -160,7 +159,7 @@ def test_without_dvc_and_from_a_start_that_diverged(
     )
     shutil.rmtree(repo / "paper/small/longtail")  # as in a clone with the committed facts alone
     monkeypatch.chdir(repo)
-    plan = jobs.Plan(yaml.safe_load((repo / CELLS).read_text()), with_dvc=False)
+    plan = jobs.Plan(json.loads((repo / CELLS).read_text()), with_dvc=False)
     plan.prepare()
     chosen, number = plan.jobs("_s1")
     assert ([job.name for job in chosen], number) == (names, 3)
@@ -181,7 +180,7 @@ def test_without_dvc_and_from_a_start_that_diverged(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["paper.run", "--match", "nosuch"], "--match: no cell of paper/cells.yaml has 'nosuch'"),
+        (["paper.run", "--match", "nosuch"], "--match: no cell of paper/cells.json has 'nosuch'"),
         (["paper.run", "--per-gpu", "0"], "--per-gpu: expected an integer at least 1, got 0"),
         (["paper.run", "--fast"], "unrecognized arguments: --fast"),
         (["paper.grid", "huge"], "expected one of full, small, got huge"),
