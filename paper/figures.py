@@ -56,7 +56,7 @@ def distribution(cells: Cells) -> Figure:
             counts = sorted(facts["counts"], reverse=True)
             axis.plot(rank, counts, label=name, **style, **every)
         axis.set(yscale="log", xlabel="class rank (1 = most images)", ylabel="training images")
-        axis.legend(frameon=False)
+        axis.legend(frameon=False, loc="lower left")  # below all falling lines
     return figure
 
 
@@ -85,24 +85,27 @@ def head_tail(cells: Cells) -> Figure:
 def rank(cells: Cells) -> Figure:
     """Test accuracy by class rank, a line per method, no label used."""
     names = [name for name in cells.datasets if any(cells.of(name, m) for m in METHODS)]
-    figure, axes = _panels(max(len(names), 1), columns=2, height=2.4)
+    figure, axes = _panels(max(len(names), 1), columns=2, height=2.6)
     if not names:
         _not_run(axes[0])
+    handles: dict[str, Any] = {}
     for axis, name in zip(axes, names, strict=False):
-        axis.set_title(name, fontsize=8)
-        axis.set(xlabel="class rank (1 = most images)", ylabel="test accuracy (%)", ylim=(0, 100))
+        seeds = {model: len(cells.finished(name, model)) for model in METHODS}
+        axis.set_title(f"{name}  (n = {', '.join(map(str, seeds.values()))})", fontsize=8)
+        # a little more than 0 to 100, where markers would be cut in half
+        axis.set(xlabel="class rank (1 = most images)", ylabel="test accuracy (%)", ylim=(-3, 103))
         if len((cells.datasets[name] or {}).get("counts", [])) > MOST_POINTS:
             axis.set_xlabel("class rank (1 = most images), means of tenths")
         for style, (model, title) in zip(LINES, METHODS.items(), strict=True):
-            runs = cells.finished(name, model)
-            if runs:
-                mean = np.mean([cell.score["by_rank"] for cell in runs], axis=0)
-                at = np.arange(1, len(mean) + 1)
-                label = f"{title} (n = {len(runs)})"
-                line = {"label": label, "markersize": 3, "linewidth": 1.2, **style}
-                axis.plot(_thinned(at), _thinned(mean), **line)
-        if len(axis.lines):
-            axis.legend(frameon=False, loc="lower left", fontsize=7)
+            if seeds[model]:
+                each = [cell.score["by_rank"] for cell in cells.finished(name, model)]
+                mean = np.mean(each, axis=0)
+                at = _thinned(np.arange(1, len(mean) + 1))
+                line = axis.plot(at, _thinned(mean), markersize=3, linewidth=1.2, **style)
+                handles.setdefault(title, line[0])
+    if handles:
+        lines, titles = list(handles.values()), list(handles)
+        figure.legend(lines, titles, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
