@@ -42,17 +42,18 @@ class Plan:
         self.stages = yaml.safe_load(STAGES.read_text())["stages"]
 
     def prepare(self) -> None:
-        """Makes the datasets and partitions, which all cells share.
+        """Makes the datasets, partitions and, for DVC, hashes of the code: what cells share.
 
         Raises:
             ValueError: if that fails.
         """
         if self.with_dvc:
-            stages = (
-                "stages/dvc.yaml:fresh",
-                *(f"{STAGES}:partition@{n}" for n in self.grid["partitions"]),
+            names = (
+                *(f"partition@{name}" for name in self.grid["partitions"]),
+                *("train_code", "score_code"),
             )
-            commands = [_dvc("--wait-for-lock", "repro", *stages)]
+            shared = ["stages/dvc.yaml:fresh", *(f"{STAGES}:{name}" for name in names)]
+            commands = [_dvc("--wait-for-lock", "repro", *shared)]
         else:
             commands = [
                 *([sys.executable, "-m", "stages.download", name] for name in self._missing_raw()),
@@ -70,7 +71,7 @@ class Plan:
                     break
                 if not tries_left:
                     said = (done.stdout + done.stderr).strip()
-                    raise ValueError(f"{said}\nmaking the datasets failed: {' '.join(command)}")
+                    raise ValueError(f"{said}\npreparing the cells failed: {' '.join(command)}")
                 time.sleep(1.0)
 
     def jobs(self, match: str) -> tuple[list[Job], int]:
