@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lt import data, files, groups, params
-from paper import EXAMPLES, PARAMS
+from lt import data, files, groups
+from paper import EXAMPLES, load
 from stages import Parser, main, prepare
 
 
@@ -20,9 +20,10 @@ def run(arguments: Sequence[str]) -> None:
     parser = Parser(prog="python -m paper.dataset")
     parser.add_argument("--longtail", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--id", required=True, help="of its params, as cells.json has it")
     parser.add_argument("overrides", nargs="*")
     given = parser.parse_args(arguments)
-    options = params.load(given.overrides, PARAMS).data
+    options = load(given.overrides, "data", given.id).data
     prepare.prepare(options, given.longtail)
     summary = files.read_json(given.longtail / "summary.json")
     counts = np.array(summary["counts"])

@@ -12,13 +12,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from lt import files
-from paper import CELLS
+from lt import files, params
+from paper import CELLS, PARAMS, identify
 from stages import main
 
 HALF = "half2"
+ROOT = Path(__file__).parents[1]
 WEIGHTS = "--weights"  # an option of paper.train
 # a network per group, or what starts from one: their gradients are clipped
 SPLITS = ("split", "split_lws", "split_rest", "distill")
@@ -130,6 +133,7 @@ class Grid:
             name = "_".join([*parts, f"s{seed}"])
             own = [f"model={model}", f"seed={seed}", *self.size.params, *clip, *params]
             before = "_".join([dataset, start, f"s{seed}"]) if start else None
+            text = " ".join(own)
             self.cells.setdefault(
                 name,
                 {
@@ -141,7 +145,8 @@ class Grid:
                     "partition": f"{dataset}_{cut}",
                     "start": f"{self.size.folder}/models/{before}" if before else "models/fresh",
                     "raw": dataset.split("-")[0],
-                    "params": " ".join(own),
+                    "id": _id(text, "train"),
+                    "params": text,
                 },
             )
             if before:
@@ -155,9 +160,9 @@ class Grid:
 
     def cut(self, dataset: str, name: str, *params: str) -> None:
         """A partition of a dataset."""
-        self.partitions.setdefault(
-            f"{dataset}_{name}", {"dataset": dataset, "params": " ".join(params)}
-        )
+        text = " ".join(params)
+        entry = {"dataset": dataset, "id": _id(text, "partition"), "params": text}
+        self.partitions.setdefault(f"{dataset}_{name}", entry)
 
     def as_dict(self) -> dict[str, Any]:
         """What cells.json holds."""
@@ -242,8 +247,14 @@ def _add_open_questions(grid: Grid) -> None:
 
 def _dataset(name: str) -> dict[str, str]:
     raw, imb_type, factor = name.split("-")
-    params = f"data.name={raw} data.imb_type={imb_type} data.imb_factor={factor}"
-    return {"raw": raw, "params": params}
+    text = f"data.name={raw} data.imb_type={imb_type} data.imb_factor={factor}"
+    return {"raw": raw, "id": _id(text, "data"), "params": text}
+
+
+@cache
+def _id(text: str, section: str) -> str:
+    """That of the params, with these of its own."""
+    return identify(params.load(text.split(), ROOT / PARAMS), section)
 
 
 def _as_text(grid: dict[str, Any]) -> str:

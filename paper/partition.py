@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lt import params
-from paper import PARAMS
+from paper import load
 from stages import Parser, main, partition
 
 
@@ -15,9 +14,12 @@ def run(arguments: Sequence[str]) -> None:
     parser = Parser(prog="python -m paper.partition")
     parser.add_argument("--longtail", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--id", required=True, help="of its params, as cells.json has it")
     parser.add_argument("overrides", nargs="*")
     given = parser.parse_args(arguments)
-    partition.partition(params.load(given.overrides, PARAMS).partition, given.longtail, given.out)
+    partition.partition(
+        load(given.overrides, "partition", given.id).partition, given.longtail, given.out
+    )
 
 
 if __name__ == "__main__":

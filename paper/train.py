@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lt import device, files, params, provenance, training
-from paper import FAILED, PARAMS
+from paper import FAILED, load
 from stages import Parser, main
 
 
@@ -16,9 +16,10 @@ def run(arguments: Sequence[str]) -> None:
     for name in ("longtail", "partition", "start", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--weights", action="store_true", help="keep the networks")
+    parser.add_argument("--id", required=True, help="of its params, as cells.json has it")
     parser.add_argument("overrides", nargs="*")
     given = parser.parse_args(arguments)
-    options = params.load(given.overrides, PARAMS)
+    options = load(given.overrides, "train", given.id)
     fresh = options.methods[options.model]["start"] == params.FRESH
     places = training.Places(
         raw=Path("data/raw"),

@@ -9,15 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import kills
-from paper import CELLS, grid, jobs
+from paper import CELLS, PARAMS, cells, grid, identify, jobs
 from paper.run import Filler
-from tests.conftest import run
+from tests.conftest import ROOT, run
 
 PREFIX = "digits-exp-0.1"
 CHOSEN = [f"{PREFIX}_{name}_s0" for name in ("baseline", "split_lws", "crt")]
@@ -31,6 +32,9 @@ def write_grid(repo: Path, names: list[str], **changes: dict[str, Any]) -> None:
     small["partitions"] = {f"{PREFIX}_half2": small["partitions"][f"{PREFIX}_half2"]}
     small["size"]["main"] = [PREFIX]
     small["cells"] = {name: small["cells"][name] | changes.get(name, {}) for name in names}
+    for cell in small["cells"].values():
+        with suppress(ValueError):  # of params that the cell shall fail on
+            cell["id"] = identify(cells.options(cell, ROOT / PARAMS), "train")
     (repo / CELLS).write_text(json.dumps(small))
 
 
@@ -47,8 +51,8 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     repo = kills.clone(tmp_path_factory.mktemp("clone"), 2, "resnet20")
     write_grid(repo, CHOSEN)
     ran = repro(repo, STAGES)
-    cells = {f"{STAGES}:{stage}@{name}" for stage in ("train", "score") for name in CHOSEN}
-    assert cells | {f"{STAGES}:render"} <= set(ran)
+    wanted = {f"{STAGES}:{stage}@{name}" for stage in ("train", "score") for name in CHOSEN}
+    assert wanted | {f"{STAGES}:render"} <= set(ran)
     return repo
 
 
@@ -177,9 +181,16 @@ def test_without_dvc_and_from_a_start_that_diverged(
     assert known == ([], 1)
 
 
+def test_params_of_the_grid_are_none_of_the_experiments(repo: Path) -> None:
+    shown = run("dvc", "params", "diff", "--all", "--md", cwd=repo).stdout
+    assert "train.lr" in shown
+    assert "paper/params.yaml" not in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["paper.partition", "--id=x", "--longtail=x", "--out=x"], "written with another paper/"),
         (["paper.run", "--match", "nosuch"], "--match: no cell of paper/cells.json has 'nosuch'"),
         (["paper.run", "--per-gpu", "0"], "--per-gpu: expected an integer at least 1, got 0"),
         (["paper.run", "--fast"], "unrecognized arguments: --fast"),
