@@ -177,7 +177,7 @@ def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
         ("train.lr=fast", "train.lr: expected a number above 0, got 'fast'"),
         ("train.batch_size=0", "train.batch_size: expected an integer at least 2, got 0"),
         ("methods.ros.epoch_length=long", "methods.ros.epoch_length: expected one of full, match"),
-        ("methods.baseline.start=ldam_drw", "methods.baseline.start: expected a method with its"),
+        ("methods.baseline.start=cosine", "methods.baseline.start: expected a method with its"),
     ],
 )
 def test_bad_params_stop_before_anything_is_lost(repo: Path, override: str, message: str) -> None:
