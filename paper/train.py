@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lt import device, files, params, provenance, training
+from lt import device, files, params, provenance, registry, training
 from paper import FAILED, load
 from stages import Parser, main
 
@@ -20,7 +20,8 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("overrides", nargs="*")
     given = parser.parse_args(arguments)
     options = load(given.overrides, "train", given.id)
-    fresh = options.methods[options.model]["start"] == params.FRESH
+    method = registry.checked(options.model, options.methods[options.model])
+    fresh = method["start"] == params.FRESH
     places = training.Places(
         raw=Path("data/raw"),
         longtail=given.longtail,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lt import params, training
+from lt import params, registry, training
 from stages import main
 
 RAW = Path("data/raw")
@@ -17,7 +17,7 @@ MODELS = Path("models")
 def run(overrides: Sequence[str]) -> None:
     """Trains and writes models/<model>: weights, outputs, history, views, timing, provenance."""
     options = params.load(overrides)
-    start = options.methods[options.model]["start"]
+    start = registry.checked(options.model, options.methods[options.model])["start"]
     places = training.Places(
         raw=RAW,
         longtail=LONGTAIL,
