@@ -130,14 +130,15 @@ def answers(cells: Cells) -> list[Row]:
 
 def write(rows: Sequence[Row], folder: Path, name: str) -> str:
     """Writes <name>.md and <name>.csv (of a Stat: mean, sd and n); returns the markdown."""
-    frame = pd.DataFrame(rows, dtype=object)  # whole numbers stay whole beside a dash
-    text = to_markdown(frame.map(str_of_stat)) if rows else "No cell of this table was run.\n"
+    shown = [{key: _text_of_stat(value) for key, value in row.items()} for row in rows]
+    frame = pd.DataFrame(shown, dtype=object)  # whole numbers stay whole beside a dash
+    text = to_markdown(frame) if rows else "No cell of this table was run.\n"
     (folder / f"{name}.md").write_text(text)
     _numbers(rows).to_csv(folder / f"{name}.csv", index=False)
     return text
 
 
-def str_of_stat(value: Any) -> Any:
+def _text_of_stat(value: Any) -> Any:
     """A Stat as text, all else as it is."""
     return str(value) if isinstance(value, Stat) else value
 

@@ -336,6 +336,7 @@ def test_csv_holds_numbers(root: Path) -> None:
     folder = root / "paper/small/tables"
     text = tables.write(tables.main_table(Cells(root)), folder, "main")
     assert "42.00 ± 2.83" in text
+    assert "| 4000 " in text, "whole, though other rows have none"
     header, first, *_ = (folder / "main.csv").read_text().splitlines()
     row = dict(zip(header.split(","), first.split(","), strict=False))
     assert float(row["accuracy"]) == 42.0
