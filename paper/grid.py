@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 WEIGHTS = "--weights"  # an option of paper.train
 # a network per group, or what starts from one: their gradients are clipped
 SPLITS = ("split", "split_lws", "split_rest", "distill")
+NETWORKS = {"ensemble": 2, "sade": 2}  # of these each sees every image
 CIFAR = [
     f"{name}-{imb_type}-{factor}"
     for name in ("cifar10", "cifar100")
@@ -120,12 +121,12 @@ class Grid:
         params: Sequence[str] = (),
         cut: str = HALF,
         start: str | None = None,
-        epochs: int | None = None,
+        passes: int | None = None,
     ) -> None:
         """A cell per seed.
 
-        start: the model that it starts from, on the same dataset and seed. epochs: its own, which
-        tell how long it takes; those of the size if not given.
+        start: the model that it starts from, on the same dataset and seed. passes: over the
+        training images, about, which tell how long it takes; the size's epochs if not given.
         """
         clip = ("train.clip_norm=5.0",) if model in SPLITS else ()
         for seed in self.size.seeds:
@@ -141,7 +142,7 @@ class Grid:
                     "model": model,
                     "variation": variation,
                     "seed": seed,
-                    "epochs": epochs or self.size.epochs,
+                    "passes": passes or self.size.epochs * NETWORKS.get(model, 1),
                     "partition": f"{dataset}_{cut}",
                     "start": f"{self.size.folder}/models/{before}" if before else "models/fresh",
                     "raw": dataset.split("-")[0],
@@ -210,7 +211,7 @@ def _add_study(grid: Grid) -> None:
             grid.add(dataset, model)
         # two networks, as the ensemble and the split have, both with balanced softmax
         grid.add(dataset, "sade", "tau 1 1", ["methods.sade.taus=[1.0,1.0]"])
-        grid.add(dataset, "crt", start="baseline", epochs=10)
+        grid.add(dataset, "crt", start="baseline", passes=10)
         grid.add(dataset, "distill", start="split")
 
 
@@ -235,14 +236,14 @@ def _add_open_questions(grid: Grid) -> None:
         grid.add(dataset, "split_lws", "own clip null", [own, "train.clip_norm=null"])
     for model in ("baseline", "lws_joint", "split_lws"):
         long = f"train.epochs={size.long_epochs}"
-        grid.add(size.long, model, f"{size.long_epochs} epochs", [long], epochs=size.long_epochs)
+        grid.add(size.long, model, f"{size.long_epochs} epochs", [long], passes=size.long_epochs)
         decay = f"train.step_size={size.decay_epoch}"
         grid.add(size.long, model, f"decay {size.decay_epoch}", [decay])
     for dataset in size.tau:
-        grid.add(dataset, "tau_norm", "validation", start="baseline", epochs=1)
+        grid.add(dataset, "tau_norm", "validation", start="baseline", passes=1)
         for tau in size.taus:
             taus = f"methods.tau_norm.taus=[{tau}]"
-            grid.add(dataset, "tau_norm", f"tau {tau}", [taus], start="baseline", epochs=1)
+            grid.add(dataset, "tau_norm", f"tau {tau}", [taus], start="baseline", passes=1)
 
 
 def _dataset(name: str) -> dict[str, str]:

@@ -165,7 +165,7 @@ class Plan:
     def _work(self, name: str) -> float:
         """Images that are shown, about: what the time left is reckoned by."""
         cell = self.grid["cells"][name]
-        return float(cell["epochs"] * self._facts(cell["dataset"])["train_images"])
+        return float(cell["passes"] * self._facts(cell["dataset"])["train_images"])
 
 
 def _only_gone(entries: Sequence[Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,12 +62,30 @@ def _scores(model: Path, cut: dict[str, Any]) -> dict[str, Any]:
             for rule, one in every.items()
         },
         "groups": [len(group) for group in cut["groups"]],
-        "timing": files.read_json(model / "timing.json"),
+        "timing": {**files.read_json(model / "timing.json"), "steady_s": _steady_s(model)},
         # of each class, the most frequent first
         "by_rank": [accuracies[label] for label in (*cut["head"], *cut["tail"])],
         "confusion": _confusion(outputs.test_labels, predictions, classes),
         "examples": [_example(index, outputs, applied) for index in EXAMPLES],
     }
+
+
+def _steady_s(model: Path) -> float:
+    """Seconds of training if every epoch of a network had had the speed of its median epoch.
+
+    The time by the clock, less what other work beside some of the epochs has cost.
+    """
+    seconds, steady = 0.0, 0.0  # of all networks; up to a factor, if they ran side by side
+    with (model / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for k, expert in enumerate(files.read_json(model / "experts.json")):
+        speeds = [float(row["images_per_s"]) for row in rows if int(row["expert"]) == k]
+        if speeds:
+            images = expert["images"] / len(speeds)
+            seconds += sum(images / speed for speed in speeds)
+            steady += len(speeds) * images / float(np.median(speeds))
+    by_clock = float(files.read_json(model / "timing.json")["train_s"])
+    return by_clock * steady / seconds if seconds else by_clock
 
 
 def _on_validation(rule: str, views: Views, outputs: results.Outputs) -> float | None:

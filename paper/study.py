@@ -128,8 +128,8 @@ def _controls(cells: Cells, dataset: str) -> Row:
 
 def cuts(cells: Cells) -> list[Row]:
     """Question 3: how the classes are cut, and into how many groups."""
-    found = [("half", "")]
-    found += [("half", name) for name in cells.variations("split_lws", "K ")]
+    found = [("half, K 2", "")]
+    found += [(f"half, {name}", name) for name in cells.variations("split_lws", "K ")]
     found += [(name, name) for name in ("mass", "shots", "thresholds")]
     rows = []
     for dataset in cells.size["cuts"]:

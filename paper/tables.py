@@ -23,6 +23,12 @@ SEED_TIMES = {
     "lws_joint": (1165.85, 4.97),
     "split_lws": (1869.83, 10.04),
 }
+# of a cell's "timing", and which of the seed's it stands beside
+TIMES = (
+    ("train_s", "training", 0),
+    ("steady_s", "at the median speed", None),
+    ("test_s", "test", 1),
+)
 # Section 5.5: outputs of the head's and the tail's network for test images of CIFAR-10
 SEED_EXAMPLES = Path(__file__).with_name("seed_examples.csv")
 SEED_ANSWERS = {0: 3, 1: 8, 99: 3}  # section 5.5: test image -> class, by concat
@@ -80,13 +86,13 @@ def times(cells: Cells) -> list[Row]:
     dataset, rows = cells.size["table2"], []
     for model in METHODS:
         row: Row = {"dataset": dataset, "method": model, "n": cells.seeds(dataset, model)}
-        for k, (name, title) in enumerate((("train_s", "training"), ("test_s", "test"))):
-            path = f"timing.{name}"
-            base, ours = (cells.stat(dataset, m, path) for m in ("baseline", model))
-            row[f"{title} (s)"] = ours
-            row[f"{title} / baseline"] = ours / base
-            row[f"the seed's {title} (s)"] = SEED_TIMES[model][k]
-            row[f"the seed's {title} / baseline"] = SEED_TIMES[model][k] / SEED_TIMES["baseline"][k]
+        for key, title, k in TIMES:
+            base, ours = (cells.stat(dataset, m, f"timing.{key}") for m in ("baseline", model))
+            row |= {f"{title} (s)": ours, f"{title} / baseline": ours / base}
+            if k is not None:
+                seed, seed_base = SEED_TIMES[model][k], SEED_TIMES["baseline"][k]
+                row |= {f"the seed's {title} (s)": seed}
+                row |= {f"the seed's {title} / baseline": seed / seed_base}
         devices = {
             f"{cell.score['provenance']['device']}, {cell.score['provenance']['precision']}"
             for cell in cells.of(dataset, model)
