@@ -91,9 +91,11 @@ def rank(cells: Cells) -> Figure:
     handles: dict[str, Any] = {}
     for axis, name in zip(axes, names, strict=False):
         seeds = {model: len(cells.finished(name, model)) for model in METHODS}
-        drawn = sorted({n for n in seeds.values() if n})
-        number = " to ".join(map(str, dict.fromkeys((drawn[0], drawn[-1])))) if drawn else "0"
-        axis.set_title(f"{name}  (n = {number})", fontsize=8)
+        drawn = {METHODS[model].split(",")[0]: n for model, n in seeds.items() if n}
+        number = ", ".join(f"{title} {n}" for title, n in drawn.items())
+        if len(set(drawn.values())) == 1:
+            number = str(next(iter(drawn.values())))
+        axis.set_title(f"{name}  (n = {number})" if drawn else f"{name}  (diverged)", fontsize=8)
         # a little more than 0 to 100, where markers would be cut in half
         axis.set(xlabel="class rank (1 = most images)", ylabel="test accuracy (%)", ylim=(-3, 103))
         if len((cells.datasets[name] or {}).get("counts", [])) > MOST_POINTS:

@@ -212,6 +212,7 @@ def _add_study(grid: Grid) -> None:
         # two networks, as the ensemble and the split have, both with balanced softmax
         grid.add(dataset, "sade", "tau 1 1", ["methods.sade.taus=[1.0,1.0]"])
         grid.add(dataset, "crt", start="baseline", passes=10)
+        grid.add(dataset, "tau_norm", "validation", start="baseline", passes=1)
         grid.add(dataset, "distill", start="split")
 
 
@@ -240,7 +241,6 @@ def _add_open_questions(grid: Grid) -> None:
         decay = f"train.step_size={size.decay_epoch}"
         grid.add(size.long, model, f"decay {size.decay_epoch}", [decay])
     for dataset in size.tau:
-        grid.add(dataset, "tau_norm", "validation", start="baseline", passes=1)
         for tau in size.taus:
             taus = f"methods.tau_norm.taus=[{tau}]"
             grid.add(dataset, "tau_norm", f"tau {tau}", [taus], start="baseline", passes=1)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lt.combine import RULES
 from paper.cells import Cells, Stat
-from paper.study import CANDIDATES, FITTED, PAIRS, THINS, Candidate, within_difference
+from paper.study import CANDIDATES, FITTED, PAIRS, Candidate, within_difference
 
 TEMPLATE = Path(__file__).with_name("results_template.md")
 
@@ -35,14 +34,14 @@ def verdict_within(cells: Cells) -> str:
     """Question 1 in words."""
     lines = []
     for dataset in cells.size["main"]:
-        for (ours, variation), control in PAIRS.values():
+        for (ours, variation), control, besides in PAIRS.values():
             pair = dataset, (ours, variation), control
             total, tail = (within_difference(cells, *pair, part) for part in ("accuracy", "tail"))
             if total.n:
                 other = " ".join(filter(None, control))
                 lines.append(
                     f"on {dataset}, {in_words(total, ours, other)}; "
-                    f"on the tail alone, {in_words(tail, ours, other)}"
+                    f"on the tail alone, {in_words(tail, ours, other)}; {besides}"
                 )
     return _listed(lines)
 
@@ -58,8 +57,9 @@ def verdict_rules(cells: Cells) -> str:
             cells.stat(dataset, "split_lws", f"rules.{r}.accuracy") for r in ("concat", FITTED)
         )
         parts = [
-            f"on {dataset} the oracle has {oracle} %, of which {concat} % remain with concat and "
-            f"{fitted} % with {FITTED}, which is fitted on validation images (n = {oracle.n})"
+            f"on {dataset} split_lws has {oracle} % with the true group given; without it, "
+            f"{concat} % with concat and {fitted} % with {FITTED}, which is fitted on validation "
+            f"images (n = {oracle.n})"
         ]
         for model in ("baseline", "ensemble"):
             control = cells.stat(dataset, model, "metrics.accuracy")
@@ -68,19 +68,14 @@ def verdict_rules(cells: Cells) -> str:
         rest = _best_rest(cells, dataset)
         if rest:
             base = cells.stat(dataset, "baseline", "metrics.accuracy")
-            title = f"{rest.title} (the best split_rest by validation)"
+            title = f"{rest.named(cells, dataset)} (the best split_rest by validation)"
             parts.append(in_words(rest.stat(cells, dataset) - base, title, "baseline"))
         lines.append("; ".join(parts))
     return _listed(lines)
 
 
 def _best_rest(cells: Cells, dataset: str) -> Candidate | None:
-    every = [
-        Candidate(f"split_rest ({thin}), {rule}", True, "split_rest", thin, rule)
-        for thin in THINS
-        for rule in RULES
-    ]
-    return best(cells, dataset, every)
+    return best(cells, dataset, [one for one in CANDIDATES if one.model == "split_rest"])
 
 
 def verdict_best(cells: Cells) -> str:
@@ -94,12 +89,13 @@ def verdict_best(cells: Cells) -> str:
         if not plain or not split:
             continue
         first, second = plain.stat(cells, dataset), split.stat(cells, dataset)
-        both = first.by_seed.keys() & second.by_seed.keys()
-        first, second = first.over(both), second.over(both)
+        if both := first.by_seed.keys() & second.by_seed.keys():
+            first, second = first.over(both), second.over(both)
+        names = [one.named(cells, dataset) for one in (plain, split)]
         lines.append(
-            f"on {dataset}, of what was run, validation chooses {plain.title} without a split, "
-            f"with {first} % on the test images, and {split.title} with one, with {second} %: "
-            f"{in_words(second - first, split.title, plain.title)}"
+            f"on {dataset}, of what was run, validation chooses {names[0]} without a split, "
+            f"with {first} % on the test images, and {names[1]} with one, with {second} %: "
+            f"{in_words(second - first, names[1], names[0])}"
         )
     return _listed(lines)
 
@@ -115,6 +111,8 @@ def in_words(difference: Stat, ours: str, theirs: str) -> str:
     """Who is ahead by how much, and how sure that is."""
     if not difference.n:
         return f"{ours} and {theirs} have no seed in common"
+    if not difference.mean:
+        return f"{ours} and {theirs} are level (n = {difference.n})"
     sign = 1 if difference.mean > 0 else -1
     ahead, behind = (ours, theirs) if sign > 0 else (theirs, ours)
     text = f"{ahead} is ahead of {behind} by {abs(difference.mean):.2f} points"

@@ -15,6 +15,7 @@ from paper import EXAMPLES, FAILED
 from stages import Parser, main
 
 RULE = "concat"  # of what has one rule only: classes, confusion, calibration
+LAST = 15  # epochs, of which the validation accuracy is told
 MAX_CONFUSION = 20  # classes, up to which the confusion matrix is kept
 OF_A_RULE = ("accuracy", "head", "tail", "group_accuracy", "nll")
 PROVENANCE = ("device", "instructions", "threads", "precision", "versions", "git", "git_dirty")
@@ -63,6 +64,7 @@ def _scores(model: Path, cut: dict[str, Any]) -> dict[str, Any]:
         },
         "groups": [len(group) for group in cut["groups"]],
         "timing": {**files.read_json(model / "timing.json"), "steady_s": _steady_s(model)},
+        "last_epochs": _last_epochs(model),
         # of each class, the most frequent first
         "by_rank": [accuracies[label] for label in (*cut["head"], *cut["tail"])],
         "confusion": _confusion(outputs.test_labels, predictions, classes),
@@ -70,22 +72,44 @@ def _scores(model: Path, cut: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _steady_s(model: Path) -> float:
-    """Seconds of training if every epoch of a network had had the speed of its median epoch.
-
-    The time by the clock, less what other work beside some of the epochs has cost.
-    """
-    seconds, steady = 0.0, 0.0  # of all networks; up to a factor, if they ran side by side
+def _history(model: Path) -> list[list[dict[str, str]]]:
+    """The rows of history.csv, in order, by expert."""
     with (model / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    for k, expert in enumerate(files.read_json(model / "experts.json")):
-        speeds = [float(row["images_per_s"]) for row in rows if int(row["expert"]) == k]
-        if speeds:
-            images = expert["images"] / len(speeds)
+    experts = range(len(files.read_json(model / "experts.json")))
+    return [[row for row in rows if int(row["expert"]) == k] for k in experts]
+
+
+def _steady_s(model: Path) -> float | None:
+    """Seconds of training if every epoch of a network had had the speed of its median epoch.
+
+    The time by the clock, less what other work beside fewer than half of the epochs has cost. None
+    of what starts from another training, whose epochs are not here.
+    """
+    if files.read_json(model / "run.json")["start"]:
+        return None
+    seconds, steady = 0.0, 0.0  # of all networks; up to a factor, if they ran side by side
+    for rows, expert in zip(_history(model), files.read_json(model / "experts.json"), strict=True):
+        images = expert["images"] / len(rows)
+        for phase in {row["phase"] for row in rows}:
+            speeds = [float(row["images_per_s"]) for row in rows if row["phase"] == phase]
             seconds += sum(images / speed for speed in speeds)
             steady += len(speeds) * images / float(np.median(speeds))
-    by_clock = float(files.read_json(model / "timing.json")["train_s"])
-    return by_clock * steady / seconds if seconds else by_clock
+    return float(files.read_json(model / "timing.json")["train_s"]) * steady / seconds
+
+
+def _last_epochs(model: Path) -> dict[str, dict[str, float]]:
+    """By expert: its validation accuracy in the last epoch, and the range in those before."""
+    found = {}
+    for k, rows in enumerate(_history(model)):
+        *before, last = [float(row["val_accuracy"] or "nan") for row in rows[-LAST:]] or [np.nan]
+        if before and np.isfinite([*before, last]).all():
+            found[str(k)] = {
+                "last epoch": last,
+                "lowest before": min(before),
+                "highest before": max(before),
+            }
+    return found
 
 
 def _on_validation(rule: str, views: Views, outputs: results.Outputs) -> float | None:

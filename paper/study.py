@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lt.combine import RULES
+from lt.tables import MISSING
 from paper import tables
 from paper.cells import Cells, Stat
 from paper.tables import Row
@@ -14,11 +15,23 @@ from paper.tables import Row
 THINS = ("mean", "min", "max", "ratio")
 FITTED = "affine"  # the rule that is fitted on validation images to the joint prediction
 CLIPPED = "clip 5.0"  # of a baseline, as the networks of a split are
-# Question 1, what is compared: the first of each is the split, the second its control.
+# Question 1, what is compared: the split, its control, and what tells them apart
 PAIRS = {
-    "split – baseline, both clipped": (("split", ""), ("baseline", CLIPPED)),
-    "split_lws – lws_joint": (("split_lws", ""), ("lws_joint", "")),
-    "split_lws – baseline (the seed's)": (("split_lws", ""), ("baseline", "")),
+    "split – baseline, both clipped": (
+        ("split", ""),
+        ("baseline", CLIPPED),
+        "they differ in the grouping alone",
+    ),
+    "split_lws – lws_joint": (
+        ("split_lws", ""),
+        ("lws_joint", ""),
+        "they differ in the grouping and the clipping",
+    ),
+    "split_lws – baseline (the seed's)": (
+        ("split_lws", ""),
+        ("baseline", ""),
+        "they differ in the grouping, the clipping and the scales",
+    ),
 }
 # Question 3, the tail network's NaN: batches and clipping norm -> variation
 DIVERGENCE = {
@@ -31,17 +44,31 @@ DIVERGENCE = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """Question 4: a method with the rule that combines it."""
+    """Question 4: a method with the rule that combines it; None: the best by validation."""
 
     title: str
     is_split: bool
     model: str
     variation: str = ""
-    rule: str = "concat"
+    rule: str | None = "concat"
 
     def stat(self, cells: Cells, dataset: str, name: str = "accuracy") -> Stat:
         """Without a label; `name`: accuracy, head, tail, or val_balanced, by which one chooses."""
-        return cells.stat(dataset, self.model, f"rules.{self.rule}.{name}", self.variation)
+        rule = self.rule or self._chosen(cells, dataset)
+        return cells.stat(dataset, self.model, f"rules.{rule}.{name}", self.variation)
+
+    def named(self, cells: Cells, dataset: str) -> str:
+        """The title, with the rule that validation chooses."""
+        return self.title if self.rule else f"{self.title}, {self._chosen(cells, dataset)}"
+
+    def _chosen(self, cells: Cells, dataset: str) -> str | None:
+        """The first of the best rules, by the mean over seeds; None if no seed was run."""
+        found = {
+            rule: cells.stat(dataset, self.model, f"rules.{rule}.val_balanced", self.variation)
+            for rule in RULES
+        }
+        run = {rule: stat.mean for rule, stat in found.items() if stat.n}
+        return max(run, key=run.__getitem__) if run else None
 
 
 CANDIDATES = [
@@ -49,17 +76,14 @@ CANDIDATES = [
         Candidate(model, False, model)
         for model in ("baseline", "ros", "lws_joint", "balanced_softmax", "crt", "ensemble")
     ),
+    Candidate("tau_norm", False, "tau_norm", "validation"),
     Candidate("two balanced_softmax networks, averaged", False, "sade", "tau 1 1"),
     *(
-        Candidate(f"{model}, {rule}", True, model, "", rule)
+        Candidate(title, True, model, "", rule)
         for model in ("split", "split_lws")
-        for rule in ("concat", FITTED)
+        for title, rule in ((f"{model}, concat", "concat"), (model, None))
     ),
-    *(
-        Candidate(f"split_rest ({thin}), {rule}", True, "split_rest", thin, rule)
-        for thin in THINS
-        for rule in ("rest", FITTED)
-    ),
+    *(Candidate(f"split_rest ({thin})", True, "split_rest", thin, None) for thin in THINS),
     Candidate("group_softmax", True, "group_softmax"),
     Candidate("distill", True, "distill"),
 ]
@@ -69,7 +93,7 @@ def within(cells: Cells) -> list[Row]:
     """Question 1: differences with the true group given, paired by seed."""
     rows = []
     for dataset in cells.size["main"]:
-        for title, (ours, control) in PAIRS.items():
+        for title, (ours, control, _) in PAIRS.items():
             row: Row = {"dataset": dataset, "difference": title, "n": None}
             for part in tables.PARTS:
                 difference = within_difference(cells, dataset, ours, control, part)
@@ -204,6 +228,10 @@ def everything(cells: Cells) -> list[Row]:
         for one in CANDIDATES:
             row: Row = {"dataset": dataset, "method": one.title}
             row["n"] = cells.seeds(dataset, one.model, one.variation)
+            if one.rule is None:
+                row["method"] += ", the best rule by validation"
+                if row["n"] != MISSING:
+                    row["method"] = f"{one.named(cells, dataset)} (chosen by validation)"
             for part in tables.PARTS:
                 row[part] = one.stat(cells, dataset, part)
             row["validation, balanced"] = one.stat(cells, dataset, "val_balanced")
@@ -211,6 +239,21 @@ def everything(cells: Cells) -> list[Row]:
                 cost = cells.stat(dataset, one.model, f"metrics.{name}", one.variation)
                 row[name] = round(cost.mean) if cost.n else None
             rows.append(row)
+    return rows
+
+
+def swings(cells: Cells) -> list[Row]:
+    """Validation accuracy of each network at the end: how much one epoch more or less matters."""
+    rows = []
+    for dataset in cells.size["main"]:
+        for model in tables.METHODS:
+            networks = ("head", "tail") if model == "split_lws" else ("all classes",)
+            for k, network in enumerate(networks):
+                row: Row = {"dataset": dataset, "method": model, "network": network}
+                row["n"] = cells.seeds(dataset, model)
+                for name in ("last epoch", "lowest before", "highest before"):
+                    row[name] = cells.stat(dataset, model, f"last_epochs.{k}.{name}")
+                rows.append(row)
     return rows
 
 
@@ -235,6 +278,7 @@ def _interval(difference: Stat) -> str | None:
 
 STUDY: dict[str, Callable[[Cells], list[Row]]] = {
     "within": within,
+    "swings": swings,
     "rules": rules,
     "rest": rests,
     "cuts": cuts,

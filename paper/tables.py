@@ -11,7 +11,7 @@ import pandas as pd
 
 from lt.combine import RULES
 from lt.tables import MISSING, SEED_FIGURES, to_markdown
-from paper.cells import Cells, Stat
+from paper.cells import Cell, Cells, Stat
 
 Row = dict[str, Any]
 METHODS = ("baseline", "lws_joint", "split_lws")
@@ -82,23 +82,36 @@ def long_table(cells: Cells) -> list[Row]:
 
 
 def times(cells: Cells) -> list[Row]:
-    """Seconds of training and test, all methods on the same dataset; ratios by seed."""
+    """Seconds of training and test, all methods on the same dataset; ratios by seed.
+
+    A row per method and device, whose ratios are those to the baseline on this device.
+    """
     dataset, rows = cells.size["table2"], []
     for model in METHODS:
-        row: Row = {"dataset": dataset, "method": model, "n": cells.seeds(dataset, model)}
-        for key, title, k in TIMES:
-            base, ours = (cells.stat(dataset, m, f"timing.{key}") for m in ("baseline", model))
-            row |= {f"{title} (s)": ours, f"{title} / baseline": ours / base}
-            if k is not None:
-                seed, seed_base = SEED_TIMES[model][k], SEED_TIMES["baseline"][k]
-                row |= {f"the seed's {title} (s)": seed}
-                row |= {f"the seed's {title} / baseline": seed / seed_base}
-        devices = {
-            f"{cell.score['provenance']['device']}, {cell.score['provenance']['precision']}"
-            for cell in cells.of(dataset, model)
-        }
-        rows.append({**row, "device": "; ".join(sorted(devices)) or MISSING})
+        for device in dict.fromkeys(map(_device, cells.finished(dataset, model))) or [MISSING]:
+            row: Row = {"dataset": dataset, "method": model, "n": None}
+            for key, title, k in TIMES:
+                base, ours = (_seconds(cells, m, key, device) for m in ("baseline", model))
+                row["n"] = row["n"] or ours.n or None
+                row |= {f"{title} (s)": ours, f"{title} / baseline": ours / base}
+                if k is not None:
+                    seed, seed_base = SEED_TIMES[model][k], SEED_TIMES["baseline"][k]
+                    row |= {f"the seed's {title} (s)": seed}
+                    row |= {f"the seed's {title} / baseline": seed / seed_base}
+            rows.append({**row, "device": device})
     return rows
+
+
+def _device(cell: Cell) -> str:
+    about = cell.score["provenance"]
+    return f"{about['device']}, {about['precision']}"
+
+
+def _seconds(cells: Cells, model: str, key: str, device: str) -> Stat:
+    """Of the cells that were run on a device."""
+    found = cells.finished(cells.size["table2"], model)
+    seeds = {cell.entry["seed"] for cell in found if _device(cell) == device}
+    return cells.stat(cells.size["table2"], model, f"timing.{key}").over(seeds)
 
 
 def examples(cells: Cells) -> list[Row]:

@@ -97,7 +97,7 @@ def test_what_the_study_asks_for_has_cells(cells: dict[str, Any]) -> None:
     for dataset in cells["size"]["study"]:
         for one in study.CANDIDATES:
             assert (dataset, one.model, one.variation) in there
-        for pair in study.PAIRS.values():
+        for *pair, _ in study.PAIRS.values():
             assert all((dataset, model, variation) in there for model, variation in pair)
     for dataset in cells["size"]["nan"]:
         for variation in study.DIVERGENCE.values():
@@ -146,6 +146,7 @@ def test_verdicts_say_which_way_and_how_surely() -> None:
         "A is ahead of B by 0.10 points (n = 2, 95 % interval -26.58 to 26.78)"
     )
     assert unsure.endswith("which these seeds do not tell from 0")
+    assert words(Stat({0: 0.0}), "A", "B") == "A and B are level (n = 1)"
     assert words(Stat(), "A", "B") == "A and B have no seed in common"
 
 
@@ -194,6 +195,10 @@ def score(name: str, accuracy: float, fails: bool = False) -> dict[str, Any]:
             "rest": None,
         },
         "groups": [5, 5],
+        "last_epochs": {
+            str(k): {"last epoch": 50.0, "lowest before": 49.0, "highest before": 60.0 + k}
+            for k in range(2)
+        },
         "timing": {"train_s": 10 * accuracy, "steady_s": 500 - accuracy, "test_s": accuracy / 10},
         "by_rank": np.linspace(90, 10, 10).tolist(),
         "confusion": (np.eye(10) * 9 + 1).astype(int).tolist(),
@@ -250,12 +255,25 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_the_median_speed_leaves_a_disturbance_out(tmp_path: Path) -> None:
-    rows = ["expert,images_per_s", "0,100", "0,50", "0,100", "1,10", "1,10", "1,5"]
+    rows = ["0,1,100", "0,1,50", "0,1,100", "1,1,10", "1,1,10", "1,1,5"]
+    rows.insert(0, "expert,phase,images_per_s")
     (tmp_path / "history.csv").write_text("\n".join(rows))
     files.write_json(tmp_path / "experts.json", [{"images": 600}, {"images": 60}])
     files.write_json(tmp_path / "timing.json", {"train_s": 32.0})
+    files.write_json(tmp_path / "run.json", {"start": None})
     # epochs of 2, 4, 2 and 2, 2, 4 s, which make 16 s; with the median's, 12 s
     assert score_cells._steady_s(tmp_path) == 32 * 12 / 16
+    files.write_json(tmp_path / "run.json", {"start": {"method": "baseline"}})
+    assert score_cells._steady_s(tmp_path) is None, "the start's epochs are not in this history"
+
+
+def test_how_much_the_last_epoch_is_luck(tmp_path: Path) -> None:
+    rows = [f"0,1,{accuracy}" for accuracy in (1, *range(61, 75), 60)]
+    rows += ["1,1,", "1,1,"]  # no validation image
+    (tmp_path / "history.csv").write_text("\n".join(["expert,phase,val_accuracy", *rows]))
+    files.write_json(tmp_path / "experts.json", [{}, {}])
+    luck = {"last epoch": 60.0, "lowest before": 61.0, "highest before": 74.0}
+    assert score_cells._last_epochs(tmp_path) == {"0": luck}
 
 
 def test_tables_from_the_cells_that_were_run(root: Path) -> None:
@@ -276,13 +294,15 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
     assert (row["difference"], row["n"]) == ("split_lws – baseline (the seed's)", 2)
     assert str(row["tail"]) == "9.00 ± 1.41"
     assert row["accuracy, 95 % interval"] == "[-3.71, 21.71]"
+    swings = [str(row["highest before"]) for row in study.swings(cells)]
+    assert swings[:4] == ["60.00 ± 0.00", "–", "60.00 ± 0.00", "61.00 ± 0.00"]
     own = next(row for row in study.divergence(cells) if row["batches"] == "own")
     assert own["n"] == "0 and 1 diverged"
     assert own["diverged at"] == "expert 1, phase 1, epoch 3, step 7 of 9"
     assert [row["norm"] for row in study.clips(cells)] == ["1.0", "5.0", "none"], "run or not"
     assert {str(row["accuracy"]) for row in study.taus(cells)} == {"–"}
     rules = page.verdict_rules(cells)
-    assert "oracle has 66.00 ± 1.41 %, of which 51.00 ± 1.41 % remain with concat" in rules
+    assert "66.00 ± 1.41 % with the true group given; without it, 51.00 ± 1.41 % with con" in rules
     assert "Split_lws with affine" not in rules
     assert "ensemble is ahead of split_lws with affine by 9.00 points (n = 1, no" in rules
     verdict = page.verdict_best(cells)
@@ -346,13 +366,14 @@ def test_the_seeds_figures_stand_beside_ours(monkeypatch: pytest.MonkeyPatch) ->
     assert [row["the seed's: head"] for row in tables.table2(cells)] == [73.42, 74.94, 72.84, 80.56]
 
 
-def test_the_readme_quotes_the_cells() -> None:
+def test_the_readme_quotes_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "README.md").read_text()
-    for title, model in {"the seed's split": "split_lws", "a single network": "baseline"}.items():
-        ours = json.loads((ROOT / f"paper/scores/cifar10-exp-0.1_{model}_s0.json").read_text())
-        figures = ours["metrics"]
-        given, honest = figures["within_group"]["accuracy"], figures["accuracy"]
-        assert f"| {title} | {given:.2f} % | {honest:.2f} % |" in text
+    monkeypatch.chdir(ROOT)
+    for row in tables.main_table(Cells())[:3:2]:
+        given, honest = row["within: accuracy"], row["accuracy"]
+        line = rf"\| .*`{row['method']}`.* \| {given} % \| {honest} % \|"
+        assert re.search(line, text)
+        assert row["n"] == "1", "one run of each, says the README"
 
 
 def test_csv_holds_numbers(root: Path) -> None:
