@@ -56,7 +56,7 @@ def distribution(cells: Cells) -> Figure:
             counts = sorted(facts["counts"], reverse=True)
             axis.plot(rank, counts, label=name, **style, **every)
         axis.set(yscale="log", xlabel="class rank (1 = most images)", ylabel="training images")
-        axis.legend(frameon=False, loc="lower left")  # below all falling lines
+        axis.legend(frameon=False, loc="lower left", fontsize=7)  # below all falling lines
     return figure
 
 
