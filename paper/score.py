@@ -91,7 +91,7 @@ def _steady_s(model: Path) -> float | None:
     seconds, steady = 0.0, 0.0  # of all networks; up to a factor, if they ran side by side
     for rows, expert in zip(_history(model), files.read_json(model / "experts.json"), strict=True):
         images = expert["images"] / len(rows)
-        for phase in {row["phase"] for row in rows}:
+        for phase in dict.fromkeys(row["phase"] for row in rows):
             speeds = [float(row["images_per_s"]) for row in rows if row["phase"] == phase]
             seconds += sum(images / speed for speed in speeds)
             steady += len(speeds) * images / float(np.median(speeds))

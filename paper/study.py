@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lt.combine import RULES
-from lt.tables import MISSING
 from paper import tables
 from paper.cells import Cells, Stat
 from paper.tables import Row
@@ -58,8 +57,10 @@ class Candidate:
         return cells.stat(dataset, self.model, f"rules.{rule}.{name}", self.variation)
 
     def named(self, cells: Cells, dataset: str) -> str:
-        """The title, with the rule that validation chooses."""
-        return self.title if self.rule else f"{self.title}, {self._chosen(cells, dataset)}"
+        """The title, with the rule that validation chooses where the rule is not given."""
+        if self.rule:
+            return self.title
+        return f"{self.title}, {self._chosen(cells, dataset) or 'the best rule'}"
 
     def _chosen(self, cells: Cells, dataset: str) -> str | None:
         """The first of the best rules, by the mean over seeds; None if no seed was run."""
@@ -226,12 +227,9 @@ def everything(cells: Cells) -> list[Row]:
     rows = []
     for dataset in cells.size["study"]:
         for one in CANDIDATES:
-            row: Row = {"dataset": dataset, "method": one.title}
+            title = one.named(cells, dataset) + ("" if one.rule else " (by validation)")
+            row: Row = {"dataset": dataset, "method": title}
             row["n"] = cells.seeds(dataset, one.model, one.variation)
-            if one.rule is None:
-                row["method"] += ", the best rule by validation"
-                if row["n"] != MISSING:
-                    row["method"] = f"{one.named(cells, dataset)} (chosen by validation)"
             for part in tables.PARTS:
                 row[part] = one.stat(cells, dataset, part)
             row["validation, balanced"] = one.stat(cells, dataset, "val_balanced")

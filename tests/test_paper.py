@@ -305,6 +305,9 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
     assert "66.00 ± 1.41 % with the true group given; without it, 51.00 ± 1.41 % with con" in rules
     assert "Split_lws with affine" not in rules
     assert "ensemble is ahead of split_lws with affine by 9.00 points (n = 1, no" in rules
+    every = {row["method"]: row["n"] for row in study.everything(cells)}
+    assert every["split_lws, affine (by validation)"] == "2"
+    assert every["split, the best rule (by validation)"] == "–"
     verdict = page.verdict_best(cells)
     assert "validation chooses ensemble without a split, with 60.00 % on the test" in verdict
     assert "split_lws, affine with one, with 51.00 %" in verdict
