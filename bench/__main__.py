@@ -7,7 +7,7 @@ import time
 from importlib import import_module
 
 # in order of importance, should the time not be enough for all
-NAMES = ["throughput", "split", "dataset1", "determinism", "sharing", "chip", "growth", "stage"]
+NAMES = ["throughput", "split", "dataset1", "determinism", "sharing", "matmul", "growth", "stage"]
 NAMES += ["kills"]
 
 

@@ -16,8 +16,8 @@ from bench.stage import stage, timing, workplace
 
 
 def run(small: bool) -> None:
-    chip = setting.chip()
-    epochs = 100 if chip.type == "cuda" else 1
+    device = setting.device()
+    epochs = 100 if device.type == "cuda" else 1
     factor = ["data.imb_factor=0.01"] if small else ["data.imb_factor=0.1"]
     data = ["data.name=cifar10", "data.val_fraction=0", *factor]
     train = ["profile=seed", f"train.epochs={epochs}"]
@@ -32,13 +32,15 @@ def run(small: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = workplace(Path(name))
         stage(folder, "download", "cifar10")
-        stage(folder, "prepare", *data)
-        stage(folder, "partition")
         for method, overrides in methods.items():
-            end_to_end = stage(folder, "train", *data, *overrides, f"model={method}")
-            stage(folder, "evaluate", *data, f"model={method}")
+            stage(folder, "resolve", *data, *overrides, f"model={method}")
+            for name in ("prepare", "partition"):
+                stage(folder, name)
+            end_to_end = stage(folder, "train")
+            for name in ("finetune", "evaluate"):
+                stage(folder, name)
             scores = json.loads((folder / "metrics/eval.json").read_text())
-            parts = timing(folder, method)
+            parts = timing(folder)
             rows.append(
                 {
                     "method": method,
@@ -59,5 +61,5 @@ def run(small: bool) -> None:
         f"{split['training (s)'] / base['training (s)']:.2f} times the baseline's training and "
         f"{split['test pass (s)'] / base['test pass (s)']:.2f} times its test pass.",
         rows,
-        chip,
+        device,
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bench import report, setting, throughput
-from lt import device
+from lt.train.device import pick_device
 
 
 def run(small: bool) -> None:
-    chip = setting.chip()
-    number, rounds = (20480, 5) if chip.type == "cuda" else (2560, 4)
+    device = setting.device()
+    number, rounds = (20480, 5) if device.type == "cuda" else (2560, 4)
     if small:
         number, rounds = 512, 1
     rows = []
@@ -17,11 +17,11 @@ def run(small: bool) -> None:
         loops = {flag: throughput.ours(where) for flag in (True, False)}
 
         def epoch(flag: bool) -> float:
-            device.pick_device(flag)
+            pick_device(flag)
             return report.seconds(loops[flag].__next__)  # noqa: B023
 
         took = report.race({str(flag): lambda flag=flag: epoch(flag) for flag in loops}, rounds)
-        device.pick_device(True)
+        pick_device(True)
         rates = {
             "deterministic (images/s)": number / took["True"],
             "not (images/s)": number / took["False"],
@@ -32,6 +32,6 @@ def run(small: bool) -> None:
         "The cost of determinism",
         f"train.deterministic true against false; median of {rounds} epochs of {number} images.",
         rows,
-        chip,
+        device,
         precision=where.precision,
     )

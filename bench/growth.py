@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from bench import report, setting
-from lt import fit, registry
-from lt.plan import Task
+from lt import methods
+from lt.train import loop
+from lt.train.plan import Task
 
 
 def measure(backbone: str, images: int, classes: int, groups: int) -> dict[str, float]:
@@ -28,15 +29,15 @@ def measure(backbone: str, images: int, classes: int, groups: int) -> dict[str, 
     values = {"start": "fresh", "others": "drop", "batches": "own"}
 
     def train(epochs: int) -> float:
-        experts = registry.experts("split", Task(counts, cut, epochs, 128, 0.1), values)
-        jobs = [fit.Job(one, k, where, lambda _: None) for k, one in enumerate(experts)]
-        return report.seconds(lambda: fit.fit(jobs))
+        experts = methods.experts("split", Task(counts, cut, epochs, 128, 0.1), values)
+        jobs = [loop.Job(one, k, where, lambda _: None) for k, one in enumerate(experts)]
+        return report.seconds(lambda: loop.fit(jobs))
 
     # from here on: the peak so far is that of reading the data
     Path("/proc/self/clear_refs").write_text("5")
     train(1)
     seconds = train(2) - train(1)
-    if where.chip.type == "cuda":
+    if where.device.type == "cuda":
         memory = torch.cuda.max_memory_allocated() / 2**20
     else:
         # not getrusage: its peak counts the parent's, from before the process was its own
@@ -46,8 +47,8 @@ def measure(backbone: str, images: int, classes: int, groups: int) -> dict[str, 
 
 
 def run(small: bool) -> None:
-    chip = setting.chip()
-    base = 20480 if chip.type == "cuda" else 256 if small else 1280
+    device = setting.device()
+    base = 20480 if device.type == "cuda" else 256 if small else 1280
     cases = [("resnet32", base * factor, 10, 1) for factor in (1, 2)]
     if not small:
         cases += [("resnet32", base * 4, 10, 1)]
@@ -67,5 +68,5 @@ def run(small: bool) -> None:
         "seconds of an epoch over all images, split evenly among the experts; peak memory of the "
         "process, Python and torch included.",
         rows,
-        chip,
+        device,
     )

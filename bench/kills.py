@@ -37,7 +37,7 @@ def clone(folder: Path, epochs: int, backbone: str) -> Path:
         if (ROOT / name).is_file():
             (repo / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, repo / name)
-    for name in ("dvc.lock", "stages/dvc.lock", "paper/dvc.lock"):
+    for name in ("dvc.lock", "paper/dvc.lock"):
         (repo / name).unlink(missing_ok=True)
     params = (
         (repo / "params.yaml").read_text().replace("  epochs: profile", f"  epochs: {epochs}", 1)
@@ -110,24 +110,20 @@ def undisturbed(repo: Path) -> tuple[bytes, float]:
     return (repo / "metrics/eval.json").read_bytes(), seconds
 
 
-def forget(repo: Path, model: str) -> None:
-    """DVC no longer knows that it has trained `model`, or what came of it."""
-    for name, stage in (
-        ("dvc.lock", "evaluate"),
-        ("dvc.lock", "table"),
-        ("stages/dvc.lock", f"train@{model}"),
-    ):
-        lock = yaml.safe_load((repo / name).read_text())
+def forget(repo: Path) -> None:
+    """Make DVC forget that it has trained, and what came of it."""
+    lock = yaml.safe_load((repo / "dvc.lock").read_text())
+    for stage in ("train", "finetune", "evaluate", "table"):
         del lock["stages"][stage]
-        (repo / name).write_text(yaml.safe_dump(lock))
-    for name in (f"models/{model}", ".dvc/cache/runs"):
+    (repo / "dvc.lock").write_text(yaml.safe_dump(lock))
+    for name in ("models", ".dvc/cache/runs"):
         shutil.rmtree(repo / name, ignore_errors=True)
     (repo / "metrics/eval.json").unlink()
 
 
-def kill(repo: Path, model: str, victim: str, after: float) -> list[str] | None:
-    """Kills a run and starts it again; where its experts went on. None if it came too late."""
-    forget(repo, model)
+def kill(repo: Path, victim: str, after: float) -> list[str] | None:
+    """Kill a run and start it again; where its experts went on. None if it came too late."""
+    forget(repo)
     dvc = dvc_repro(repo)
     pid = training(dvc)
     time.sleep(after)
@@ -153,7 +149,7 @@ def run(small: bool) -> None:
                 known[method] = undisturbed(repo)
             metrics, seconds = known[method]
             victim, after = rng.choice(["stage", "dvc"]), rng.uniform(0, seconds)
-            went_on = kill(repo, method, victim, after)
+            went_on = kill(repo, victim, after)
             if went_on is None:
                 continue
             same = (repo / "metrics/eval.json").read_bytes() == metrics
@@ -175,7 +171,7 @@ def run(small: bool) -> None:
         f"{same} of {kills} ended with the metrics of the undisturbed run, byte for byte "
         f"({epochs} epochs on the digits).",
         rows,
-        setting.chip(),
+        setting.device(),
     )
     if same < kills:
         raise SystemExit(f"kills: {kills - same} of {kills} ended differently")

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from lt import provenance, tables
+from lt import provenance
+from lt.score import tables
 
 RESULTS = Path("bench/results")
 REVISION = provenance.revision()  # now: results that are written count as changes
@@ -21,7 +22,7 @@ INTRO = """# Benchmarks
 
 Each is a ratio, or figures to be compared, of one run on one machine; its JSON is in
 `bench/results/`, and this page is rendered from those. `python -m bench` runs all of them,
-`python -m bench split chip` some, `--small` in minutes at sizes that say little. What exactly is
+`python -m bench split matmul` some, `--small` in minutes at sizes that say little. What exactly is
 compared stands at the top of each one's file. They need `data/archives/` (CIFAR-10).
 """
 
@@ -45,13 +46,13 @@ def race(runners: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, f
 
 
 def write(
-    name: str, title: str, about: str, rows: list[dict[str, Any]], chip: torch.device, **more: Any
+    name: str, title: str, about: str, rows: list[dict[str, Any]], device: torch.device, **more: Any
 ) -> None:
     """Keeps a benchmark's result, and renders the page again.
 
     about: what the rows are, with units; more: what else the JSON should hold.
     """
-    info = {**more, **provenance.machine(chip), **REVISION}
+    info = {**more, **provenance.machine(device), **REVISION}
     result = {"title": title, "about": about, "rows": rows, **info}
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")

@@ -10,8 +10,11 @@ import numpy as np
 import torch
 from torchvision.datasets import CIFAR10
 
-from lt import data, device, params, step
-from lt.plan import Ints
+from lt import params
+from lt.data import datasets
+from lt.data.views import Ints
+from lt.train import step
+from lt.train.device import pick_device, pick_precision
 
 OPTIONS = dataclasses.replace(
     params.load().train, batch_size=128, clip_norm=5.0, precision="auto", deterministic=True
@@ -20,13 +23,13 @@ OPTIONS = dataclasses.replace(
 
 @cache
 def _cifar10() -> tuple[np.ndarray, Ints]:
-    dataset = CIFAR10(str(data.ARCHIVES))
+    dataset = CIFAR10(str(datasets.ARCHIVES))
     return dataset.data, np.array(dataset.targets)
 
 
-def chip() -> torch.device:
+def device() -> torch.device:
     """Where the benchmarks run."""
-    return device.pick_device(OPTIONS.deterministic)
+    return pick_device(OPTIONS.deterministic)
 
 
 def cifar10(
@@ -38,11 +41,11 @@ def cifar10(
     """
     options = dataclasses.replace(OPTIONS, backbone=backbone, **changes)
     pixels, own = _cifar10()
-    on_chip = torch.from_numpy(np.ascontiguousarray(pixels[:number])).to(chip())
-    train = step.Images(on_chip, own[:number] if labels is None else labels)
-    val = step.Images(on_chip[:0], train.labels[:0])
-    precision = device.pick_precision(options.precision, on_chip.device)
-    return step.Setting(train, val, data.RECIPES["cifar10"], options, seed, precision)
+    on_device = torch.from_numpy(np.ascontiguousarray(pixels[:number])).to(device())
+    train = step.Images(on_device, own[:number] if labels is None else labels)
+    val = step.Images(on_device[:0], train.labels[:0])
+    precision = pick_precision(options.precision, on_device.device)
+    return step.Setting(train, val, datasets.RECIPES["cifar10"], options, seed, precision)
 
 
 def longtail(counts: list[int]) -> np.ndarray:
@@ -55,6 +58,6 @@ def longtail(counts: list[int]) -> np.ndarray:
 
 def subset(setting: step.Setting, index: np.ndarray) -> step.Setting:
     """The setting with some of its training images only."""
-    where = torch.from_numpy(index).to(setting.chip)
+    where = torch.from_numpy(index).to(setting.device)
     train = step.Images(setting.train.pixels[where], setting.train.labels[index])
     return dataclasses.replace(setting, train=train)

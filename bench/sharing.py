@@ -1,4 +1,4 @@
-"""Several trainings on one chip: images per second of all together against one alone.
+"""Several trainings on one device: images per second of all together against one alone.
 
 As the experts of a split, runs of several seeds take turns, on a GPU each on a stream of its own.
 """
@@ -6,13 +6,15 @@ As the experts of a split, runs of several seeds take turns, on a GPU each on a 
 from __future__ import annotations
 
 from bench import report, setting
-from lt import fit, heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.train import loop
+from lt.train.plan import ClassView, Expert, Phase
 
 
 def run(small: bool) -> None:
-    chip = setting.chip()
-    gpu = chip.type == "cuda"
+    device = setting.device()
+    gpu = device.type == "cuda"
     number, epochs, counts = (20480, 10, (1, 2, 4, 8)) if gpu else (1280, 1, (1, 2))
     if small:
         number, epochs, counts = 512, 1, (1, 2)
@@ -20,12 +22,12 @@ def run(small: bool) -> None:
     for backbone in ("resnet32", "resnet18"):
         wheres = [setting.cifar10(number, backbone, seed=seed) for seed in range(max(counts))]
         sampler = samplers.shuffled(128)
-        phase = Phase(epochs, losses.cross_entropy, sampler, (setups.everything,))
+        phase = Phase(epochs, losses.cross_entropy, sampler, (surgery.everything,))
         expert = Expert(ClassView.all(10), (phase,), heads.linear)
 
         def together(count: int) -> float:
-            jobs = [fit.Job(expert, 0, where, lambda _: None) for where in wheres[:count]]  # noqa: B023
-            return report.seconds(lambda: fit.fit(jobs))
+            jobs = [loop.Job(expert, 0, where, lambda _: None) for where in wheres[:count]]  # noqa: B023
+            return report.seconds(lambda: loop.fit(jobs))
 
         took = report.race(
             {str(count): lambda count=count: together(count) for count in counts}, 1 if small else 2
@@ -38,9 +40,9 @@ def run(small: bool) -> None:
             )
     report.write(
         "sharing",
-        "Several runs on one chip",
+        "Several runs on one device",
         f"images per second of all runs together, each {epochs} epoch(s) of {number} images.",
         rows,
-        chip,
+        device,
         precision=wheres[0].precision,
     )

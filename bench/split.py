@@ -14,8 +14,11 @@ import numpy as np
 import torch
 
 from bench import report, setting
-from lt import fit, longtail, outputs, registry, step
-from lt.plan import Task
+from lt import methods
+from lt.data import longtail
+from lt.score import predict
+from lt.train import loop, step
+from lt.train.plan import Task
 
 METHODS = {
     "baseline": {"start": "fresh"},
@@ -29,25 +32,25 @@ METHODS = {
 }
 
 
-def train(method: str, where: step.Setting, epochs: int) -> list[fit.Trained]:
+def train(method: str, where: step.Setting, epochs: int) -> list[loop.Trained]:
     """All experts of a method."""
     counts = np.bincount(where.train.labels)
     half = len(counts) // 2
     groups = tuple(range(half)), tuple(range(half, len(counts)))
     task = Task(tuple(counts.tolist()), groups, epochs, where.options.batch_size, 0.1)
-    experts = registry.experts(method, task, METHODS[method])
-    return fit.fit([fit.Job(one, k, where, lambda _: None) for k, one in enumerate(experts)])
+    experts = methods.experts(method, task, METHODS[method])
+    return loop.fit([loop.Job(one, k, where, lambda _: None) for k, one in enumerate(experts)])
 
 
-def test(trained: list[fit.Trained], pixels: torch.Tensor, where: step.Setting) -> None:
+def test(trained: list[loop.Trained], pixels: torch.Tensor, where: step.Setting) -> None:
     """The test pass of all experts."""
     for one in trained:
-        outputs.predict(one.net, pixels, where.recipe)
+        predict.predict(one.net, pixels, where.recipe)
 
 
 def run(small: bool) -> None:
-    chip = setting.chip()
-    gpu = chip.type == "cuda"
+    device = setting.device()
+    gpu = device.type == "cuda"
     largest, epochs, rounds, tested = (5000, 10, 3, 10000) if gpu else (1000, 1, 4, 2000)
     if small:
         largest, epochs, rounds, tested = 200, 1, 1, 500
@@ -64,7 +67,7 @@ def run(small: bool) -> None:
         f"seconds for {epochs} epoch(s) of the same {sum(counts)} images, and for {tested} test "
         f"images; median of {rounds}. (The seed: 1.61 and 2.1.)",
         rows,
-        chip,
+        device,
         precision=where.precision,
     )
 

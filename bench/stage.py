@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 
 from bench import report, setting
-from lt import nets
-from lt.checkpoint import Checkpoints, Saved
+from lt.nets import backbones
+from lt.train.checkpoint import Checkpoints, Saved
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,9 +30,9 @@ def workplace(folder: Path) -> Path:
     return folder
 
 
-def stage(folder: Path, name: str, *overrides: str) -> float:
-    """Runs a stage; its seconds."""
-    command = [sys.executable, "-m", f"stages.{name}", *overrides]
+def stage(folder: Path, name: str, *arguments: str) -> float:
+    """Run a stage; its seconds. Params are for `resolve`."""
+    command = [sys.executable, "-m", f"stages.{name}", *arguments]
     env = {**os.environ, "LT_SCRATCH": str(folder / ".scratch")}
 
     def call() -> None:
@@ -43,15 +43,15 @@ def stage(folder: Path, name: str, *overrides: str) -> float:
     return report.seconds(call)
 
 
-def timing(folder: Path, method: str) -> dict[str, float]:
+def timing(folder: Path) -> dict[str, float]:
     """train_s and test_s of the last training."""
-    values: dict[str, float] = json.loads((folder / "models" / method / "timing.json").read_text())
+    values: dict[str, float] = json.loads((folder / "models/trained/timing.json").read_text())
     return values
 
 
 def checkpoint_seconds(backbone: str, folder: Path) -> float:
     """Writing one, of a net and its momentum, once the process has warmed up."""
-    net = nets.backbone(backbone, 3)[0]
+    net = backbones.make(backbone, 3)[0]
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
     tensors |= {f"momentum.{k}": value.detach().clone() for k, value in enumerate(net.parameters())}
     store = Checkpoints(folder / ".scratch", {}, folder / "models")
@@ -66,14 +66,15 @@ def run(small: bool) -> None:
     epochs, rounds = (2, 1) if small else (30, 3)
     with tempfile.TemporaryDirectory() as name:
         folder = workplace(Path(name))
-        for step in ("download", "prepare", "partition"):
-            stage(folder, step, *(["digits"] if step == "download" else []))
+        stage(folder, "download", "digits")
         for backbone in ("resnet20", "resnet18"):
-            overrides = [f"train.backbone={backbone}", f"train.epochs={epochs}"]
+            stage(folder, "resolve", f"train.backbone={backbone}", f"train.epochs={epochs}")
+            for step in ("prepare", "partition"):
+                stage(folder, step)
             starts, parts = [], []
             for _ in range(rounds):
-                seconds = stage(folder, "train", *overrides)
-                parts.append(timing(folder, "baseline"))
+                seconds = stage(folder, "train")
+                parts.append(timing(folder))
                 starts.append(seconds - sum(parts[-1].values()))
             rows.append(
                 {
@@ -89,5 +90,5 @@ def run(small: bool) -> None:
         "Fixed cost of the train stage",
         "seconds on the digits, checkpoints included; start is Python, imports, data and results.",
         rows,
-        setting.chip(),
+        setting.device(),
     )

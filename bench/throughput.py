@@ -18,15 +18,18 @@ from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
 from bench import report, setting
-from lt import data, fit, heads, losses, nets, samplers, setups, step
-from lt.plan import ClassView, Expert, Phase
+from lt.data import datasets, samplers
+from lt.nets import backbones, heads, losses, surgery
+from lt.nets import net as nets
+from lt.train import loop, step
+from lt.train.plan import ClassView, Expert, Phase
 
 BACKBONES = ["resnet32", "resnet18", "resnet20", "resnet18_cifar"]
 
 
 def plain_net(name: str) -> nn.Module:
     """The same architecture out of plain nn.Conv2d, in torch's default memory format."""
-    module, features = nets.backbone(name, 3)
+    module, features = backbones.make(name, 3)
     for parent in list(module.modules()):
         for key, child in list(parent.named_children()):
             if isinstance(child, nn.Conv2d):
@@ -39,7 +42,7 @@ def plain_net(name: str) -> nn.Module:
 
 def conventional(name: str, number: int, workers: int) -> Iterator[None]:
     """Each next() trains an epoch."""
-    recipe, options, chip = data.RECIPES["cifar10"], setting.OPTIONS, setting.chip()
+    recipe, options, device = datasets.RECIPES["cifar10"], setting.OPTIONS, setting.device()
     transform = transforms.Compose(
         [
             transforms.RandomCrop(32, padding=recipe.pad),
@@ -48,23 +51,23 @@ def conventional(name: str, number: int, workers: int) -> Iterator[None]:
             transforms.Normalize(recipe.mean, recipe.std),
         ]
     )
-    dataset = Subset(CIFAR10(str(data.ARCHIVES), transform=transform), range(number))
+    dataset = Subset(CIFAR10(str(datasets.ARCHIVES), transform=transform), range(number))
     loader = DataLoader(
         dataset,
         options.batch_size,
         shuffle=True,
         num_workers=workers,
         persistent_workers=True,
-        pin_memory=chip.type == "cuda",
+        pin_memory=device.type == "cuda",
     )
-    net = plain_net(name).to(chip).train()
+    net = plain_net(name).to(device).train()
     optimizer = torch.optim.SGD(
         net.parameters(), options.lr, options.momentum, weight_decay=options.weight_decay
     )
     while True:
         total = 0.0
         for images, targets in loader:
-            loss = nn.functional.cross_entropy(net(images.to(chip)), targets.to(chip))
+            loss = nn.functional.cross_entropy(net(images.to(device)), targets.to(device))
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), options.clip_norm)
@@ -76,13 +79,13 @@ def conventional(name: str, number: int, workers: int) -> Iterator[None]:
 def ours(where: step.Setting) -> Iterator[None]:
     """Each next() trains an epoch; on a GPU, on a stream of its own, as in training."""
     sampler = samplers.shuffled(where.options.batch_size)
-    phase = Phase(1, losses.cross_entropy, sampler, (setups.everything,))
+    phase = Phase(1, losses.cross_entropy, sampler, (surgery.everything,))
     expert = Expert(ClassView.all(10), (phase,), heads.linear)
-    net = fit._begin(fit.Job(expert, 0, where, lambda _: None))
-    labels, generator = where.train.labels, torch.Generator(where.chip)
+    net = loop._begin(loop.Job(expert, 0, where, lambda _: None))
+    labels, generator = where.train.labels, torch.Generator(where.device)
     steps = step.Steps(net, list(net.parameters()), phase, labels, where)
     stream = None
-    if where.chip.type == "cuda":
+    if where.device.type == "cuda":
         stream = torch.cuda.Stream()
         torch.cuda.synchronize()  # the net is there before another stream reads it
     for epoch in range(1, 10**9):
@@ -93,8 +96,8 @@ def ours(where: step.Setting) -> Iterator[None]:
 
 
 def run(small: bool) -> None:
-    chip = setting.chip()
-    gpu = chip.type == "cuda"
+    device = setting.device()
+    gpu = device.type == "cuda"
     number, rounds = (20480 if gpu else 2560), (5 if gpu else 4)
     if small:
         number, rounds = 512, 1
@@ -109,14 +112,14 @@ def run(small: bool) -> None:
         rates = {f"{key} (images/s)": number / took[key] for key in took}
         rows.append({"backbone": name, **rates, "ratio": took["conventional"] / took["ours"]})
         print(rows[-1], flush=True)
-        for loop in loops.values():
-            loop.close()  # type: ignore[attr-defined]
+        for each in loops.values():
+            each.close()  # type: ignore[attr-defined]
     report.write(
         "throughput",
         "Train loop against the conventional one",
         f"images per second, median of {rounds} epochs of {number} images of CIFAR-10, batch 128; "
         f"ours in {where.precision}, the DataLoader with {workers} workers.",
         rows,
-        chip,
+        device,
         precision=where.precision,
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`; it takes the place of `path` when the block ends well.
+    """Give a temporary path beside `path`; it takes the place of `path` when the block ends well.
 
     The block creates a file or a directory there. If the block raises, `path` stays as it was; an
     OSError then names `path`. What a killed process left of its own attempts is removed.
@@ -41,18 +43,29 @@ def whole(path: str | Path) -> Iterator[Path]:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Writes indented JSON; `path` may be inside a directory that `whole` made."""
+    """Write indented JSON; `path` may be inside a directory that `whole` made."""
     with whole(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: str | Path) -> Any:
-    """Reads a JSON file."""
+    """Read a JSON file."""
     return json.loads(Path(path).read_text())
 
 
+def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file; `path` may be inside a directory that `whole` made."""
+    with whole(path) as temporary, temporary.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
 def _sync(path: Path) -> None:
-    """To the disk: a power cut must not leave the new name on bytes that are not there."""
+    """Bring it to the disk: a power cut must not leave the new name on bytes that are not there."""
     for file in path.rglob("*") if path.is_dir() else [path]:
         if file.is_file():
             with file.open("rb") as opened:

@@ -1,4 +1,4 @@
-"""params.yaml as frozen dataclasses.
+"""params.yaml, checked by pydantic, and what `resolve` makes of it for each stage.
 
 The file is checked as a whole: `load` collects every problem (a key that is missing, unknown or
 misspelt, a value of the wrong type or out of range) and raises once, with all of them.
@@ -6,23 +6,34 @@ misspelt, a value of the wrong type or out of range) and raises once, with all o
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
-from lt import schema
-from lt.schema import Count, NonNegative, Positive, Range, Seed
+from lt import files
+
+T = TypeVar("T")
 
 METHODS_DIR = Path(__file__).parent / "methods"
+RESOLVED = Path("resolved")
 PROFILE = "profile"  # a value that the profile gives
 FRESH = "fresh"  # the start of a method that starts from no other
 
-_ABSENT = object()
-
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Factor = Annotated[float, Field(gt=0, le=1)]
+Several = Annotated[int, Field(ge=2)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 Rule = Literal[
     "concat",
@@ -37,20 +48,22 @@ Rule = Literal[
     "max_confidence",
 ]
 
+_ABSENT = object()
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=STRICT)
 class Data:
     """Which long-tailed dataset is made, and how."""
 
     name: Literal["digits", "cifar10", "cifar100"]
     imb_type: Literal["exp", "step", "none"]
-    imb_factor: Annotated[float, Range(0, 1, open_low=True)]
+    imb_factor: Factor
     subset: Literal["first_n", "ldam", "random"]
-    val_fraction: Annotated[float, Range(0, 1, open_high=True)]
+    val_fraction: Fraction
     seed: Seed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Partition:
     """How the classes are cut into groups."""
 
@@ -59,39 +72,40 @@ class Partition:
     thresholds: tuple[Count, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Train:
     """The network and its optimisation."""
 
     backbone: Literal["resnet18", "resnet18_cifar", "resnet20", "resnet32"]
     epochs: Count
-    batch_size: Annotated[int, Range(2)]
+    batch_size: Several
     lr: Positive
-    momentum: Annotated[float, Range(0, 1, open_high=True)]
+    momentum: Fraction
     weight_decay: NonNegative
-    warmup: Annotated[int, Range(0)]
+    warmup: Annotated[int, Field(ge=0)]
     step_size: Count | None
     milestones: tuple[Count, ...]
-    gamma: Annotated[float, Range(0, 1, open_low=True)]
+    gamma: Factor
     clip_norm: Positive | None
     precision: Literal["auto", "fp32", "bf16"]
     deterministic: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Evaluate:
     """How the outputs of several experts become one prediction."""
 
     combine: Rule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Params:
     """The whole of params.yaml.
 
-    profiles: the values that stand for "profile", by the profile's name and the section's; in
-        `data` and `train` they are filled in.
-    methods: each method's own params.
+    Attributes:
+        profiles: the values that stand for "profile", by the profile's name and the section's; in
+            `data`, `train` and `methods` they are filled in.
+        methods: each method's own params.
     """
 
     model: str
@@ -105,6 +119,27 @@ class Params:
     methods: dict[str, dict[str, Any]]
 
 
+@dataclass(frozen=True, config=STRICT)
+class Training:
+    """One training: what resolved/train.json and resolved/finetune.json hold.
+
+    Attributes:
+        model: the method.
+        method: its own params.
+        code: SHA-256 of the method's file, so that an edit of it is another training.
+    """
+
+    model: str
+    method: dict[str, Any]
+    seed: Seed
+    train: Train
+    code: str
+
+
+# A section's own problems, without its name in front: {key: value} -> texts "key: what is wrong".
+Check = Callable[[str, Mapping[str, Any]], list[str]]
+
+
 class _Loader(yaml.CSafeLoader):
     """YAML 1.1 reads 2e-4 and DVC's own 1e-05 as text; this reads them as numbers."""
 
@@ -115,16 +150,22 @@ _Loader.add_implicit_resolver(
 
 
 def method_names() -> list[str]:
-    """The methods that exist: one file each in lt/methods."""
+    """Name the methods that exist: one file each in lt/methods."""
     return sorted(path.stem for path in METHODS_DIR.glob("[!_]*.py"))
 
 
-def load(overrides: Sequence[str] = (), path: str | Path = "params.yaml") -> Params:
-    """Reads and checks params.yaml.
+def load(
+    overrides: Sequence[str] = (),
+    path: str | Path = "params.yaml",
+    check_method: Check | None = None,
+) -> Params:
+    """Read and check params.yaml.
 
     Args:
         overrides: "key=value" texts such as "train.lr=0.05"; the value is YAML.
         path: the file.
+        check_method: the problems of a method's own params, by its name; without it they are not
+            checked (`lt.methods.problems` checks them, and imports torch).
 
     Raises:
         ValueError: with every problem found, a line each: key, what is allowed, what was given.
@@ -133,19 +174,124 @@ def load(overrides: Sequence[str] = (), path: str | Path = "params.yaml") -> Par
     for text in overrides:
         _override(raw, text)
     problems = _fill_in_profile(raw)
-    params = schema.section(Params, raw, "", problems)
-    problems += _model_problems(raw)
+    params: Params | None
+    params, found = check(_adapter(Params), raw)
+    problems += found + _model_problems(raw, check_method)
     if problems or params is None:
         raise ValueError("\n".join(f"{path}: {problem}" for problem in problems))
     return params
 
 
-def chain(methods: Mapping[str, Mapping[str, Any]], model: str) -> list[str]:
-    """The methods that are trained for `model`, in order: those that it starts from, and itself."""
-    names = [model]
-    while methods[names[-1]]["start"] != FRESH:
-        names.append(methods[names[-1]]["start"])
-    return names[::-1]
+def trainings(params: Params) -> list[Training]:
+    """List the trainings that `params.model` needs: the one it starts from, if any, and its own."""
+    start = params.methods[params.model]["start"]
+    names = [params.model] if start == FRESH else [start, params.model]
+    return [
+        Training(name, params.methods[name], params.seed, params.train, method_code(name))
+        for name in names
+    ]
+
+
+def method_code(name: str) -> str:
+    """SHA-256 of a method's file."""
+    return files.sha256(METHODS_DIR / f"{name}.py")
+
+
+def is_null(name: str) -> bool:
+    """Whether resolved/<name>.json says that there is nothing to do."""
+    return files.read_json(RESOLVED / f"{name}.json") is None
+
+
+def read_resolved(cls: type[T], name: str) -> T:
+    """Read resolved/<name>.json, which `resolve` wrote.
+
+    Raises:
+        ValueError: if it is not what `resolve` writes.
+    """
+    path = RESOLVED / f"{name}.json"
+    value: T | None
+    value, problems = check(_adapter(cast(Any, cls)), files.read_json(path))
+    if problems or value is None:
+        raise ValueError(f"{path}: {problems[0]}; run `dvc repro`, which writes it anew")
+    return value
+
+
+@cache
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def check(adapter: TypeAdapter[T], raw: Any) -> tuple[T | None, list[str]]:
+    """Hold `raw`, out of YAML or JSON, against a type.
+
+    Returns:
+        the value, lists as tuples and integers as floats where those are wanted, and the problems:
+        dotted key, what is allowed, what was given. None where there are problems.
+    """
+    try:
+        # as JSON, of which strict mode takes a list for a tuple and an integer for a float
+        return adapter.validate_json(json.dumps(raw, default=str)), []
+    except ValidationError as error:
+        schema = adapter.json_schema()
+        found = [_problem(raw, schema, one) for one in error.errors(include_url=False)]
+        return None, list(dict.fromkeys(found))  # once for a list with several bad items
+
+
+def _problem(raw: Any, schema: Mapping[str, Any], error: Mapping[str, Any]) -> str:
+    """One of pydantic's errors in our words."""
+    keys = [key for key in error["loc"] if not isinstance(key, int)]
+    place, parent, given = schema, schema, raw
+    for key in keys:
+        parent = place = _section(schema, place)
+        place = place.get("properties", {}).get(key, place.get("additionalProperties") or {})
+        given = given.get(key, _ABSENT) if isinstance(given, dict) else _ABSENT
+    dotted = ".".join(keys)
+    if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        allowed = ", ".join(parent.get("properties", {})) or "no params at all"
+        return f"{dotted}: unknown key; allowed: {allowed}"
+    expected = _words(schema, place)
+    if given is _ABSENT:
+        return f"{dotted}: missing; expected {expected}"
+    if "properties" in _section(schema, place):
+        expected = "a section of key: value lines"
+    return f"{dotted}: expected {expected}, got {given!r}"
+
+
+def _section(schema: Mapping[str, Any], place: Any) -> Any:
+    """What a reference stands for."""
+    name = place.get("$ref", "").rpartition("/")[2]
+    return schema["$defs"][name] if name else place
+
+
+def _words(schema: Mapping[str, Any], place: Any) -> str:
+    """What a JSON schema allows, in words."""
+    place = _section(schema, place)
+    if "anyOf" in place:
+        return " or ".join(_words(schema, one) for one in place["anyOf"])
+    if "enum" in place or "const" in place:
+        return "one of " + ", ".join(map(str, place.get("enum", [place.get("const")])))
+    if "properties" in place:
+        return "a section with " + ", ".join(place["properties"])
+    kind = place.get("type")
+    if kind == "array":
+        return f"a list, each {_words(schema, place['items'])}"
+    names = {"integer": "an integer", "number": "a number", "boolean": "true or false"}
+    names |= {"string": "a text", "null": "null", "object": "a section with one {...} per name"}
+    return f"{names[str(kind)]}{_bounds(place)}"
+
+
+def _bounds(place: Mapping[str, Any]) -> str:
+    """An interval in words."""
+    low, high = (place.get(key, place.get(f"exclusive{key.title()}")) for key in _ENDS)
+    if low is None:
+        return ""
+    if high is None:
+        return f" {'at least' if 'minimum' in place else 'above'} {low}"
+    left, right = "[" if "minimum" in place else "(", "]" if "maximum" in place else ")"
+    return f" in {left}{low}, {high}{right}"
+
+
+_ENDS = ("minimum", "maximum")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -176,12 +322,11 @@ def _override(raw: dict[str, Any], text: str) -> None:
 
 
 def _fill_in_profile(raw: dict[str, Any]) -> list[str]:
-    """Puts the profile's values where it says "profile"; what the profile lacks, as problems."""
+    """Put the profile's values where it says "profile"; what the profile lacks, as problems."""
     profiles, name = raw.get("profiles"), raw.get("profile")
     if not isinstance(profiles, dict) or not isinstance(name, str) or name not in profiles:
         exist = ", ".join(profiles) if isinstance(profiles, dict) else "none"
         return [f"profile: no profile {name!r}; those of `profiles` that exist: {exist}"]
-    # those whose stages depend on the profile (dvc.yaml, stages/dvc.yaml)
     sections: dict[str, Any] = {key: raw[key] for key in ("data", "train", "methods") if key in raw}
     return _fill_in(sections, profiles[name], "", f"profiles.{name}.")
 
@@ -190,8 +335,6 @@ def _fill_in(values: dict[str, Any], profile: Any, prefix: str, place: str) -> l
     problems = []
     for key, value in values.items():
         given = profile.get(key, _ABSENT) if isinstance(profile, dict) else _ABSENT
-        if key == "start":  # DVC reads it itself
-            continue
         if isinstance(value, dict):
             problems += _fill_in(value, given, f"{prefix}{key}.", place)
         elif value == PROFILE and given is _ABSENT:
@@ -201,38 +344,39 @@ def _fill_in(values: dict[str, Any], profile: Any, prefix: str, place: str) -> l
     return problems
 
 
-def _model_problems(raw: Mapping[str, Any]) -> list[str]:
+def _model_problems(raw: Mapping[str, Any], check_method: Check | None) -> list[str]:
     exist = method_names()
     methods = raw.get("methods")
     listed = methods if isinstance(methods, dict) else {}
-    problems = [
-        f"methods.{name}: no such method; those that exist: {', '.join(exist)}"
-        for name in listed
-        if name not in exist
-    ]
+    problems = []
+    for name, values in listed.items():
+        if name not in exist:
+            problems.append(f"methods.{name}: no such method; those that exist: {', '.join(exist)}")
+        elif check_method and isinstance(values, dict):
+            problems += [f"methods.{name}.{problem}" for problem in check_method(name, values)]
     model = raw.get("model")
     if "model" in raw and model not in exist:
         problems.append(f"model: no method {model!r}; those that exist: {', '.join(exist)}")
     elif "model" in raw and model not in listed:
         problems.append(f"methods.{model}: missing; expected the params of the method in use")
     else:
-        problems += _start_problems(listed, model)
+        problems += _start_problems(listed, str(model))
     return problems
 
 
-def _start_problems(methods: Mapping[Any, Any], model: object) -> list[str]:
-    """Of the chain of methods that `model` starts from; DVC would only say that it has a cycle."""
-    chain = [model]
-    while True:
-        values = methods.get(chain[-1])
-        start = values.get("start") if isinstance(values, dict) else None
-        if start is None or start == FRESH:  # a missing one is the registry's to report
-            return []
-        if not isinstance(start, str):
-            return [f"methods.{chain[-1]}.start: expected {FRESH} or a method, got {start!r}"]
-        if start in chain:
-            way = " -> ".join(map(str, [*chain, start]))
-            return [f"methods.{chain[-1]}.start: expected {FRESH} or another method, got {way}"]
-        if start not in methods:
-            return [f"methods.{chain[-1]}.start: expected {FRESH} or a method, got {start!r}"]
-        chain.append(start)
+def _start_problems(methods: Mapping[str, Any], model: str) -> list[str]:
+    """What is wrong with the training that `model` starts from: at most two follow each other."""
+
+    def start(name: str) -> Any:
+        values = methods.get(name)
+        return values.get("start") if isinstance(values, dict) else None
+
+    first, key = start(model), f"methods.{model}.start"
+    if first in (None, FRESH):  # a missing one is found with the method's other params
+        return []
+    if not isinstance(first, str) or first not in methods:
+        return [f"{key}: expected {FRESH} or a method, got {first!r}"]
+    if start(first) not in (None, FRESH):
+        way = f"{model} -> {first} -> {start(first)}"
+        return [f"{key}: a method starts from one that itself starts {FRESH}; got {way}"]
+    return []

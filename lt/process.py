@@ -1,8 +1,7 @@
-"""A stage as a process: it holds a lock, it can be stopped, and it does not outlive DVC."""
+"""A stage as a process: its lock, its signals, its end with DVC, and what a person sees of it."""
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
@@ -15,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
+
+from tqdm import tqdm
 
 PATIENCE_S = 5.0  # for a holder of the lock that is about to end
 LOOK_EVERY_S = 0.2
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # before a fork, not after it
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LINE_EVERY_S = 5.0  # of progress, where there is no terminal
 
 
 class Stopped(BaseException):
@@ -59,12 +60,6 @@ def stop_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def die_with_parent() -> None:
-    """For a child, between fork and exec: it gets SIGKILL when its parent's thread ends (Linux)."""
-    if _LIBC:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager
@@ -115,3 +110,36 @@ def _holder(path: Path) -> str:
         )
     except (ValueError, KeyError):  # it has only just taken it
         return "a process that has just started"
+
+
+class Progress:
+    """A bar in a terminal, sober lines elsewhere: counts epochs over all experts and phases.
+
+    `report` takes a row of the history; `before`: the epochs that an earlier process has done.
+    """
+
+    def __init__(self, epochs: int, name: str, before: int = 0) -> None:
+        self.epochs, self.name, self.before, self.done = epochs, name, before, before
+        self.start = self.printed = time.monotonic()
+        self.bar = None
+        if sys.stderr.isatty():
+            self.bar = tqdm(total=epochs, initial=before, desc=name, unit="epoch")
+
+    def report(self, row: dict[str, Any]) -> None:
+        """Count an epoch that is over."""
+        self.done += 1
+        val = "–" if row["val_accuracy"] is None else f"{row['val_accuracy']:.2f} %"
+        figures = (
+            f"expert {row['expert']} phase {row['phase']} epoch {row['epoch']}: "
+            f"loss {row['train_loss']:.4f}, val {val}, {row['images_per_s']:.0f} images/s"
+        )
+        now = time.monotonic()
+        if self.bar is not None:
+            self.bar.set_postfix_str(figures, refresh=False)
+            self.bar.update()
+            if self.done == self.epochs:
+                self.bar.close()
+        elif now - self.printed >= LINE_EVERY_S or self.done in (self.before + 1, self.epochs):
+            left = (now - self.start) / (self.done - self.before) * (self.epochs - self.done)
+            print(f"{self.name} {self.done}/{self.epochs} {figures}, {left:.0f} s left", flush=True)
+            self.printed = now

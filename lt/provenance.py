@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from lt import files
+
+TRAINING = ("lt/data", "lt/nets", "lt/train")
 
 
 def machine(device: torch.device) -> dict[str, Any]:
@@ -33,22 +37,17 @@ def revision() -> dict[str, Any]:
     return {"git": _git("rev-parse", "HEAD"), "git_dirty": bool(changed)}
 
 
-def code() -> dict[str, str]:
-    """The sha256 of every file of this project that has been imported."""
+def code(*methods: str) -> str:
+    """SHA-256 of all code that the outcome of a training depends on.
+
+    Args:
+        methods: hashes of the methods' files (`lt.params.method_code`).
+    """
     root = Path(__file__).parents[1]
-    files = {
-        Path(module.__file__ or "")
-        for module in list(sys.modules.values())
-        if hasattr(module, "__file__")
-    }
-    own = sorted(
-        file
-        for file in files
-        if file.is_relative_to(root / "lt") or file.is_relative_to(root / "stages")
-    )
-    return {
-        str(file.relative_to(root)): hashlib.sha256(file.read_bytes()).hexdigest() for file in own
-    }
+    found = sorted(path for name in TRAINING for path in (root / name).glob("**/*.py"))
+    found += [root / "lt/score/predict.py"]
+    hashes = [(str(path.relative_to(root)), files.sha256(path)) for path in found]
+    return hashlib.sha256(json.dumps([hashes, methods]).encode()).hexdigest()
 
 
 def _device_name(device: torch.device) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from lt import files, params
-from lt.tables import MISSING
-from paper import CELLS, PARAMS
+from lt.score.tables import MISSING
+from paper import CELLS, FOLDER, PARAMS
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,18 @@ class Cells:
 
     A score file counts if it was trained with the params and on the images of its cell; others
     are named in `strangers`.
+
+    Args:
+        folder: of the grid.
+        path: of the params that all cells share.
     """
 
-    def __init__(self, root: Path = Path()) -> None:
-        grid = files.read_json(root / CELLS)
-        self.folder = root / grid["folder"]
+    def __init__(self, folder: Path = FOLDER, path: Path = PARAMS) -> None:
+        grid = files.read_json(folder / CELLS)
+        self.folder, self.path = folder, path
         self.size: dict[str, Any] = grid["size"]
         self.entries: dict[str, dict[str, Any]] = grid["cells"]
+        self.dataset_params: dict[str, str] = grid["datasets"]
         self.datasets: dict[str, dict[str, Any] | None] = {
             name: _read(self.folder / "datasets" / f"{name}.json") for name in grid["datasets"]
         }
@@ -106,10 +111,18 @@ class Cells:
         for name, entry in self.entries.items():
             score = _read(self.folder / "scores" / f"{name}.json")
             facts = self.datasets[entry["dataset"]]
-            if score and belongs(score, entry, facts, root / PARAMS):
+            if score and belongs(score, self.options(name), facts):
                 self.scored[name] = Cell(entry, score)
             elif score:
                 self.strangers.append(name)
+
+    def options(self, name: str) -> params.Params:
+        """Read the params of a cell.
+
+        Raises:
+            ValueError: with every problem in them.
+        """
+        return params.load(self.entries[name]["params"].split(), self.path)
 
     def of(self, dataset: str, model: str, variation: str = "") -> list[Cell]:
         """The cells that were run, of every seed."""
@@ -139,23 +152,20 @@ class Cells:
         return f"{len(run) - diverged}" + (f" and {diverged} diverged" if diverged else "")
 
 
-def options(entry: Mapping[str, Any], path: Path = PARAMS) -> params.Params:
-    """The params of a cell."""
-    overrides = [text for text in entry["params"].split() if not text.startswith("--")]
-    return params.load(overrides, path)
+def belongs(score: Mapping[str, Any], own: params.Params, facts: Mapping[str, Any] | None) -> bool:
+    """Whether a score file was made with the params and images of a cell.
 
-
-def belongs(
-    score: Mapping[str, Any],
-    entry: Mapping[str, Any],
-    facts: Mapping[str, Any] | None,
-    path: Path = PARAMS,
-) -> bool:
-    """Whether a score file was made with the params and images of a cell."""
-    own = options(entry, path)
-    wanted = [asdict(own.train), own.methods[own.model], own.seed, facts and facts["sha256"]]
-    given = [score[key] for key in ("train", "method", "seed", "subset_sha256")]
-    return bool(json.loads(json.dumps(wanted)) == given)
+    An older file may lack what has been added since: then that is not compared.
+    """
+    wanted = {
+        "train": asdict(own.train),
+        "method": own.methods[own.model],
+        "partition": asdict(own.partition),
+        "seed": own.seed,
+        "subset_sha256": facts and facts["sha256"],
+    }
+    ours = json.loads(json.dumps(wanted))
+    return all(ours[key] == score[key] for key in ours.keys() & score.keys())
 
 
 def _key(entry: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """The grid: which datasets, partitions and cells there are. Writes paper/cells.json.
 
     python -m paper.grid          the grid of the seed's eight datasets and of the study
-    python -m paper.grid small    the same shape on the digits, in minutes; all below paper/small/
+    python -m paper.grid small    the same shape on the digits, in minutes: paper/small/cells.json
 
 A cell is one training, most important first. `variation` says what it has beside the seed's
 protocol, "" if nothing; tables find a cell by its dataset, model, variation and seed.
@@ -12,17 +12,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from lt import files, params
-from paper import CELLS, PARAMS, identify
+from lt import files
+from paper import CELLS, FOLDER, SMALL
 from stages import main
 
-HALF = "half2"
-ROOT = Path(__file__).parents[1]
-WEIGHTS = "--weights"  # an option of paper.train
+HALF = ("partition.criterion=half", "partition.num_groups=2")
 # a network per group, or what starts from one: their gradients are clipped
 SPLITS = ("split", "split_lws", "split_rest", "distill")
 NETWORKS = {"ensemble": 2, "sade": 2}  # of these each sees every image
@@ -38,12 +34,11 @@ CIFAR = [
 class Size:
     """How large a grid is.
 
-    folder: of all that it makes. params: of every cell. datasets: of the main table; table2, long
-    (epochs), clip: the seed's for these; study, cuts, nan, tau: those of its open questions.
-    thresholds: for each of `cuts`, of the criterion "thresholds".
+    params: of every cell. datasets: of the main table; table2, long (epochs), clip: the seed's for
+    these; study, cuts, nan, tau: those of its open questions. thresholds: for each of `cuts`, of
+    the criterion "thresholds".
     """
 
-    folder: str
     seeds: tuple[int, ...]
     params: tuple[str, ...]
     datasets: Sequence[str]
@@ -63,8 +58,7 @@ class Size:
     taus: tuple[str, ...] = ("0.0", "0.25", "0.5", "0.75", "1.0")
 
 
-FULL = Size(
-    folder="paper",
+FULL_SIZE = Size(
     seeds=(0, 1, 2),
     params=(),
     datasets=CIFAR,
@@ -82,8 +76,7 @@ FULL = Size(
     thresholds={"cifar10-exp-0.01": "[1000,200]", "cifar100-exp-0.01": "[200,50]"},
 )
 _DIGITS = "digits-exp-0.1"
-SMALL = Size(
-    folder="paper/small",
+SMALL_SIZE = Size(
     seeds=(0, 1),
     params=("train.backbone=resnet20", "train.epochs=4"),
     datasets=[_DIGITS, "digits-step-0.1"],
@@ -102,7 +95,7 @@ SMALL = Size(
     clips=("1.0", "null"),
     taus=("0.0", "1.0"),
 )
-SIZES = {"full": FULL, "small": SMALL}
+SIZES = {"full": (FULL_SIZE, FOLDER), "small": (SMALL_SIZE, SMALL)}
 
 
 class Grid:
@@ -111,7 +104,6 @@ class Grid:
     def __init__(self, size: Size) -> None:
         self.size = size
         self.cells: dict[str, dict[str, Any]] = {}
-        self.partitions: dict[str, dict[str, str]] = {}
 
     def add(
         self,
@@ -119,65 +111,48 @@ class Grid:
         model: str,
         variation: str = "",
         params: Sequence[str] = (),
-        cut: str = HALF,
+        cut: Sequence[str] = HALF,
         start: str | None = None,
         passes: int | None = None,
     ) -> None:
-        """A cell per seed.
+        """Add a cell per seed.
 
-        start: the model that it starts from, on the same dataset and seed. passes: over the
-        training images, about, which tell how long it takes; the size's epochs if not given.
+        Args:
+            dataset: its name.
+            model: the method.
+            variation: what it has of its own, in words.
+            params: the same, as overrides.
+            cut: the params of its partition.
+            start: the model that it starts from, on the same dataset and seed.
+            passes: over the training images, about, which tell how long it takes; the size's
+                epochs if not given.
         """
         clip = ("train.clip_norm=5.0",) if model in SPLITS else ()
         for seed in self.size.seeds:
             parts = [dataset, model, *([variation.replace(" ", "")] if variation else [])]
-            name = "_".join([*parts, f"s{seed}"])
             own = [f"model={model}", f"seed={seed}", *self.size.params, *clip, *params]
-            before = "_".join([dataset, start, f"s{seed}"]) if start else None
-            text = " ".join(own)
-            self.cells.setdefault(
-                name,
-                {
-                    "dataset": dataset,
-                    "model": model,
-                    "variation": variation,
-                    "seed": seed,
-                    "passes": passes or self.size.epochs * NETWORKS.get(model, 1),
-                    "partition": f"{dataset}_{cut}",
-                    "start": f"{self.size.folder}/models/{before}" if before else "models/fresh",
-                    "raw": dataset.split("-")[0],
-                    "id": _id(text, "train"),
-                    "params": text,
-                },
-            )
-            if before:
-                self._keep_weights(before)
-
-    def _keep_weights(self, name: str) -> None:
-        """They are kept of what others start from, and else only the outputs."""
-        params = self.cells[name]["params"]
-        if WEIGHTS not in params:
-            self.cells[name]["params"] = f"{WEIGHTS} {params}"
-
-    def cut(self, dataset: str, name: str, *params: str) -> None:
-        """A partition of a dataset."""
-        text = " ".join(params)
-        entry = {"dataset": dataset, "id": _id(text, "partition"), "params": text}
-        self.partitions.setdefault(f"{dataset}_{name}", entry)
+            entry = {
+                "dataset": dataset,
+                "model": model,
+                "variation": variation,
+                "seed": seed,
+                "passes": passes or self.size.epochs * NETWORKS.get(model, 1),
+                "start": "_".join([dataset, start, f"s{seed}"]) if start else None,
+                "params": " ".join([_dataset(dataset), *cut, *own]),
+            }
+            self.cells.setdefault("_".join([*parts, f"s{seed}"]), entry)
 
     def as_dict(self) -> dict[str, Any]:
-        """What cells.json holds."""
+        """Make what cells.json holds."""
         size = self.size
         roles = ("table2", "long", "clip", "study", "cuts", "nan", "tau")
         return {
-            "folder": size.folder,
             "size": {
                 "main": list(size.datasets),
                 **{name: getattr(size, name) for name in roles},
                 **{name: getattr(size, name) for name in ("epochs", "long_epochs", "decay_epoch")},
             },
             "datasets": {name: _dataset(name) for name in size.datasets},
-            "partitions": self.partitions,
             "cells": self.cells,
         }
 
@@ -185,8 +160,6 @@ class Grid:
 def build(size: Size) -> dict[str, Any]:
     """The whole grid, the most important cells first."""
     grid = Grid(size)
-    for dataset in size.datasets:
-        grid.cut(dataset, HALF, "partition.criterion=half", "partition.num_groups=2")
     for dataset in size.study:
         for model in ("baseline", "split_lws", "ensemble", "split"):
             grid.add(dataset, model)
@@ -221,13 +194,13 @@ def _add_open_questions(grid: Grid) -> None:
     size = grid.size
     for dataset in size.cuts:
         for k in size.num_groups:
-            grid.cut(dataset, f"half{k}", "partition.criterion=half", f"partition.num_groups={k}")
-            grid.add(dataset, "split_lws", f"K {k}", cut=f"half{k}")
+            cut = ["partition.criterion=half", f"partition.num_groups={k}"]
+            grid.add(dataset, "split_lws", f"K {k}", cut=cut)
         # not "ratio": exponential counts are cut in half by it
         for criterion in ("mass", "shots", "thresholds"):
             thresholds = f"partition.thresholds={size.thresholds[dataset]}"
-            grid.cut(dataset, criterion, f"partition.criterion={criterion}", thresholds)
-            grid.add(dataset, "split_lws", criterion, cut=criterion)
+            cut = [f"partition.criterion={criterion}", thresholds]
+            grid.add(dataset, "split_lws", criterion, cut=cut)
     for clip in size.clips:
         grid.add(size.clip, "split_lws", f"clip {clip}", [f"train.clip_norm={clip}"])
     for dataset in size.nan:
@@ -246,20 +219,14 @@ def _add_open_questions(grid: Grid) -> None:
             grid.add(dataset, "tau_norm", f"tau {tau}", [taus], start="baseline", passes=1)
 
 
-def _dataset(name: str) -> dict[str, str]:
+def _dataset(name: str) -> str:
+    """The params of a dataset."""
     raw, imb_type, factor = name.split("-")
-    text = f"data.name={raw} data.imb_type={imb_type} data.imb_factor={factor}"
-    return {"raw": raw, "id": _id(text, "data"), "params": text}
-
-
-@cache
-def _id(text: str, section: str) -> str:
-    """That of the params, with these of its own."""
-    return identify(params.load(text.split(), ROOT / PARAMS), section)
+    return f"data.name={raw} data.imb_type={imb_type} data.imb_factor={factor}"
 
 
 def _as_text(grid: dict[str, Any]) -> str:
-    """JSON, which DVC reads much faster than YAML, with a line for each cell."""
+    """JSON with a line for each cell."""
 
     def section(value: Any) -> str:
         if not isinstance(value, dict):
@@ -272,12 +239,13 @@ def _as_text(grid: dict[str, Any]) -> str:
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Writes paper/cells.json."""
+    """Write cells.json of a grid into its folder."""
     name = arguments[0] if arguments else "full"
     if name not in SIZES or len(arguments) > 1:
         raise ValueError(f"expected one of {', '.join(SIZES)}, got {' '.join(arguments)}")
-    with files.whole(CELLS) as temporary:
-        temporary.write_text(_as_text(build(SIZES[name])))
+    size, folder = SIZES[name]
+    with files.whole(folder / CELLS) as temporary:
+        temporary.write_text(_as_text(build(size)))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from lt import files
-from paper import figures, page, study, tables
+from paper import FOLDER, figures, page, study, tables
 from paper.cells import Cells
-from stages import main
+from stages import Parser, main
 
 TABLES = {
     "datasets": tables.datasets,
@@ -22,10 +23,10 @@ TABLES = {
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Writes the folders tables and figures, and RESULTS.md, in the grid's folder."""
-    if arguments:
-        raise ValueError(f"expected no arguments, got {' '.join(arguments)}")
-    cells = Cells()
+    """Write the folders tables and figures, and RESULTS.md, in the grid's folder."""
+    parser = Parser(prog="python -m paper.render", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the grid")
+    cells = Cells(parser.parse_args(arguments).folder)
     with files.whole(cells.folder / "tables") as folder:
         folder.mkdir()
         text = {name: tables.write(make(cells), folder, name) for name, make in TABLES.items()}

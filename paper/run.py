@@ -1,150 +1,228 @@
-"""Fills the grid on all GPUs of a machine, or on its CPU.
+"""Fills the grid, on this machine or on any Dask cluster.
 
-    python -m paper.run                   every cell that is not there yet, most important first
-    python -m paper.run --match split     those whose names hold "split", and what they start from
+    python -m paper.run                   every cell that has no score yet, most important first
+    python -m paper.run --match split     those whose names hold "split"
     python -m paper.run --per-gpu 3       three at a time on each GPU
+    python -m paper.run --scheduler tcp://host:8786
 
-It can be stopped and started again at any time: a cell that is done is not trained again, one
-that was cut off goes on from its last epoch, and one that failed is tried again. With DVC, a cell
-is done if DVC says so; without (a machine that only trains), if its score file is there.
+It can be stopped and started again at any time: a cell that has its score is not trained again,
+and one that was cut off goes on from its last epoch, where its disk is still there.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from distributed import Client, Future, Nanny, Scheduler, SpecCluster, as_completed, get_worker
 from tqdm import tqdm
 
-from lt import files, process
-from paper import CELLS
-from paper.jobs import Job, Plan, environment
-from stages import Parser, main
+from lt import files, params, process, provenance
+from paper import FOLDER, cell, facts
+from paper.cells import Cells
+from stages import RAW, Parser, download, main
 
-LOOK_EVERY_S = 0.2
 PER_GPU = 2
+TRIES = 3  # a dataset that was lost with the last worker that held it is sent again
+TOPIC = "cells"  # of Dask's events: a score comes when it is there, not when its chain is done
 
 
 @dataclass
-class Running:
-    """A job at work in a slot: the environment of a GPU, or of the CPU."""
+class Chain:
+    """Cells that one worker runs one after the other: one that starts fresh, and what follows."""
 
-    job: Job
-    slot: dict[str, str]
-    child: subprocess.Popen[bytes]
-    since: float = field(default_factory=time.monotonic)
+    cells: list[cell.Cell]
+    dataset: str
+    work: float
+    tries: int = 0
 
 
-def slots(per_gpu: int) -> list[dict[str, str]]:
-    """The environments in which cells run side by side: `per_gpu` a GPU, or one on the CPU."""
+def plan(cells: Cells, match: str, stale: bool) -> tuple[list[Chain], int]:
+    """What is to be run, and how many cells there are with those that are done.
+
+    Raises:
+        ValueError: if no cell has `match` in its name, or one has bad params.
+    """
+    wanted = [name for name in cells.entries if match in name]
+    if not wanted:
+        raise ValueError(f"--match: no cell of {cells.folder} has {match!r} in its name")
+    missing = [n for n in wanted if n not in cells.scored or (stale and _is_stale(cells, n))]
+    chains: dict[str, list[str]] = {}
+    for name in missing:
+        first = cells.entries[name]["start"] or name
+        chains.setdefault(first, [first])
+        if name != first:
+            chains[first].append(name)
+    return [_chain(cells, names, set(missing)) for names in chains.values()], len(wanted)
+
+
+def _is_stale(cells: Cells, name: str) -> bool:
+    """Whether other code than the present made the score."""
+    *_, last = params.trainings(cells.options(name))
+    made_by = cells.scored[name].score["provenance"].get("code")
+    return bool(made_by != provenance.code(last.code))
+
+
+def _chain(cells: Cells, names: Sequence[str], missing: set[str]) -> Chain:
+    todo = [cell.Cell(name, cells.options(name), name in missing) for name in names]
+    about = cells.datasets[cells.entries[names[0]]["dataset"]]
+    passes = sum(cells.entries[name]["passes"] for name in names)
+    return Chain(todo, todo[0].options.data.name, passes * (about["train_images"] if about else 1))
+
+
+def workers(per_gpu: int) -> list[dict[str, str]]:
+    """The environments of a worker each: `per_gpu` for every GPU, or one for every core."""
     import torch
+
+    from lt.train.device import cgroup_cpus
 
     number = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(gpu) for gpu in range(number)]
     gpus = [{"CUDA_VISIBLE_DEVICES": name} for name in names[:number]]
-    return gpus * per_gpu or [{}]  # the first of every GPU before the second of any
+    cores = min(len(os.sched_getaffinity(0)), cgroup_cpus(Path("/")))
+    return gpus * per_gpu or [{}] * cores
+
+
+@contextmanager
+def connect(scheduler: str | None, per_gpu: int, chains: int) -> Iterator[Client]:
+    """A client of the cluster at `scheduler`, or of one made here for the time being."""
+    if scheduler:
+        with Client(scheduler) as client:
+            print(f"waiting for workers at {scheduler}", flush=True)
+            client.wait_for_workers(1)
+            yield client
+        return
+    options = {"nthreads": 1, "memory_limit": 0, "silence_logs": "ERROR"}
+    specs = [
+        {"cls": Nanny, "options": {**options, "env": env}} for env in workers(per_gpu)[:chains]
+    ]
+    board = {"dashboard": True, "dashboard_address": "127.0.0.1:0"}
+    head = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, **board}}
+    with (
+        SpecCluster(dict(enumerate(specs)), scheduler=head, silence_logs="ERROR") as cluster,
+        Client(cluster) as client,
+    ):
+        client.wait_for_workers(len(specs))
+        yield client
 
 
 class Filler:
-    """Runs jobs in slots until none is left."""
+    """Hands chains to a cluster and writes scores as they come."""
 
-    def __init__(self, jobs: Sequence[Job], free: list[dict[str, str]], logs: Path) -> None:
-        self.waiting, self.free, self.logs = list(jobs), free, logs
-        self.running: list[Running] = []
-        self.failed: dict[str, str] = {}  # name -> why
-        self.unfinished = {job.name for job in jobs}
-        self.number, self.ended = len(jobs), 0
-        self.total = self.left = sum(job.work for job in jobs)
+    def __init__(self, client: Client, folder: Path, outputs: Path | None) -> None:
+        self.client, self.folder, self.outputs = client, folder, outputs
+        self.failed: dict[str, str] = {}
+        self.done: set[str] = set()
+        self.raw: dict[str, Future[Any]] = {}
+
+    def run(self, chains: Sequence[Chain]) -> None:
+        """Until every cell is done or has failed; the others do not mind a failure."""
+        self.number = sum(one.wanted for chain in chains for one in chain.cells)
+        self.work = {one.name: chain.work for chain in chains for one in chain.cells if one.wanted}
         self.begin = time.monotonic()
-        tqdm.monitor_interval = 0  # no thread: what runs between fork and exec must be alone
         form = "{l_bar}{bar}| {n_fmt}/{total_fmt} cells"  # the time left is ours, by work
-        self.bar = tqdm(total=len(jobs), bar_format=form, disable=None)
-
-    def run(self) -> None:
-        """Until all are done or have failed; the others do not mind a failure."""
-        self.logs.mkdir(parents=True, exist_ok=True)
-        while self.waiting or self.running:
-            self._start_what_can()
-            time.sleep(LOOK_EVERY_S)
-            for one in list(self.running):
-                if one.child.poll() is not None:
-                    self._ended(one)
+        self.bar = tqdm(total=self.number, bar_format=form, disable=None)
+        self.client.subscribe_topic(TOPIC, lambda event: self._receive(*event[1]))
+        running = {self._submit(chain, -k): chain for k, chain in enumerate(chains)}
+        waiting = as_completed(list(running))
+        for future in waiting:
+            chain = running.pop(future)
+            if future.status == "finished":
+                for name, result in future.result().items():
+                    self._receive(name, result)
+            elif (again := self._again(chain, future)) is not None:
+                running[again] = chain
+                waiting.add(again)
+        self.client.unsubscribe_topic(TOPIC)
         self.bar.close()
 
-    def _start_what_can(self) -> None:
-        for job in list(self.waiting):
-            if job.before in self.failed:
-                self.waiting.remove(job)
-                self._finish(job, f"{job.before}, which it starts from, failed")
-            elif self.free and job.before not in self.unfinished:
-                self.waiting.remove(job)
-                slot = self.free.pop(0)
-                self.running.append(Running(job, slot, self._start(job, slot)))
+    def _submit(self, chain: Chain, priority: int) -> Future[Any]:
+        if chain.dataset not in self.raw or self.raw[chain.dataset].cancelled():
+            raw = cell.read_dataset(RAW / chain.dataset)
+            self.raw[chain.dataset] = self.client.scatter(raw, broadcast=True)
+        arguments = chain.cells, self.raw[chain.dataset], self.outputs is not None
+        return self.client.submit(run_chain, *arguments, priority=priority, pure=False)
 
-    def _start(self, job: Job, slot: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        with (self.logs / f"{job.name}.log").open("ab") as log:
-            return subprocess.Popen(
-                job.commands.pop(0),
-                env=environment(**slot),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                preexec_fn=process.die_with_parent,
-            )
+    def _again(self, chain: Chain, future: Future[Any]) -> Future[Any] | None:
+        """The chain once more, if what it needs was lost with a worker; else its cells failed."""
+        chain.tries += 1
+        if future.status in ("cancelled", "lost") and chain.tries < TRIES:
+            return self._submit(chain, 0)
+        why = f"its worker died ({type(future.exception()).__name__})"
+        for one in chain.cells:
+            if one.wanted and one.name not in self.done:
+                self._receive(one.name, {"error": why})
+        return None
 
-    def _ended(self, one: Running) -> None:
-        if one.child.returncode == 0 and one.job.commands:
-            one.child = self._start(one.job, one.slot)
+    def _receive(self, name: str, result: cell.Result) -> None:
+        """Write a score, once; of what comes from the end of a chain, the outputs too."""
+        if self.outputs and "outputs" in result:
+            with files.whole(self.outputs / f"{name}.zip") as temporary:
+                temporary.write_bytes(result["outputs"])
+        if name in self.done:
             return
-        self.running.remove(one)
-        self.free.append(one.slot)
-        log = self.logs / f"{one.job.name}.log"
-        why = f"exit status {one.child.returncode}, see {log}" if one.child.returncode else None
-        self._finish(one.job, why, time.monotonic() - one.since)
+        self.done.add(name)
+        if "score" in result:
+            files.write_json(self.folder / "scores" / f"{name}.json", result["score"])
+        else:
+            self.failed[name] = result["error"]
+        self._tell(name, result.get("error"))
 
-    def _finish(self, job: Job, why: str | None, seconds: float = 0.0) -> None:
-        self.unfinished.discard(job.name)
-        self.left -= job.work
-        if why:
-            self.failed[job.name] = why
-        share = 1 - self.left / self.total if self.total else 1.0
-        left = (time.monotonic() - self.begin) * (1 / share - 1) if share > 0 else 0.0
-        self.ended += 1
+    def _tell(self, name: str, why: str | None) -> None:
+        done = sum(self.work[name] for name in self.done)
+        left = (time.monotonic() - self.begin) * (sum(self.work.values()) / done - 1)
+        clock = f"{int(left // 3600)} h {int(left % 3600 // 60)} min left"
         self.bar.update()
-        self.bar.write(
-            f"{self.ended}/{self.number} {job.name}: {why or f'done in {seconds:.0f} s'}; "
-            f"{_clock(left)} left"
-        )
+        self.bar.write(f"{len(self.done)}/{self.number} {name}: {why or 'done'}; {clock}")
 
 
-def _clock(seconds: float) -> str:
-    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+def run_chain(cells: Sequence[cell.Cell], raw: Any, keep_outputs: bool) -> dict[str, Any]:
+    """`cell.run_chain` on a worker, whose scores go ahead as events."""
+    worker = get_worker()
+
+    def deliver(name: str, result: cell.Result) -> None:
+        small = {key: value for key, value in result.items() if key != "outputs"}
+        worker.log_event(TOPIC, (name, small))
+
+    return cell.run_chain(cells, raw, keep_outputs, deliver)
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Runs the cells that are missing; says at the end which failed."""
+    """Run the cells that are missing; say at the end which failed."""
     parser = Parser(prog="python -m paper.run", description=__doc__.split("\n")[0])
     parser.add_argument("--match", default="", help="only cells with this in their names")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the grid")
     parser.add_argument("--per-gpu", type=int, default=PER_GPU, help="cells at a time on a GPU")
+    parser.add_argument("--scheduler", help="address of a running Dask cluster")
+    parser.add_argument("--stale", action="store_true", help="again what other code has made")
+    parser.add_argument("--outputs", type=Path, help="folder for what the networks say, zipped")
     given = parser.parse_args(arguments)
     if given.per_gpu < 1:
         raise ValueError(f"--per-gpu: expected an integer at least 1, got {given.per_gpu}")
-    plan = Plan(files.read_json(CELLS), with_dvc=find_spec("dvc") is not None)
-    with process.lock(plan.folder / ".run.lock"):
-        plan.prepare()
-        jobs, number = plan.jobs(given.match)
-        print(f"{number - len(jobs)} of {number} cells are done, {len(jobs)} to run", flush=True)
-        filler = Filler(jobs, slots(given.per_gpu), plan.folder / "logs")
-        filler.run()
+    with process.lock(given.folder / ".run.lock"):
+        cells = Cells(given.folder)
+        chains, number = plan(cells, given.match, given.stale)
+        todo = sum(one.wanted for chain in chains for one in chain.cells)
+        print(f"{number - todo} of {number} cells are done, {todo} to run", flush=True)
+        for name in sorted({chain.dataset for chain in chains}):
+            if not (RAW / name).exists():
+                download.run([name])
+        facts.write_missing(cells)
+        if not todo:
+            return
+        with connect(given.scheduler, given.per_gpu, len(chains)) as client:
+            print(f"dashboard: {client.dashboard_link}", flush=True)
+            filler = Filler(client, given.folder, given.outputs)
+            filler.run(chains)
     if filler.failed:
         lines = [f"{name}: {why}" for name, why in filler.failed.items()]
-        raise ValueError("\n".join([f"{len(lines)} of {len(jobs)} cells failed:", *lines]))
+        raise ValueError("\n".join([f"{len(lines)} of {todo} cells failed:", *lines]))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,19 @@
-"""score: outputs of a cell -> one small file with all that tables and figures need of it."""
+"""From what a training has left to one small file with all that tables and figures need of it."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lt import combine, files, metrics, plan, results, scoring
-from lt.combine import Views
-from paper import EXAMPLES, FAILED
-from stages import Parser, main
+from lt import files, params
+from lt.data.views import Ints
+from lt.score import combine, metrics, store
+from lt.score.combine import Views
+from paper import EXAMPLES
 
 RULE = "concat"  # of what has one rule only: classes, confusion, calibration
 LAST = 15  # epochs, of which the validation accuracy is told
@@ -21,40 +22,40 @@ OF_A_RULE = ("accuracy", "head", "tail", "group_accuracy", "nll")
 PROVENANCE = ("device", "instructions", "threads", "precision", "versions", "git", "git_dirty")
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Writes --out from the folder --model and the file --partition."""
-    parser = Parser(prog="python -m paper.score")
-    for name in ("model", "partition", "out"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    given = parser.parse_args(arguments)
-    about = files.read_json(given.model / "run.json")
-    score: dict[str, Any] = {
-        "method": about["method"],
-        "start": about["start"] and about["start"]["method"],
-        "train": about["train"],
-        "seed": about["seed"],
-        "subset_sha256": about["data"]["sha256"],
-        "provenance": {name: about[name] for name in PROVENANCE},
+def score(folder: Path, cut: Mapping[str, Any], options: params.Params) -> dict[str, Any]:
+    """Make the score file of a cell.
+
+    Args:
+        folder: of its training.
+        cut: its partition.json.
+        options: its params.
+    """
+    return {**about(files.read_json(folder / "run.json"), options), **_scores(folder, cut)}
+
+
+def about(run: Mapping[str, Any], options: params.Params) -> dict[str, Any]:
+    """What a score file says of a cell, however it ended; `run`: its run.json."""
+    return {
+        "method": run["method"],
+        "start": run["start"] and run["start"]["method"],
+        "train": run["train"],
+        "partition": asdict(options.partition),
+        "seed": run["seed"],
+        "subset_sha256": run["data"]["sha256"],
+        "provenance": {name: run[name] for name in (*PROVENANCE, "code")},
     }
-    failed = given.model / FAILED
-    score |= (
-        {"failed": files.read_json(failed)["message"]}
-        if failed.exists()
-        else _scores(given.model, files.read_json(given.partition))
-    )
-    files.write_json(given.out, score)
 
 
-def _scores(model: Path, cut: dict[str, Any]) -> dict[str, Any]:
-    outputs, classes = results.load_outputs(model), len(cut["classes"])
-    views = results.load_views(model)
-    every = scoring.by_rule(views, outputs, cut)
+def _scores(model: Path, cut: Mapping[str, Any]) -> dict[str, Any]:
+    outputs, classes = store.load_outputs(model), len(cut["classes"])
+    views = store.load_views(model)
+    every = metrics.by_rule(views, outputs, cut)
     applied = {rule: one for rule, one in every.items() if one}
     scored, scores = applied[RULE]
     predictions = scores.argmax(axis=1)
     accuracies = metrics.per_class(predictions, outputs.test_labels, classes)
     return {
-        "metrics": {**scored.as_dict(), **results.load_costs(model)},
+        "metrics": {**scored.as_dict(), **store.load_costs(model)},
         "rules": {
             rule: {name: getattr(one[0], name) for name in OF_A_RULE}
             | {"val_balanced": _on_validation(rule, views, outputs)}
@@ -74,8 +75,7 @@ def _scores(model: Path, cut: dict[str, Any]) -> dict[str, Any]:
 
 def _history(model: Path) -> list[list[dict[str, str]]]:
     """The rows of history.csv, in order, by expert."""
-    with (model / "history.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = store.load_history(model)
     experts = range(len(files.read_json(model / "experts.json")))
     return [[row for row in rows if int(row["expert"]) == k] for k in experts]
 
@@ -112,7 +112,7 @@ def _last_epochs(model: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def _on_validation(rule: str, views: Views, outputs: results.Outputs) -> float | None:
+def _on_validation(rule: str, views: Views, outputs: store.Outputs) -> float | None:
     """Mean of the classes' accuracies on validation images, by which the study chooses."""
     labels = outputs.val_labels
     if not len(labels):
@@ -122,7 +122,7 @@ def _on_validation(rule: str, views: Views, outputs: results.Outputs) -> float |
     return float(np.mean([one for one in accuracies if one is not None]))
 
 
-def _confusion(labels: plan.Ints, predictions: plan.Ints, classes: int) -> list[list[int]] | None:
+def _confusion(labels: Ints, predictions: Ints, classes: int) -> list[list[int]] | None:
     """Images by actual and predicted class; None of too many classes."""
     if classes > MAX_CONFUSION:
         return None
@@ -132,7 +132,7 @@ def _confusion(labels: plan.Ints, predictions: plan.Ints, classes: int) -> list[
 
 
 def _example(
-    index: int, outputs: results.Outputs, applied: dict[str, scoring.Scored]
+    index: int, outputs: store.Outputs, applied: dict[str, metrics.Scored]
 ) -> dict[str, Any]:
     """One test image: what each network says of it, and what each rule makes of that."""
     logits = [block[index].astype(float) for block in outputs.test]
@@ -142,7 +142,3 @@ def _example(
         "logits": [np.round(one, 4).tolist() for one in logits],
         "answers": {rule: int(scores[index].argmax()) for rule, (_, scores) in applied.items()},
     }
-
-
-if __name__ == "__main__":
-    main(run)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lt.combine import RULES
+from lt.score.combine import RULES
 from paper import tables
 from paper.cells import Cells, Stat
 from paper.tables import Row

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from lt.combine import RULES
-from lt.tables import MISSING, SEED_FIGURES, to_markdown
+from lt.score.combine import RULES
+from lt.score.tables import MISSING, SEED_FIGURES, to_markdown
 from paper.cells import Cell, Cells, Stat
 
 Row = dict[str, Any]

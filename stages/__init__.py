@@ -12,20 +12,34 @@ from typing import NoReturn
 
 from lt import process
 
+RAW = Path("data/raw")
+LONGTAIL = Path("data/longtail")
+PARTITION = Path("data/partition.json")
+FINAL = Path("models/final")
+
 if "DVC_STAGE" in os.environ:  # now, and not in main: importing torch takes seconds
     process.stop_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main, an end without a traceback
 
 
 class Parser(argparse.ArgumentParser):
-    """Of options; bad ones are one line and exit status 1, as all else that a user gets wrong."""
+    """Bad options are one line and exit status 1, as all else that a user gets wrong."""
 
     def error(self, message: str) -> NoReturn:  # noqa: D102
         raise ValueError(f"{message}; see --help")
 
 
+def no_arguments(arguments: Sequence[str]) -> None:
+    """Raise a ValueError if there are any: params go through `resolve`."""
+    if arguments:
+        raise ValueError(
+            f"expected no arguments, got {' '.join(arguments)}; "
+            "params are given to `python -m stages.resolve`"
+        )
+
+
 def main(stage: Callable[[Sequence[str]], None]) -> None:
-    """Runs a stage on the command line's arguments; what can be foreseen ends in one message.
+    """Run a stage on the command line's arguments; what can be foreseen ends in one message.
 
     Exit status 1; of a stage that a signal stopped, 128 and the signal's number.
     """

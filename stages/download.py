@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from lt import data, files
-from stages import main
+from lt import files
+from lt.data import datasets
+from stages import RAW, main
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Writes data/raw/<name>: `python -m stages.download digits`."""
-    if len(arguments) != 1 or arguments[0] not in data.RECIPES:
-        names = ", ".join(data.RECIPES)
+    """Write data/raw/<name>: `python -m stages.download digits`."""
+    if len(arguments) != 1 or arguments[0] not in datasets.RECIPES:
+        names = ", ".join(datasets.RECIPES)
         raise ValueError(f"expected one dataset of {names}, got {' '.join(arguments) or 'none'}")
     (name,) = arguments
-    raw = data.read(name)
-    with files.whole(Path("data/raw") / name) as folder:
-        data.save(raw, folder)
+    raw = datasets.read(name)
+    with files.whole(RAW / name) as folder:
+        datasets.save(raw, folder)
 
 
 if __name__ == "__main__":

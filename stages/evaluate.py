@@ -2,55 +2,59 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from lt import files, metrics, params, results, scoring
-from stages import main
+from lt import files, params
+from lt.score import metrics, store
+from stages import FINAL, PARTITION, main, no_arguments
 
-PARTITION = Path("data/partition.json")
-MODELS = Path("models")
 OUT = Path("metrics")
+OF_A_RULE = ("accuracy", "balanced_accuracy", "head", "tail", "group_accuracy", "ece", "nll")
+CURVES = ("expert", "phase", "epoch", "train_loss", "val_accuracy")
 
 
-def run(overrides: Sequence[str]) -> None:
-    """Writes metrics/eval.json, per_class.csv and confusion.csv.
+def run(arguments: Sequence[str]) -> None:
+    """Write metrics/: what one compares (eval.json), costs, every rule, classes, curves.
 
     confusion.csv has a row per test image, true and predicted class: what DVC's plot counts.
     """
-    options = params.load(overrides)
-    cut, model = files.read_json(PARTITION), MODELS / options.model
-    views, outputs = results.load_views(model), results.load_outputs(model)
-    labels = outputs.test_labels
-
-    scored, scores = scoring.score(options.evaluate.combine, views, outputs, cut)
-    every = scoring.by_rule(views, outputs, cut)
-    result = {
-        **scored.as_dict(),
-        "combine": {name: one[0].accuracy if one else None for name, one in every.items()},
-        **results.load_costs(model),
-    }
-    files.write_json(OUT / "eval.json", result)
-    classes, predictions = cut["classes"], scores.argmax(axis=1)
+    no_arguments(arguments)
+    combine = params.read_resolved(params.Evaluate, "evaluate").combine
+    cut, views, outputs = (
+        files.read_json(PARTITION),
+        store.load_views(FINAL),
+        store.load_outputs(FINAL),
+    )
+    labels, classes = outputs.test_labels, cut["classes"]
+    scored, scores = metrics.score(combine, views, outputs, cut)
+    predictions = scores.argmax(axis=1)
     accuracies = metrics.per_class(predictions, labels, len(classes))
-    order = [label for group in (cut["head"], cut["tail"]) for label in group]
-    _write_csv(
-        "per_class.csv",
+    order = [*cut["head"], *cut["tail"]]
+    every = metrics.by_rule(views, outputs, cut)
+
+    files.write_json(OUT / "eval.json", scored.as_dict())
+    files.write_json(OUT / "costs.json", store.load_costs(FINAL))
+    files.write_csv(
+        OUT / "rules.csv",
+        ["rule", *OF_A_RULE],
+        (
+            [rule, *(one and getattr(one[0], key) for key in OF_A_RULE)]
+            for rule, one in every.items()
+        ),
+    )
+    files.write_csv(
+        OUT / "per_class.csv",
         ["rank", "label", "class", "images", "accuracy"],
-        [[rank, c, classes[c], cut["counts"][c], accuracies[c]] for rank, c in enumerate(order)],
+        ([rank, c, classes[c], cut["counts"][c], accuracies[c]] for rank, c in enumerate(order)),
     )
-    _write_csv(
-        "confusion.csv",
+    files.write_csv(
+        OUT / "confusion.csv",
         ["actual", "predicted"],
-        [[classes[a], classes[p]] for a, p in zip(labels, predictions, strict=True)],
+        ([classes[a], classes[p]] for a, p in zip(labels, predictions, strict=True)),
     )
-
-
-def _write_csv(name: str, header: list[str], rows: list[list[Any]]) -> None:
-    with files.whole(OUT / name) as temporary, temporary.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
+    curves = ([row[name] for name in CURVES] for row in store.load_history(FINAL))
+    files.write_csv(OUT / "curves.csv", CURVES, curves)
 
 
 if __name__ == "__main__":

@@ -7,40 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from lt import files, groups, params
-from stages import main
+from lt import files, params
+from lt.data import partition
+from stages import main, no_arguments
 
-LONGTAIL = Path("data/longtail")
+SUMMARY = Path("data/longtail/summary.json")
 OUT = Path("data/partition.json")
 
 
-def run(overrides: Sequence[str]) -> None:
-    """Writes the counts, the K groups, the two halves and the many/medium/few classes."""
-    partition(params.load(overrides).partition, LONGTAIL, OUT)
-
-
-def partition(options: params.Partition, longtail: Path, out: Path) -> None:
-    """As `run`, of what `prepare` made in the folder `longtail`, into the file `out`.
-
-    Raises:
-        ValueError: if the classes cannot be cut so.
-    """
-    summary = files.read_json(longtail / "summary.json")
-    counts = np.array(summary["counts"])
-    cut = groups.partition(counts, options.criterion, options.num_groups, options.thresholds)
-    head, tail = groups.halves(counts)
-    files.write_json(
-        out,
-        {
-            "classes": summary["classes"],
-            "counts": counts.tolist(),
-            "criterion": options.criterion,
-            "groups": cut,
-            "head": head,
-            "tail": tail,
-            **groups.shots(counts),
-        },
-    )
+def run(arguments: Sequence[str]) -> None:
+    """Write the counts, the K groups, the two halves and the many/medium/few classes."""
+    no_arguments(arguments)
+    options = params.read_resolved(params.Partition, "partition")
+    summary = files.read_json(SUMMARY)
+    cut = partition.describe(np.array(summary["counts"]), summary["classes"], options)
+    files.write_json(OUT, cut)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lt import files, params, tables
-from stages import main
+from lt import files
+from lt.score import tables
+from stages import FINAL, main
 
 METRICS = Path("metrics/eval.json")
-MODELS = Path("models")
 OUT = Path("metrics/table.md")
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Writes metrics/table.md; with --experiments prints one row per DVC experiment instead."""
+    """Write metrics/table.md; with --experiments print one row per DVC experiment instead."""
     if list(arguments) == ["--experiments"]:
         from dvc.api import exp_show
 
@@ -22,8 +22,7 @@ def run(arguments: Sequence[str]) -> None:
         return
     if arguments:
         raise ValueError(f"expected --experiments or nothing, got {' '.join(arguments)}")
-    run_info = MODELS / params.load().model / "run.json"
-    text = tables.run_table(files.read_json(METRICS), files.read_json(run_info))
+    text = tables.run_table(files.read_json(METRICS), files.read_json(FINAL / "run.json"))
     with files.whole(OUT) as temporary:
         temporary.write_text(text)
 

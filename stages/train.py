@@ -1,31 +1,22 @@
-"""train: the experts of a method, and their outputs for every validation and test image."""
+"""train: the method that is trained from scratch, and its outputs for every image."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from lt import params, registry, training
-from stages import main
+from lt import params
+from lt.train import run as training
+from stages import LONGTAIL, PARTITION, RAW, main, no_arguments
 
-RAW = Path("data/raw")
-LONGTAIL = Path("data/longtail")
-PARTITION = Path("data/partition.json")
-MODELS = Path("models")
+OUT = Path("models/trained")
 
 
-def run(overrides: Sequence[str]) -> None:
-    """Trains and writes models/<model>: weights, outputs, history, views, timing, provenance."""
-    options = params.load(overrides)
-    start = registry.checked(options.model, options.methods[options.model])["start"]
-    places = training.Places(
-        raw=RAW,
-        longtail=LONGTAIL,
-        partition=PARTITION,
-        start=None if start == params.FRESH else MODELS / start,
-        out=MODELS / options.model,
-    )
-    training.run(options, places)
+def run(arguments: Sequence[str]) -> None:
+    """Write models/trained: weights, outputs, history, views, timing, provenance."""
+    no_arguments(arguments)
+    inputs = training.Inputs.read(RAW, LONGTAIL, PARTITION)
+    training.run(params.read_resolved(params.Training, "train"), inputs, OUT)
 
 
 if __name__ == "__main__":

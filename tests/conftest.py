@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from lt import checkpoint, data, fit, params, step
-from lt.plan import ClassView, Expert, Task
+from lt import params
+from lt.data import datasets
+from lt.train import checkpoint, loop, step
+from lt.train.plan import ClassView, Expert, Task
 
 ROOT = Path(__file__).parents[1]
-CIFAR_FILES = data.ARCHIVES / "cifar-100-python" / "train"
+CIFAR_FILES = datasets.ARCHIVES / "cifar-100-python" / "train"
 
 needs_cifar = pytest.mark.skipif(
     not (ROOT / CIFAR_FILES).exists(), reason=f"no {CIFAR_FILES}: the official CIFAR files"
@@ -51,7 +53,7 @@ def setting(task: Task, options: params.Params) -> step.Setting:
         return step.Images(torch.from_numpy(pixels.astype(np.uint8)), labels)
 
     small = dataclasses.replace(options.train, backbone="resnet20", epochs=2, batch_size=32, lr=0.1)
-    recipe = data.Recipe((0.5,), (0.25,), pad=1, flip=True)
+    recipe = datasets.Recipe((0.5,), (0.25,), pad=1, flip=True)
     return step.Setting(images(task.counts), images((6,) * 6), recipe, small, 0, "fp32")
 
 
@@ -60,7 +62,7 @@ def views(*groups: tuple[int, ...], others: str = "drop") -> list[ClassView]:
     return [ClassView(group, num, others) for group in groups]  # type: ignore[arg-type]
 
 
-def quiet(_row: fit.Row) -> None:
+def quiet(_row: loop.Row) -> None:
     pass
 
 
@@ -68,10 +70,10 @@ def train(
     expert: Expert,
     number: int,
     setting: step.Setting,
-    report: fit.Report = quiet,
+    report: loop.Report = quiet,
     checkpoints: checkpoint.Checkpoints | None = None,
-    start: fit.Nets = (),
-) -> fit.Trained:
+    start: loop.Nets = (),
+) -> loop.Trained:
     """One expert, whatever its number."""
-    (trained,) = fit.fit([fit.Job(expert, number, setting, report, checkpoints, start)])
+    (trained,) = loop.fit([loop.Job(expert, number, setting, report, checkpoints, start)])
     return trained

@@ -1,8 +1,9 @@
-"""dvc.yaml's deps are what a stage imports: a missing one is a stale result waiting to happen."""
+"""dvc.yaml's deps hold what a stage imports: a missing one is a stale result waiting to happen."""
 
 from __future__ import annotations
 
 import sys
+from functools import cache
 
 import pytest
 import yaml
@@ -10,20 +11,18 @@ import yaml
 from lt import params
 from tests.conftest import ROOT, run
 
-# what every stage imports and none depends on: a new param would make all results stale
-LEFT_OUT = {
-    *("lt/__init__.py", "lt/params.py", "lt/schema.py", "lt/process.py", "lt/methods/__init__.py"),
-    "stages/__init__.py",
-}
-# what these stages import without a trace in their outputs: check's never changes
-NO_MATTER = {
-    "stages.check": {"lt/files.py", "lt/plan.py", "lt/registry.py", "lt/samplers.py"},
-    "stages.download": {"lt/files.py"},
-}
+# what every stage imports and none depends on: a new param would make all results stale; methods
+# are told apart by the hashes in resolved/*.json; a wing's __init__.py is a docstring
+LEFT_OUT = {"lt/params.py", "lt/process.py", "stages/__init__.py", "lt/__init__.py"}
+LEFT_OUT |= {f"lt/{wing}/__init__.py" for wing in ("data", "nets", "train", "score", "methods")}
+# what these import without a trace in their outputs: `resolve` only refuses by it
+NO_MATTER = {"stages.resolve": ("lt/",), "stages.download": ("lt/files.py",)}
+LATER = {"stages.finetune": ["lt.train.run"], "stages.train": []}  # imported when it is needed
 IMPORTED = """
 import pathlib, sys, importlib
 for name in sys.argv[1:]:
     importlib.import_module(name)
+print("torch", "torch" in sys.modules)
 for module in list(sys.modules.values()):
     file = getattr(module, "__file__", None)
     if file and module.__name__.split(".")[0] in ("lt", "stages", "paper"):
@@ -31,58 +30,87 @@ for module in list(sys.modules.values()):
 """
 
 
-def stages() -> dict[str, set[str]]:
-    """Module of each stage -> the Python files it depends on."""
+def stages() -> dict[str, list[str]]:
+    """Module of each stage -> the code that it depends on, files and folders."""
     root = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     download = yaml.safe_load((ROOT / "data" / "dvc.yaml").read_text())["stages"]["download"]["do"]
-    train = yaml.safe_load((ROOT / "stages" / "dvc.yaml").read_text())["stages"]["train"]["do"]
-    stages = {f"stages.{n}": s for n, s in {**root, "download": download, "train": train}.items()}
     paper = yaml.safe_load((ROOT / "paper" / "dvc.yaml").read_text())["stages"]
-    stages |= {f"paper.{name}": stage.get("do", stage) for name, stage in paper.items()}
-    for name in ("train", "score"):  # whose code is a stage of its own
-        code = stages.pop(f"paper.{name}_code")["deps"]
-        stages[f"paper.{name}"]["deps"] += code
+    found = {f"stages.{name}": stage for name, stage in {**root, "download": download}.items()}
+    found["paper.render"] = paper["render"]  # `cells` decides by itself what is to be run again
     return {
-        name: {dep for dep in stage["deps"] if dep.endswith(".py")}
-        for name, stage in stages.items()
+        name: [dep for dep in stage["deps"] if dep.endswith(".py") or dep.startswith("lt/")]
+        for name, stage in found.items()
     }
-
-
-def imports(*modules: str) -> set[str]:
-    done = run(sys.executable, "-c", IMPORTED, *modules, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    return set(done.stdout.split()) - LEFT_OUT
 
 
 STAGES = stages()
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if not name.endswith(".train")])
+@cache
+def imports(*modules: str) -> tuple[bool, set[str]]:
+    """Whether importing these modules starts torch, and the project's files that it reads."""
+    done = run(sys.executable, "-c", IMPORTED, *modules, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    (_, torch), *lines = (line.split() for line in done.stdout.splitlines())
+    return torch == "True", {path for (path,) in lines}
+
+
+@pytest.mark.parametrize("name", STAGES)
 def test_deps_are_the_imports(name: str) -> None:
-    imported = imports(name)
-    assert STAGES[name] | NO_MATTER.get(name, set()) == imported
-
-
-@pytest.mark.parametrize("method", params.method_names())
-def test_deps_of_train_with_each_method(method: str) -> None:
-    deps = {dep.replace("${key}", method) for dep in STAGES["stages.train"]}
-    imported = imports("stages.train", f"lt.methods.{method}")
-    assert deps == imported
-
-
-def test_deps_of_a_cell_of_the_grid() -> None:
-    deps = {dep.replace("${item.model}", "baseline") for dep in STAGES["paper.train"]}
-    assert deps == imports("paper.train", "lt.methods.baseline")
+    _, found = imports(name, *LATER.get(name, []))
+    found -= LEFT_OUT
+    deps = tuple(STAGES[name])
+    outside = {path for path in found if not path.startswith(deps)}
+    assert {path for path in outside if not path.startswith(NO_MATTER.get(name, ()))} == set()
+    used = {dep for dep in deps if any(path.startswith(dep) for path in found)}
+    assert set(deps) - used <= LEFT_OUT | {"lt/methods"}, "a dep that nothing imports"
 
 
 def test_no_method_imports_another() -> None:
-    for method in params.method_names():
-        others = {m for m in imports(f"lt.methods.{method}") if m.startswith("lt/methods/")}
-        assert others == {f"lt/methods/{method}.py"}
+    code = "import importlib, sys; importlib.import_module(sys.argv[1]); "
+    code += "print(*[m for m in sys.modules if m.startswith('lt.methods.')])"
+    names = {name: f"lt/methods/{name}.py" for name in params.method_names()}
+    for name, path in names.items():
+        text = (ROOT / path).read_text()
+        assert not any(f"methods import {other}" in text for other in names), name
+        assert "lt.methods" not in text, name
+    done = run(sys.executable, "-c", code, "lt.methods.distill", cwd=ROOT)
+    assert done.stdout.split() == ["lt.methods.distill"]
 
 
-def test_only_train_starts_torch() -> None:
-    code = "import {}, sys; sys.exit('torch' in sys.modules)"
-    for name in STAGES:
-        done = run(sys.executable, "-c", code.format(name), cwd=ROOT)
-        assert done.returncode == name.endswith(".train"), name
+def test_who_starts_torch() -> None:
+    starting = {name for name in STAGES if imports(name)[0]}
+    assert starting == {"stages.resolve", "stages.train"}
+
+
+def test_scoring_and_data_start_no_torch() -> None:
+    wings = ("lt/data", "lt/score")
+    paths = [path.relative_to(ROOT) for wing in wings for path in (ROOT / wing).glob("[!_]*.py")]
+    modules = [".".join(path.with_suffix("").parts) for path in paths]
+    modules.remove("lt.score.predict")
+    assert len(modules) == 9
+    assert not imports(*modules)[0]
+
+
+@pytest.mark.parametrize("wing", ["data", "nets", "train", "score"])
+def test_arrows_run_one_way(wing: str) -> None:
+    """stages -> train -> score -> nets | data -> the files that all share."""
+    allowed = {
+        "data": {"data"},
+        "nets": {"nets", "data"},
+        "score": {"score", "nets", "data"},
+        "train": {"train", "score", "nets", "data", "methods"},
+    }[wing]
+    for path in (ROOT / "lt" / wing).glob("*.py"):
+        for line in path.read_text().splitlines():
+            if line.strip().startswith("from lt."):
+                target = line.split()[1].split(".")[1]
+                known = target in allowed or (ROOT / "lt" / f"{target}.py").exists()
+                assert known, f"{path}: {line}"
+
+
+def test_the_committed_state_is_that_of_the_committed_code() -> None:
+    """Else a fresh clone shows figures that its code does not make."""
+    done = run("dvc", "repro", "--allow-missing", "--dry", cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "Running stage" not in done.stdout + done.stderr, done.stdout

@@ -6,14 +6,18 @@ import dataclasses
 import inspect
 from importlib import import_module
 from pathlib import Path
-from typing import get_type_hints
 
 import numpy as np
 import pytest
 import torch
 
-from lt import augment, checkpoint, fit, losses, models, nets, outputs, params, registry, step
-from lt.plan import Expert, Task
+from lt import methods, params
+from lt.nets import losses
+from lt.nets import net as nets
+from lt.score import predict
+from lt.train import augment, checkpoint, loop, step
+from lt.train.plan import Expert, Task
+from lt.train.start import Start
 from tests.conftest import ROOT, train
 
 METHODS = params.method_names()
@@ -38,15 +42,15 @@ def plan(name: str, task: Task, options: params.Params) -> tuple[Expert, ...]:
     values = {**options.methods[name]}
     short = {"scale_epochs": 2, "epochs": 2, "drw_epoch": 1}
     values |= {key: value for key, value in short.items() if key in values}
-    return registry.experts(name, task, values)
+    return methods.experts(name, task, values)
 
 
 def trained(
     name: str, task: Task, options: params.Params, setting: step.Setting
-) -> list[fit.Trained]:
+) -> list[loop.Trained]:
     """The method's experts, after those of the method that it starts from."""
     before = options.methods[name]["start"]
-    start: fit.Nets = ()
+    start: loop.Nets = ()
     if before != params.FRESH:
         start = tuple(one.net for one in trained(before, task, options, setting))
     return [
@@ -59,11 +63,10 @@ def test_it_is_in_params_and_readme(method: str, options: params.Params) -> None
     assert f"`{method}`" in (ROOT / "README.md").read_text()
 
 
-def test_its_params_are_read_from_its_source(method: str) -> None:
-    function = import_module(f"lt.methods.{method}").experts
-    hints = get_type_hints(function, include_extras=True)
-    own = inspect.getfullargspec(function).kwonlyargs
-    assert registry.hints(method) == {name: hints[name] for name in own}
+def test_its_params_are_those_of_params_yaml(method: str, options: params.Params) -> None:
+    own = inspect.getfullargspec(import_module(f"lt.methods.{method}").experts).kwonlyargs
+    assert ["start", *own] == list(options.methods[method])
+    assert methods.problems(method, options.methods[method]) == []
 
 
 def test_it_is_pure(method: str, task: Task, options: params.Params) -> None:
@@ -103,7 +106,7 @@ def test_it_trains_twice_the_same(
 ) -> None:
     def logits() -> list[np.ndarray]:
         return [
-            outputs.predict(one.net, setting.val.pixels, setting.recipe)
+            predict.predict(one.net, setting.val.pixels, setting.recipe)
             for one in trained(method, task, options, setting)
         ]
 
@@ -176,7 +179,7 @@ def test_more_than_two_groups(
 )
 def test_bad_params(name: str, values: dict[str, object], message: str, task: Task) -> None:
     with pytest.raises(ValueError, match=message):
-        registry.experts(name, task, values)
+        methods.experts(name, task, values)
 
 
 def test_one_group_makes_the_split_a_baseline(
@@ -214,14 +217,14 @@ def test_the_head_of_split_rest_sees_everything(task: Task, options: params.Para
 
 def test_two_stage_scales_follow_the_whole_net(task: Task, options: params.Params) -> None:
     values = {**options.methods["split_lws"], "scales": "two_stage", "scale_epochs": 7}
-    for expert in registry.experts("split_lws", task, values):
+    for expert in methods.experts("split_lws", task, values):
         assert [phase.epochs for phase in expert.phases] == [2, 7]
 
 
 def test_a_group_of_one_class_has_no_softmax(task: Task) -> None:
     task = dataclasses.replace(task, groups=((0,), (1, 2, 3, 4, 5)))
     with pytest.raises(ValueError, match=r"groups of at least 2 classes.* got the group \[0\]"):
-        registry.experts("group_softmax", task, {"start": "fresh", "ratio": 8.0})
+        methods.experts("group_softmax", task, {"start": "fresh", "ratio": 8.0})
 
 
 @pytest.mark.parametrize("method", ["crt", "lws", "weight_balance", "tau_norm", "ncm"])
@@ -232,7 +235,7 @@ def test_second_stages_leave_the_backbone_as_it_was(
     first, second = base.net.backbone.state_dict(), after.net.backbone.state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first), "batch norm among it"
     ours, theirs = (
-        outputs.predict(one.net, setting.val.pixels, setting.recipe) for one in (after, base)
+        predict.predict(one.net, setting.val.pixels, setting.recipe) for one in (after, base)
     )
     assert not np.allclose(ours, theirs, rtol=1e-3, atol=1e-3), "the classifier moved"
 
@@ -264,7 +267,7 @@ def test_adjusting_equal_counts_afterwards_is_the_identity(
 def test_mixed_targets_by_hand(remix: bool) -> None:
     task = Task((30, 10, 9), ((0, 1, 2),), epochs=1, batch_size=4, lr=0.1)
     values = {"start": "fresh", "alpha": 1.0, "remix": remix, "kappa": 3.0, "tau": 0.5}
-    (expert,) = registry.experts("mixup", task, values)
+    (expert,) = methods.experts("mixup", task, values)
     assert expert.phases[0].mix is not None
     targets = torch.tensor([0, 1, 2])  # mixed with 2, 0, 1
     for share in (0.4, 0.6):
@@ -286,7 +289,7 @@ def test_what_cannot_be_a_start_is_refused(task: Task, options: params.Params) -
         fresh = start == params.FRESH
         known = () if fresh else views[start]
         run = None if fresh else {"model": start}
-        given = models.Start(nets=(linear,) * len(known), views=known, run=run)
+        given = Start(nets=(linear,) * len(known), views=known, run=run)
         given.check(method, plan(method, task, options), task.groups)
 
     check("crt", "baseline")
@@ -320,14 +323,14 @@ def test_a_run_that_was_cut_off_ends_the_same(
 ) -> None:
     monkeypatch.setattr(checkpoint, "PATIENCE", 0.0)
     before = options.methods[method]["start"]
-    start: fit.Nets = ()
+    start: loop.Nets = ()
     if before != params.FRESH:
         start = tuple(one.net for one in trained(before, task, options, setting))
 
     def store() -> checkpoint.Checkpoints:
         return checkpoint.Checkpoints(tmp_path, {}, tmp_path / "out")
 
-    def cut(row: fit.Row) -> None:
+    def cut(row: loop.Row) -> None:
         if row["epoch"] == 2:
             raise Cut
 

@@ -1,10 +1,11 @@
-"""The paper's grid, its statistics, tables and figures; with DVC in test_paper_pipeline.py."""
+"""The paper's grid, its statistics, tables and figures; its runs in test_paper_run.py."""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,26 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from lt import files, groups, longtail, models, params
-from paper import CELLS, EXAMPLES, PARAMS, figures, grid, page, render, study, tables
-from paper import cells as cells_module
+from lt import files, methods, params, provenance
+from lt.data import longtail, partition
+from lt.train import device
+from lt.train.start import rehearse
+from paper import CELLS, EXAMPLES, FOLDER, PARAMS, figures, grid, page, render, run, study, tables
+from paper import SMALL as SMALL_FOLDER
 from paper import score as score_cells
 from paper.cells import Cells, Stat
-from paper.jobs import Job, _only_gone
-from paper.run import Filler
 from tests.conftest import ROOT
 
-FULL, SMALL = grid.build(grid.FULL), grid.build(grid.SMALL)
+FULL, SMALL = grid.build(grid.FULL_SIZE), grid.build(grid.SMALL_SIZE)
 BOTH = pytest.mark.parametrize("cells", [FULL, SMALL], ids=["full", "small"])
 
 
 def options(cell: dict[str, Any]) -> params.Params:
-    return cells_module.options(cell, ROOT / PARAMS)
+    return params.load(cell["params"].split(), ROOT / PARAMS, methods.problems)
 
 
 def test_the_file_is_the_full_grid() -> None:
-    assert files.read_json(ROOT / CELLS) == json.loads(json.dumps(FULL))
+    assert files.read_json(ROOT / FOLDER / CELLS) == json.loads(json.dumps(FULL))
 
 
 def test_the_params_are_those_of_the_seed_profile() -> None:
@@ -67,11 +69,8 @@ def test_the_main_table_has_its_cells() -> None:
 @BOTH
 def test_every_cell_could_be_run(cells: dict[str, Any]) -> None:
     for name, cell in cells["cells"].items():
-        assert re.fullmatch(r"[\w.-]+", name), "a name of a stage and of a file"
-        assert "  " not in cell["params"], "DVC's lock would fold it, and find the command changed"
-        assert cell["partition"] in cells["partitions"]
-        assert cells["partitions"][cell["partition"]]["dataset"] == cell["dataset"]
-        assert cell["dataset"] in cells["datasets"]
+        assert re.fullmatch(r"[\w.-]+", name), "a name of a file"
+        assert cell["params"].startswith(cells["datasets"][cell["dataset"]] + " ")
         chosen = options(cell)
         assert (chosen.model, chosen.seed) == (cell["model"], cell["seed"])
         networks = 2 if cell["model"] in ("ensemble", "sade") else 1
@@ -79,16 +78,17 @@ def test_every_cell_could_be_run(cells: dict[str, Any]) -> None:
         assert cell["passes"] == passes
         start = chosen.methods[cell["model"]]["start"]
         if start == params.FRESH:
-            assert cell["start"] == "models/fresh"
+            assert cell["start"] is None
         else:
-            before = cells["cells"][Path(cell["start"]).name]
+            before = cells["cells"][cell["start"]]
             same = ("dataset", "seed")
             assert [before[key] for key in same] == [cell[key] for key in same]
-            assert before["model"] == start
-            assert before["params"].startswith("--weights "), "a start keeps its networks"
-            assert options(before).train == chosen.train
+            assert (before["model"], before["start"]) == (start, None)
+            theirs = options(before)
+            ours = chosen.train, chosen.data, chosen.partition
+            assert (theirs.train, theirs.data, theirs.partition) == ours
         if cell["seed"] == 0:
-            models.rehearse(chosen)
+            rehearse(chosen)
 
 
 @BOTH
@@ -104,18 +104,12 @@ def test_what_the_study_asks_for_has_cells(cells: dict[str, Any]) -> None:
             assert (dataset, "split_lws", variation) in there
 
 
-def test_no_weights_are_kept_for_nobody() -> None:
-    starts = {Path(cell["start"]).name for cell in FULL["cells"].values()}
-    kept = {name for name, cell in FULL["cells"].items() if "--weights" in cell["params"]}
-    assert kept == starts - {"fresh"}
-
-
-@pytest.mark.parametrize("dataset", grid.FULL.cuts)
+@pytest.mark.parametrize("dataset", grid.FULL_SIZE.cuts)
 def test_exponential_counts_are_cut_in_half_by_ratio(dataset: str) -> None:
     """Why the grid has no cell for it."""
     classes = 10 if dataset.startswith("cifar10-") else 100
     counts = longtail.class_counts(50000 // classes, classes, "exp", float(dataset.split("-")[2]))
-    assert groups.partition(counts, "ratio", 2) == groups.partition(counts, "half", 2)
+    assert partition.partition(counts, "ratio", 2) == partition.partition(counts, "half", 2)
 
 
 def test_a_mean_and_its_interval_by_hand() -> None:
@@ -150,15 +144,6 @@ def test_verdicts_say_which_way_and_how_surely() -> None:
     assert words(Stat(), "A", "B") == "A and B have no seed in common"
 
 
-def test_what_is_gone_is_not_stale() -> None:
-    assert _only_gone([])
-    assert _only_gone([{"changed outs": {"paper/models/x": "not in cache"}}])
-    assert not _only_gone([{"changed deps": {"lt/fit.py": "modified"}}])
-    assert not _only_gone([{"changed deps": {"lt/fit.py": "deleted", "lt/nets.py": "modified"}}])
-    assert not _only_gone([{"changed deps": {"paper/params.yaml": {"train": "modified"}}}])
-    assert not _only_gone(["changed command"])
-
-
 SHA = "a" * 64
 
 
@@ -166,7 +151,7 @@ def score(name: str, accuracy: float, fails: bool = False) -> dict[str, Any]:
     """The score file of a cell of the small grid; `accuracy` tells one from another."""
     cell = SMALL["cells"][f"digits-exp-0.1_{name}"]
     chosen = options(cell)
-    about = {"device": "chip", "precision": "fp32", "git": "0" * 40, "git_dirty": False}
+    about = {"device": "a device", "precision": "fp32", "git": "0" * 40, "git_dirty": False}
     common = {
         "train": dataclasses.asdict(chosen.train),
         "method": chosen.methods[chosen.model],
@@ -209,15 +194,18 @@ def score(name: str, accuracy: float, fails: bool = False) -> dict[str, Any]:
     }
 
 
+def small(root: Path) -> Cells:
+    return Cells(root / SMALL_FOLDER, root / PARAMS)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """The small grid, of which some cells were run, one of them diverged."""
-    (tmp_path / "paper").mkdir()
-    small = SMALL
-    (tmp_path / CELLS).write_text(json.dumps(small))
-    (tmp_path / PARAMS).write_text((ROOT / PARAMS).read_text())
+    folder = tmp_path / SMALL_FOLDER
     for name in ("scores", "datasets", "tables", "figures"):
-        (tmp_path / small["folder"] / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True)
+    (folder / CELLS).write_text(json.dumps(SMALL))
+    (tmp_path / PARAMS).write_text((ROOT / PARAMS).read_text())
     buffer = tmp_path / "image.png"
     plt.imsave(buffer, np.zeros((8, 8)))
     counts = [100, 80, 60, 50, 40, 30, 20, 15, 12, 10]
@@ -239,7 +227,6 @@ def root(tmp_path: Path) -> Path:
         **parts,
         "examples": [{"index": index, "label": 3, "png": png} for index in EXAMPLES],
     }
-    folder = tmp_path / small["folder"]
     (folder / "datasets" / "digits-exp-0.1.json").write_text(json.dumps(facts))
     for name, *values in [
         ("baseline_s0", 40.0),
@@ -277,7 +264,7 @@ def test_how_much_the_last_epoch_is_luck(tmp_path: Path) -> None:
 
 
 def test_tables_from_the_cells_that_were_run(root: Path) -> None:
-    cells = Cells(root)
+    cells = small(root)
     base, lws, split, *rest = tables.main_table(cells)
     assert len(rest) == 3
     assert str(base["accuracy"]) == "42.00 ± 2.83"
@@ -325,7 +312,7 @@ def test_tables_ask_for_nothing_that_is_not_in_the_grid(
 
     monkeypatch.setattr(Cells, "stat", record)
     for make in render.TABLES.values():
-        make(Cells(root))
+        make(small(root))
     there = {(cell["model"], cell["variation"]) for cell in SMALL["cells"].values()}
     assert asked <= there, "a variation by another name would show a dash for ever"
     assert there <= asked, "a cell that no table shows"
@@ -337,19 +324,24 @@ def test_validation_chooses_and_not_the_test(root: Path) -> None:
     value["rules"]["concat"]["val_balanced"] = 10.0
     path.write_text(json.dumps(value))
     assert "validation chooses baseline without a split, with 42.00" in page.verdict_best(
-        Cells(root)
+        small(root)
     )
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("seed", 7), ("subset_sha256", "b" * 64), ("method", {"start": "fresh", "num": 3})],
+    [
+        ("seed", 7),
+        ("subset_sha256", "b" * 64),
+        ("method", {"start": "fresh", "num": 3}),
+        ("partition", {"criterion": "half", "num_groups": 3, "thresholds": [100, 20]}),
+    ],
 )
 def test_a_score_of_another_training_is_left_out(root: Path, key: str, value: Any) -> None:
     name = "digits-exp-0.1_ensemble_s0"
     path = root / f"paper/small/scores/{name}.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
-    cells = Cells(root)
+    cells = small(root)
     assert cells.strangers == [name]
     assert not cells.of("digits-exp-0.1", "ensemble")
 
@@ -381,7 +373,7 @@ def test_the_readme_quotes_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_csv_holds_numbers(root: Path) -> None:
     folder = root / "paper/small/tables"
-    text = tables.write(tables.main_table(Cells(root)), folder, "main")
+    text = tables.write(tables.main_table(small(root)), folder, "main")
     assert "42.00 ± 2.83" in text
     assert "| 4000 " in text, "whole, though other rows have none"
     header, first, *_ = (folder / "main.csv").read_text().splitlines()
@@ -398,7 +390,7 @@ def test_everything_is_rendered_from_what_is_there(
     if not there:
         for path in root.glob("paper/small/*/*.json"):
             path.unlink()
-    render.run([])
+    render.run(["--folder", str(SMALL_FOLDER)])
     text = (root / "paper/small/RESULTS.md").read_text()
     assert not re.search(r"\{\w+\}", text), "a place that was not filled in"
     assert f"{6 if there else 0} of the\n{len(SMALL['cells'])} cells" in text
@@ -407,31 +399,44 @@ def test_everything_is_rendered_from_what_is_there(
         assert first.startswith(b"\x89PNG")
     assert set(re.findall(r"figures/(\w+)\.png", text)) == set(figures.FIGURES)
     before = {path: path.read_bytes() for path in root.glob("paper/small/*/*")}
-    render.run([])
+    render.run(["--folder", str(SMALL_FOLDER)])
     assert all(path.read_bytes() == kept for path, kept in before.items()), "the same bytes again"
 
 
-def test_slots_are_filled_and_a_failure_stops_only_what_starts_from_it(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def shell(*texts: str) -> list[list[str]]:
-        return [["sh", "-c", f"cd {tmp_path}; {text}"] for text in texts]
+def test_what_starts_from_a_cell_runs_right_after_it(root: Path) -> None:
+    chains, number = run.plan(small(root), "digits-exp-0.1_", stale=False)
+    assert number == sum("digits-exp-0.1_" in name for name in SMALL["cells"])
+    found = {chain.cells[0].name: chain.cells for chain in chains}
+    done = {path.stem for path in (root / SMALL_FOLDER / "scores").iterdir()}
+    wanted = [one.name for cells in found.values() for one in cells if one.wanted]
+    assert len(wanted) == len(set(wanted)) == number - len(done)
+    baseline = found["digits-exp-0.1_baseline_s0"]
+    assert not baseline[0].wanted, "its score is there; it is trained for what starts from it"
+    assert {one.options.methods[one.options.model]["start"] for one in baseline[1:]} == {"baseline"}
+    assert len(baseline) == 1 + 4  # crt, and τ by validation and at two values
+    assert {one.options.seed for one in baseline} == {0}
 
-    # each waits for the other, so that one slot alone would never do
-    both = "for i in $(seq 100); do [ $(ls met.* | wc -l) = 2 ] && exit 0; sleep 0.1; done; exit 1"
-    jobs = [
-        Job("left", shell(f"touch met.1; {both}", "touch second"), None, 1.0),
-        Job("right", shell(f"touch met.2; {both}"), None, 1.0),
-        Job("bad", shell("echo $GPU; exit 3", "touch never"), None, 1.0),
-        Job("after bad", shell("touch never"), "bad", 1.0),
-        Job("after left", shell("test -e second && touch third"), "left", 1.0),
-    ]
-    filler = Filler(jobs, [{"GPU": "7"}, {"GPU": "7"}], tmp_path / "logs")
-    filler.run()
-    assert set(filler.failed) == {"bad", "after bad"}
-    assert "exit status 3, see" in filler.failed["bad"]
-    assert filler.failed["after bad"] == "bad, which it starts from, failed"
-    assert (tmp_path / "third").exists()
-    assert not (tmp_path / "never").exists()
-    assert (tmp_path / "logs" / "bad.log").read_text() == "7\n"
-    assert "5/5 " in capfd.readouterr().out
+
+def test_scores_of_other_code_are_stale(root: Path) -> None:
+    name = "digits-exp-0.1_ensemble_s0"
+    assert run.plan(small(root), name, stale=False) == ([], 1)
+    ((chain,), _) = run.plan(small(root), name, stale=True)
+    assert [one.name for one in chain.cells] == [name]
+    (*_, last) = params.trainings(chain.cells[0].options)
+    path = root / SMALL_FOLDER / "scores" / f"{name}.json"
+    value = files.read_json(path)
+    value["provenance"]["code"] = provenance.code(last.code)
+    files.write_json(path, value)
+    assert run.plan(small(root), name, stale=True) == ([], 1)
+
+
+def test_a_worker_for_every_core_or_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    cores = min(len(os.sched_getaffinity(0)), device.cgroup_cpus(Path("/")))
+    assert run.workers(2) == [{}] * cores
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpus = [environment["CUDA_VISIBLE_DEVICES"] for environment in run.workers(2)]
+    assert gpus == ["0", "1", "0", "1"], "the first of every GPU before the second of any"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert [env["CUDA_VISIBLE_DEVICES"] for env in run.workers(1)] == ["3", "5"]

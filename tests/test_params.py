@@ -97,7 +97,8 @@ def test_null_switches_clipping_off(tmp_path: Path) -> None:
         ),
         (
             "methods.baseline={start: crt}",
-            "methods.crt.start: expected fresh or another method, got baseline -> crt -> baseline",
+            "methods.baseline.start: a method starts from one that itself starts fresh; "
+            "got baseline -> crt -> baseline",
         ),
         ("methods.baseline.start=cart", "methods.baseline.start: expected fresh or a method, got"),
         ("methods.lsw={}", "methods.lsw: no such method; those that exist: balanced_softmax"),

@@ -16,7 +16,8 @@ from PIL import Image
 from bench import kills
 from tests.conftest import run
 
-SMALL = ["train.epochs=2", "train.backbone=resnet20"]
+METRICS = ["eval.json", "costs.json", "rules.csv", "per_class.csv", "confusion.csv", "curves.csv"]
+METRICS += ["table.md"]
 
 
 def dvc(repo: Path, *arguments: str, code: int = 0) -> str:
@@ -25,6 +26,12 @@ def dvc(repo: Path, *arguments: str, code: int = 0) -> str:
     assert done.returncode == code, text
     assert "Traceback" not in text, text
     return text
+
+
+def ran(text: str) -> list[str]:
+    """The stages that DVC says it ran."""
+    lines = text.splitlines()
+    return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
 
 
 def stage(repo: Path, *arguments: str) -> str:
@@ -43,7 +50,7 @@ def start_training(repo: Path) -> tuple[subprocess.Popen[bytes], int]:
     """`dvc repro`, and the process in which it trains, when there is a checkpoint."""
     process = kills.dvc_repro(repo)
     pid = kills.training(process)
-    lock = repo / "models" / ".baseline.lock"
+    lock = repo / "models" / ".trained.lock"
     while str(pid) not in lock.read_text() or not list(repo.glob(".scratch/*/expert_0.*")):
         assert process.poll() is None, kills.log(repo).read_text()
         time.sleep(0.01)
@@ -63,18 +70,23 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_results_are_there_and_nothing_else_is(repo: Path) -> None:
     metrics = json.loads(results(repo))
     assert list(metrics) == [
-        *("accuracy", "head", "tail", "many", "medium", "few", "within_group", "group_accuracy"),
-        *("macro_f1", "ece", "nll", "combine", "parameters", "updates", "images"),
+        *("accuracy", "balanced_accuracy", "head", "tail", "many", "medium", "few"),
+        *("within_group", "group_accuracy", "macro_f1", "ece", "nll"),
     ]
-    assert len(set(metrics["combine"].values())) == 1, "one expert: every rule agrees"
+    rules = [line.split(",") for line in (repo / "metrics/rules.csv").read_text().splitlines()]
+    assert len({row[1] for row in rules[1:]}) == 1, "one expert: every rule agrees"
+    assert len(rules) == 1 + 10
     assert metrics["accuracy"] <= metrics["within_group"]["accuracy"]
-    assert metrics["updates"] == 2 * 4
-    run_json = json.loads((repo / "models/baseline/run.json").read_text())
+    costs = json.loads((repo / "metrics/costs.json").read_text())
+    assert list(costs) == ["parameters", "updates", "images"]
+    assert costs["updates"] == 2 * 4
+    run_json = json.loads((repo / "models/final/run.json").read_text())
     assert {"seed", "precision", "device", "versions", "git", "train", "data"} <= set(run_json)
     assert len(run_json["data"]["sha256"]) == 64
     changed = run("git", "show", "--stat", "--format=", "--name-only", "HEAD", cwd=repo).stdout
     assert set(changed.split()) <= {
-        *("dvc.lock", "data/dvc.lock", "stages/dvc.lock", "metrics/eval.json", "metrics/table.md")
+        *("dvc.lock", "data/dvc.lock"),
+        *(f"metrics/{name}" for name in METRICS),
     }
     assert "**baseline** on digits exp 0.1" in (repo / "metrics/table.md").read_text()
 
@@ -86,35 +98,48 @@ def test_a_second_repro_does_nothing(repo: Path) -> None:
 def test_another_method_reuses_the_data_and_going_back_trains_nothing(repo: Path) -> None:
     before = results(repo)
     text = dvc(repo, "exp", "run", "-S", "model=split_lws")
-    assert "Stage 'prepare' didn't change, skipping" in text
-    assert "Stage 'partition' didn't change, skipping" in text
-    assert "Running stage 'stages/dvc.yaml:train@split_lws'" in text
+    assert "WARNING" not in text
+    assert ran(text) == ["resolve", "train", "finetune", "evaluate", "table"]
     diff = dvc(repo, "metrics", "diff")
     assert "macro_f1" in diff
     assert "within_group.accuracy" in diff
     table = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
     assert "split_lws" in table
     text = dvc(repo, "exp", "run", "-S", "model=baseline")
-    assert "Running stage 'stages/dvc.yaml" not in text
+    assert "train" not in ran(text)
     assert results(repo) == before
-    # which has an entry for every method that was trained here
-    assert run("git", "status", "--short", cwd=repo).stdout in ("", " M stages/dvc.lock\n")
+    assert run("git", "status", "--short", cwd=repo).stdout == ""
+
+
+def test_a_rule_that_does_not_apply_is_refused_before_anything_is_trained(repo: Path) -> None:
+    before = results(repo)
+    text = dvc(
+        *(repo, "exp", "run", "-S", "model=split_lws", "-S", "evaluate.combine=rest"), code=255
+    )
+    assert "evaluate.combine: 'rest' does not apply" in text
+    assert ran(text) == ["resolve"]
+    assert results(repo) == before
+    undo(repo)
 
 
 def test_second_stages_share_the_first(repo: Path) -> None:
     before = results(repo)
     for model in ("crt", "ncm"):
         text = dvc(repo, "exp", "run", "-S", f"model={model}", "-S", "methods.crt.epochs=1")
-        assert "Stage 'stages/dvc.yaml:train@baseline' didn't change, skipping" in text
-        assert f"Running stage 'stages/dvc.yaml:train@{model}'" in text
-        folder = repo / "models" / model
-        assert json.loads((folder / "run.json").read_text())["start"]["model"] == "baseline"
-        assert json.loads(results(repo))["updates"] == 2 * 4 + (4 if model == "crt" else 0)
-    assert run("git", "checkout", "params.yaml", cwd=repo).returncode == 0
-    assert "train@" not in "".join(
-        line for line in dvc(repo, "repro").splitlines() if "Running" in line
-    )
+        assert ran(text) == ["resolve", "finetune", "evaluate", "table"]
+        about = json.loads((repo / "models/final/run.json").read_text())
+        assert (about["model"], about["start"]["model"]) == (model, "baseline")
+        costs = json.loads((repo / "metrics/costs.json").read_text())
+        assert costs["updates"] == 2 * 4 + (4 if model == "crt" else 0)
+    undo(repo)
+    assert not {"train", "finetune"} & set(ran(dvc(repo, "repro")))
     assert results(repo) == before
+
+
+def undo(repo: Path) -> None:
+    """As the README says."""
+    (repo / "params.yaml").touch()
+    assert run("git", "checkout", "params.yaml", cwd=repo).returncode == 0
 
 
 def test_twice_the_same_run_is_the_same_bit_for_bit(repo: Path) -> None:
@@ -129,10 +154,10 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(repo: Path) -> None:
     dvc(repo, "repro")
     undisturbed = results(repo)
 
-    kills.forget(repo, "baseline")
+    kills.forget(repo)
     process, pid = start_training(repo)
     os.kill(pid, signal.SIGSTOP)  # it is still there when the second run gives up
-    holder = f"models/.baseline.lock is held by process {pid} on"
+    holder = f"models/.trained.lock is held by process {pid} on"
     assert f"train: another run is at work here: {holder}" in stage(repo, "stages.train")
     os.kill(pid, signal.SIGCONT)
     os.kill(pid, signal.SIGTERM)
@@ -155,17 +180,18 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(repo: Path) -> None:
 
 
 def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
-    lws = repo / "lt" / "methods" / "lws.py"
-    kept = lws.read_text()
-    lws.write_text(kept + "# edited\n")
-    assert "up to date" in dvc(repo, "status", "stages/dvc.yaml:train@baseline")
-    baseline = repo / "lt" / "methods" / "baseline.py"
-    kept_baseline = baseline.read_text()
-    baseline.write_text(kept_baseline + "# edited\n")
-    assert "baseline.py" in dvc(repo, "status", "stages/dvc.yaml:train@baseline")
-    assert "up to date" in dvc(repo, "status", "partition")
-    lws.write_text(kept)
-    baseline.write_text(kept_baseline)
+    def edit(name: str) -> None:
+        path = repo / "lt" / "methods" / f"{name}.py"
+        path.write_text(path.read_text() + "# edited\n")
+
+    edit("lws")
+    assert ran(dvc(repo, "repro")) == ["resolve"]
+    edit("baseline")
+    text = dvc(repo, "repro", "--dry")
+    assert ran(text) == ["resolve"], "what else depends on what resolve writes"
+    assert ran(dvc(repo, "repro")) == ["resolve", "train", "finetune", "evaluate"]
+    run("git", "checkout", "lt", cwd=repo)
+    assert not {"train", "finetune"} & set(ran(dvc(repo, "repro")))
 
 
 @pytest.mark.parametrize(
@@ -181,11 +207,10 @@ def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
     ],
 )
 def test_bad_params_stop_before_anything_is_lost(repo: Path, override: str, message: str) -> None:
-    before = results(repo), sorted((repo / "models/baseline").iterdir())
+    before = results(repo), sorted((repo / "models/final").iterdir())
     assert message in dvc(repo, "exp", "run", "-S", override, code=255)
-    assert (results(repo), sorted((repo / "models/baseline").iterdir())) == before
-    (repo / "params.yaml").touch()  # as the README says
-    assert run("git", "checkout", "params.yaml", cwd=repo).returncode == 0
+    assert (results(repo), sorted((repo / "models/final").iterdir())) == before
+    undo(repo)
     assert "Running stage" not in dvc(repo, "repro")
 
 
@@ -199,9 +224,10 @@ def test_bad_params_stop_before_anything_is_lost(repo: Path, override: str, mess
             ["partition", "partition.criterion=thresholds", "partition.thresholds=[9999]"],
             "group 0 would have no class and so no training image",
         ),
-        (["evaluate", "evaluate.combine=best"], "evaluate.combine: expected one of concat, sum"),
-        (["train", "methods.ros={}", "model=ros"], "methods.ros.epoch_length: missing"),
-        (["train", "train.lr=1e30", *SMALL], "expert 0, phase 1, epoch 1, step"),
+        (["resolve", "evaluate.combine=best"], "evaluate.combine: expected one of concat, sum"),
+        (["resolve", "methods.ros={}", "model=ros"], "methods.ros.epoch_length: missing"),
+        (["train", "train.lr=1e30"], "expert 0, phase 1, epoch 1, step"),
+        (["prepare", "--fast"], "expected no arguments, got --fast; params are given to"),
         (["table", "--all"], "expected --experiments or nothing, got --all"),
         (["download", "mnist"], "expected one dataset of digits, cifar10, cifar100, got mnist"),
     ],
@@ -214,9 +240,15 @@ def test_bad_input_of_a_stage(repo: Path, arguments: list[str], message: str) ->
         kept = [path for path in files if path.is_file() and path.suffix != ".lock"]
         return {str(path): path.read_bytes() for path in kept}
 
-    before = tree()
-    assert message in stage(repo, f"stages.{arguments[0]}", *arguments[1:])
+    before, (name, *rest) = tree(), arguments
+    overrides = [text for text in rest if "=" in text and name != "resolve"]
+    if overrides:
+        assert run("python", "-m", "stages.resolve", *overrides, cwd=repo).returncode == 0
+        rest = []
+    assert message in stage(repo, f"stages.{name}", *rest)
     assert tree() == before
+    if overrides:
+        assert run("python", "-m", "stages.resolve", cwd=repo).returncode == 0
 
 
 def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
@@ -224,7 +256,7 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
     paths = [str(tmp_path / f"{k}.png") for k in range(3)]
     for path, image in zip(paths, images, strict=False):
         Image.fromarray(image[..., 0]).save(path)
-    with np.load(repo / "models/baseline/outputs.npz") as outputs:
+    with np.load(repo / "models/final/outputs.npz") as outputs:
         expected = outputs["test_0"][:3].argmax(1).tolist()
     done = run("python", "-m", "stages.predict", *paths, cwd=repo)
     rows = [line.strip("|").split("|") for line in done.stdout.splitlines()[2:]]
@@ -237,7 +269,7 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
     assert "none.png: no such image file" in stage(repo, "stages.predict", "none.png")
     Path(paths[2]).write_bytes(Path(paths[2]).read_bytes()[:60])
     assert "not a whole image file" in stage(repo, "stages.predict", paths[2])
-    weights = repo / "models/baseline/expert_0.safetensors"
+    weights = repo / "models/final/expert_0.safetensors"
     kept = weights.read_bytes()
     weights.write_bytes(kept[:5000])
     try:
@@ -252,16 +284,14 @@ def test_without_validation_images(repo: Path, tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(repo / name)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "raw").symlink_to(repo / "data" / "raw")
-    for name in ("prepare", "partition", "train", "evaluate"):
-        arguments = ("data.val_fraction=0", "train.epochs=1")
+    overrides = ("data.val_fraction=0", "train.epochs=1")
+    for name in ("resolve", "prepare", "partition", "train", "finetune", "evaluate"):
+        arguments = overrides if name == "resolve" else ()
         assert run("python", "-m", f"stages.{name}", *arguments, cwd=tmp_path).returncode == 0
-    combined = json.loads(results(tmp_path))["combine"]
-    assert combined["temperature"] is None
-    assert combined["affine"] is None
-    assert combined["concat"] is not None
-    message = stage(
-        tmp_path, "stages.train", "data.val_fraction=0", "train.epochs=1", "model=tau_norm"
-    )
+    lines = (tmp_path / "metrics/rules.csv").read_text().splitlines()
+    empty = {line.split(",")[0] for line in lines if line.endswith(",,")}
+    assert empty == {"temperature", "affine"}
+    message = stage(tmp_path, "stages.resolve", *overrides, "model=tau_norm")
     assert "data.val_fraction: this method chooses on validation images" in message
 
 
@@ -270,7 +300,7 @@ def test_params_that_are_not_yaml(repo: Path) -> None:
     kept = path.read_text()
     path.write_text(kept + "model: [\n")
     try:
-        assert "params.yaml: not valid YAML" in stage(repo, "stages.check")
+        assert "params.yaml: not valid YAML" in stage(repo, "stages.resolve")
         assert "params.yaml" in dvc(repo, "repro", code=255)
     finally:
         path.write_text(kept)
@@ -279,5 +309,6 @@ def test_params_that_are_not_yaml(repo: Path) -> None:
 def test_a_stage_on_its_own_says_what_is_missing(repo: Path, tmp_path: Path) -> None:
     for name in ("lt", "stages", "params.yaml"):
         (tmp_path / name).symlink_to(repo / name)
-    assert "missing or cut short" in stage(tmp_path, "stages.prepare")
     assert "run `dvc repro`, which makes it" in stage(tmp_path, "stages.partition")
+    assert run("python", "-m", "stages.resolve", cwd=tmp_path).returncode == 0
+    assert "missing or cut short" in stage(tmp_path, "stages.prepare")

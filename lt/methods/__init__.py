@@ -1,1 +1,58 @@
-"""One file per method; `lt.plan` holds the contract, `lt.registry` finds the files."""
+"""One file per method: here they are found, loaded, and their params checked.
+
+lt/train/plan.py holds the contract.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+
+from pydantic import TypeAdapter, create_model
+
+from lt import params
+
+if TYPE_CHECKING:
+    from lt.train.plan import Expert, Task
+
+
+def experts(name: str, task: Task, values: Mapping[str, Any]) -> tuple[Expert, ...]:
+    """Ask method `name` for its experts; `values`: its params, `start` among them.
+
+    Raises:
+        ValueError: if there is no such method, or its params are missing, misspelt or ill-typed.
+    """
+    if name not in params.method_names():
+        exist = ", ".join(params.method_names())
+        raise ValueError(f"model: no method {name!r}; those that exist: {exist}")
+    own, found = params.check(_form(name), dict(values))
+    if own is None:
+        raise ValueError("\n".join(f"params.yaml: methods.{name}.{one}" for one in found))
+    result: tuple[Expert, ...] = _function(name)(
+        task, **{key: getattr(own, key) for key in values if key != "start"}
+    )
+    return result
+
+
+def problems(name: str, values: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the params `values` of method `name`: key, what is allowed, what given."""
+    return params.check(_form(name), dict(values))[1]
+
+
+def _function(name: str) -> Callable[..., tuple[Expert, ...]]:
+    function: Callable[..., tuple[Expert, ...]] = import_module(f"lt.methods.{name}").experts
+    return function
+
+
+@cache
+def _form(name: str) -> TypeAdapter[Any]:
+    """The params of a method: the annotations of its `experts`, and `start`."""
+    function = _function(name)
+    hints = get_type_hints(function, include_extras=True)
+    own = {key: (hints[key], ...) for key in inspect.getfullargspec(function).kwonlyargs}
+    start = Literal[(params.FRESH, *params.method_names())]  # type: ignore[valid-type]
+    fields: dict[str, Any] = {"start": (start, ...), **own}
+    return TypeAdapter(create_model(name, __config__=params.STRICT, **fields))

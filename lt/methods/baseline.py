@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task) -> tuple[Expert, ...]:
     """A single expert for all classes."""
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
+    phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))
     return (Expert(view, (phase,), heads.linear),)

@@ -7,18 +7,17 @@ over a batch, which is divided by the weights in it, as torch's is.
 
 from __future__ import annotations
 
-from typing import Annotated
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import Fraction
+from lt.train.plan import ClassView, Expert, Phase, Task
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import Range
 
-
-def experts(
-    task: Task, *, beta: Annotated[float, Range(0, 1, open_high=True)]
-) -> tuple[Expert, ...]:
+def experts(task: Task, *, beta: Fraction) -> tuple[Expert, ...]:
     """A single expert for all classes; beta 0 is the baseline."""
     view = ClassView.all(len(task.counts))
     loss = losses.weighted(losses.effective_number_weights(task.counts, beta))
     sampler = samplers.shuffled(task.batch_size)
-    return (Expert(view, (Phase(task.epochs, loss, sampler, (setups.everything,)),), heads.linear),)
+    return (
+        Expert(view, (Phase(task.epochs, loss, sampler, (surgery.everything,)),), heads.linear),
+    )

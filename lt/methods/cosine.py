@@ -6,14 +6,15 @@ Outputs are `scale` times the cosines between features and class vectors, as in 
 
 from __future__ import annotations
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import Positive
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import Positive
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, scale: Positive) -> tuple[Expert, ...]:
     """A single expert for all classes."""
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
+    phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))
     return (Expert(view, (phase,), heads.cosine(scale)),)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from lt import heads, losses, samplers, schedules, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import Count
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import Count
+from lt.train import schedules
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, epochs: Count, epoch_length: samplers.EpochLength) -> tuple[Expert, ...]:
@@ -18,5 +20,5 @@ def experts(task: Task, *, epochs: Count, epoch_length: samplers.EpochLength) ->
     view = ClassView.all(len(task.counts))
     balanced = samplers.class_balanced(task.batch_size, epoch_length)
     lr = partial(schedules.cosine, lr=task.lr, epochs=epochs)
-    phase = Phase(epochs, losses.cross_entropy, balanced, (setups.new_classifier,), lr=lr)
+    phase = Phase(epochs, losses.cross_entropy, balanced, (surgery.new_classifier,), lr=lr)
     return (Expert(view, (phase,), heads.linear, start="needed"),)

@@ -7,9 +7,10 @@ the weights by how far the student is behind, and orders the images by difficult
 
 from __future__ import annotations
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import NonNegative, Positive
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import NonNegative, Positive
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, temperature: Positive, weight: NonNegative) -> tuple[Expert, ...]:
@@ -17,7 +18,7 @@ def experts(task: Task, *, temperature: Positive, weight: NonNegative) -> tuple[
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     loss = losses.distilled(task.groups, temperature, weight)
     phases = (
-        Phase(task.epochs, loss, sampler, (setups.learn_from_start,)),
-        Phase(0, loss, sampler, (setups.forget_teachers,)),
+        Phase(task.epochs, loss, sampler, (surgery.learn_from_start,)),
+        Phase(0, loss, sampler, (surgery.forget_teachers,)),
     )
     return (Expert(view, phases, heads.linear, start="teachers"),)

@@ -6,13 +6,14 @@ the networks say of a class is what every combination rule does where several kn
 
 from __future__ import annotations
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import Count
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import Count
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, num: Count) -> tuple[Expert, ...]:
     """`num` experts for all classes."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
+    phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))
     return tuple(Expert(view, (phase,), heads.linear) for _ in range(num))

@@ -6,14 +6,15 @@ that the long-tail papers compare with: gamma acts on the unweighted probability
 
 from __future__ import annotations
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import NonNegative
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import NonNegative
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, gamma: NonNegative) -> tuple[Expert, ...]:
     """A single expert for all classes; gamma 0 is the baseline."""
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, losses.focal(gamma), sampler, (setups.everything,))
+    phase = Phase(task.epochs, losses.focal(gamma), sampler, (surgery.everything,))
     return (Expert(view, (phase,), heads.linear),)

@@ -7,9 +7,10 @@ outputs are the log probabilities of each class in its own group.
 
 from __future__ import annotations
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import Positive
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import Positive
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, ratio: Positive) -> tuple[Expert, ...]:
@@ -22,5 +23,5 @@ def experts(task: Task, *, ratio: Positive) -> tuple[Expert, ...]:
         )
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     loss = losses.group_softmax(task.groups, ratio)
-    phase = Phase(task.epochs, loss, sampler, (setups.everything,))
+    phase = Phase(task.epochs, loss, sampler, (surgery.everything,))
     return (Expert(view, (phase,), heads.grouped(task.groups)),)

@@ -7,11 +7,12 @@ Cui et al. 2019.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import Count, Positive, Range
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import Count, Fraction, Positive
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(
@@ -20,7 +21,7 @@ def experts(
     classifier: Literal["cosine", "linear"],
     scale: Positive,
     largest_margin: Positive,
-    beta: Annotated[float, Range(0, 1, open_high=True)],
+    beta: Fraction,
     drw_epoch: Count,
 ) -> tuple[Expert, ...]:
     """A single expert for all classes; `drw_epoch`: the last without weights."""
@@ -38,5 +39,5 @@ def experts(
     weights = losses.effective_number_weights(task.counts, beta)
     loss = losses.ldam(task.counts, largest_margin, scale, weights, drw_epoch)
     sampler = samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, loss, sampler, (setups.everything,))
+    phase = Phase(task.epochs, loss, sampler, (surgery.everything,))
     return (Expert(view, (phase,), heads.cosine(scale)),)

@@ -6,9 +6,10 @@ the one with the best class-balanced validation accuracy.
 
 from __future__ import annotations
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import NonNegative
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import NonNegative
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
@@ -16,6 +17,6 @@ def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
     if not taus:
         raise ValueError("methods.logit_adjust_posthoc.taus: expected at least one number, got []")
     view, prior = ClassView.all(len(task.counts)), losses.log_prior(task.counts)
-    grid = tuple(setups.shift_bias((-tau * prior).tolist()) for tau in taus)
+    grid = tuple(surgery.shift_bias((-tau * prior).tolist()) for tau in taus)
     phase = Phase(0, losses.cross_entropy, samplers.shuffled(task.batch_size), grid)
     return (Expert(view, (phase,), heads.linear, start="needed"),)

@@ -11,9 +11,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Mix, Phase, Task
-from lt.schema import NonNegative, Positive
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import NonNegative, Positive
+from lt.train.plan import ClassView, Expert, Mix, Phase, Task
 
 
 def experts(
@@ -34,5 +35,5 @@ def experts(
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     mix = Mix(alpha, rarer if remix else same)
-    phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,), mix=mix)
+    phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,), mix=mix)
     return (Expert(view, (phase,), heads.linear),)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, distance: Literal["cosine", "euclidean"]) -> tuple[Expert, ...]:
     """A single expert for all classes; nothing is trained."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
-    phase = Phase(0, losses.cross_entropy, sampler, (setups.nearest_mean(distance),))
+    phase = Phase(0, losses.cross_entropy, sampler, (surgery.nearest_mean(distance),))
     return (Expert(view, (phase,), heads.linear, start="needed"),)

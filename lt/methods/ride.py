@@ -9,17 +9,14 @@ is no distillation and no routing. Not to be held against its published figures.
 
 from __future__ import annotations
 
-from typing import Annotated
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import NonNegative, Several
+from lt.train.plan import ClassView, Expert, Phase, Task
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import NonNegative, Range
 
-
-def experts(
-    task: Task, *, num: Annotated[int, Range(2)], diversity: NonNegative
-) -> tuple[Expert, ...]:
+def experts(task: Task, *, num: Several, diversity: NonNegative) -> tuple[Expert, ...]:
     """A single expert for all classes, with `num` branches."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, losses.branched(diversity), sampler, (setups.branch(num),))
+    phase = Phase(task.epochs, losses.branched(diversity), sampler, (surgery.branch(num),))
     return (Expert(view, (phase,), heads.linear),)

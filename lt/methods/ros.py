@@ -7,13 +7,14 @@ long as the baseline's, which separates balance from more training.
 
 from __future__ import annotations
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, epoch_length: samplers.EpochLength) -> tuple[Expert, ...]:
     """A single expert for all classes."""
     view = ClassView.all(len(task.counts))
     sampler = samplers.class_balanced(task.batch_size, epoch_length)
-    phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
+    phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))
     return (Expert(view, (phase,), heads.linear),)

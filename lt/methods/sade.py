@@ -10,9 +10,10 @@ as for a balanced test set; there is no training at test time.
 
 from __future__ import annotations
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import NonNegative
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import NonNegative
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
@@ -21,7 +22,7 @@ def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
         raise ValueError("methods.sade.taus: expected at least one number, got []")
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     phases = (
-        Phase(task.epochs, losses.adjusted(task.counts, tau), sampler, (setups.everything,))
+        Phase(task.epochs, losses.adjusted(task.counts, tau), sampler, (surgery.everything,))
         for tau in taus
     )
     return tuple(Expert(view, (phase,), heads.linear) for phase in phases)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(
@@ -20,6 +21,6 @@ def experts(
     """An expert per group."""
     make = samplers.shared if batches == "shared" else samplers.shuffled
     sampler = make(task.batch_size)
-    phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
+    phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))
     views = [ClassView(group, len(task.counts), others) for group in task.groups]
     return tuple(Expert(view, (phase,), heads.linear) for view in views)

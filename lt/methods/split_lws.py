@@ -10,9 +10,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
-from lt import heads, losses, samplers, schedules, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import Count
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import Count
+from lt.train import schedules
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(
@@ -25,10 +27,10 @@ def experts(
 ) -> tuple[Expert, ...]:
     """An expert per group."""
     make = samplers.shared if batches == "shared" else samplers.shuffled
-    whole = Phase(task.epochs, losses.cross_entropy, make(task.batch_size), (setups.everything,))
+    whole = Phase(task.epochs, losses.cross_entropy, make(task.batch_size), (surgery.everything,))
     balanced = samplers.class_balanced(task.batch_size, "match")
     lr = partial(schedules.cosine, lr=task.lr, epochs=scale_epochs)
-    second = Phase(scale_epochs, losses.cross_entropy, balanced, (setups.scales_only,), lr=lr)
+    second = Phase(scale_epochs, losses.cross_entropy, balanced, (surgery.scales_only,), lr=lr)
     phases, head = (
         ((whole,), heads.scaled_linear) if scales == "joint" else ((whole, second), heads.linear)
     )

@@ -8,9 +8,10 @@ smallest or the largest of the group's own classes, or to `ratio` times the grou
 
 from __future__ import annotations
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import Positive
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import Positive
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, thin: samplers.Thin, ratio: Positive) -> tuple[Expert, ...]:
@@ -20,7 +21,7 @@ def experts(task: Task, *, thin: samplers.Thin, ratio: Positive) -> tuple[Expert
         view = ClassView(group, len(task.counts), "rest")
         thinned = samplers.thinned_rest(task.batch_size, thin, ratio)
         sampler = thinned if k else samplers.shuffled(task.batch_size)
-        phase = Phase(task.epochs, losses.cross_entropy, sampler, (setups.everything,))
+        phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))
         return Expert(view, (phase,), heads.linear)
 
     return tuple(expert(k, group) for k, group in enumerate(task.groups))

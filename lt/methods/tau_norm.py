@@ -6,9 +6,10 @@ dropped. τ is the value of the grid with the best class-balanced validation acc
 
 from __future__ import annotations
 
-from lt import heads, losses, samplers, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import NonNegative
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import NonNegative
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
@@ -17,6 +18,6 @@ def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
         raise ValueError("methods.tau_norm.taus: expected at least one number, got []")
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
-    grid = tuple(setups.tau_normalise(tau) for tau in taus)
+    grid = tuple(surgery.tau_normalise(tau) for tau in taus)
     phase = Phase(0, losses.cross_entropy, sampler, grid)
     return (Expert(view, (phase,), heads.linear, start="needed"),)

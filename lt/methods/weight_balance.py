@@ -10,11 +10,12 @@ classifier's rows begin with, one for all of them.
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
 
-from lt import heads, losses, samplers, schedules, setups
-from lt.plan import ClassView, Expert, Phase, Task
-from lt.schema import Count, NonNegative, Positive, Range
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.params import Count, Fraction, NonNegative, Positive
+from lt.train import schedules
+from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(
@@ -24,7 +25,7 @@ def experts(
     lr: Positive,
     weight_decay: NonNegative,
     max_norm: Positive,
-    beta: Annotated[float, Range(0, 1, open_high=True)],
+    beta: Fraction,
 ) -> tuple[Expert, ...]:
     """A single expert for all classes; `beta` is that of class_balanced."""
     view = ClassView.all(len(task.counts))
@@ -32,7 +33,7 @@ def experts(
         epochs,
         losses.weighted(losses.effective_number_weights(task.counts, beta)),
         samplers.shuffled(task.batch_size),
-        (setups.max_norm(max_norm),),
+        (surgery.max_norm(max_norm),),
         lr=partial(schedules.cosine, lr=lr, epochs=epochs),
         weight_decay=weight_decay,
     )

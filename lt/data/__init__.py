@@ -1,0 +1,1 @@
+"""Images, long-tailed subsets, groups of classes, batches; no torch."""

@@ -1,0 +1,174 @@
+"""A long-tailed training set out of a balanced one: how many images, which ones, validation."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lt.data.views import Ints
+from lt.params import Data
+
+
+@dataclass(frozen=True)
+class Subset:
+    """What is left of a training set.
+
+    Attributes:
+        train: indices into the full set.
+        val: the same, of the validation images.
+        counts: (C,) of both together.
+        sha256: of the kept indices before validation is taken out.
+    """
+
+    train: Ints
+    val: Ints
+    counts: Ints
+    sha256: str
+
+
+def make(labels: Ints, num_classes: int, options: Data) -> Subset:
+    """The long-tailed subset that params.yaml's data section describes.
+
+    The largest class gets as many images as the smallest one of the full set has, so that every
+    class can follow the profile; imb_type "none" keeps every image.
+
+    Raises:
+        ValueError: if a class would be left without a training image.
+    """
+    full = np.bincount(labels, minlength=num_classes)
+    if options.imb_type == "none":
+        counts = full.astype(np.int64)
+    else:
+        counts = class_counts(int(full.min()), num_classes, options.imb_type, options.imb_factor)
+    kept = keep(labels, counts, options.subset, options.seed)
+    train, val = split_validation(len(kept), options.val_fraction, options.seed)
+    left = np.bincount(labels[kept[train]], minlength=num_classes)
+    if left.min() < 1:
+        raise ValueError(
+            f"data.val_fraction: {options.val_fraction:g} takes the last training image of class "
+            f"{int(left.argmin())} (of {counts[left.argmin()]}); allowed: a smaller one, "
+            "a larger datasets.imb_factor or another datasets.seed"
+        )
+    return Subset(kept[train], kept[val], counts, subset_hash(kept))
+
+
+def summarise(subset: Subset, classes: list[str], options: Data) -> dict[str, Any]:
+    """Tell what was made, as JSON can hold it: summary.json, and a part of run.json.
+
+    Args:
+        subset: of `make`.
+        classes: their names.
+        options: what it was made by.
+    """
+    return {
+        "name": options.name,
+        "imb_type": options.imb_type,
+        "imb_factor": options.imb_factor,
+        "subset": options.subset,
+        "seed": options.seed,
+        "images": int(subset.counts.sum()),
+        "train_images": len(subset.train),
+        "val_images": len(subset.val),
+        "classes": classes,
+        "counts": subset.counts.tolist(),
+        "sha256": subset.sha256,
+    }
+
+
+def class_counts(img_max: int, num_classes: int, imb_type: str, imb_factor: float) -> Ints:
+    """Images per class after imbalancing, in label order: low labels are the head.
+
+    exp: img_max * f ** (k / (C - 1)), truncated. step: the first C // 2 classes keep img_max, the
+    other C - C // 2 keep img_max * f, truncated. (Cui et al. 2019, Cao et al. 2019.)
+
+    Args:
+        img_max: images of the largest class.
+        num_classes: C, at least 2.
+        imb_type: "exp" or "step".
+        imb_factor: f = smallest / largest, in (0, 1].
+
+    Returns:
+        (C,) counts.
+
+    Raises:
+        ValueError: if a class would be left without an image.
+
+    >>> class_counts(5000, 10, "exp", 0.1).tolist()
+    [5000, 3871, 2997, 2320, 1796, 1391, 1077, 834, 645, 500]
+    """
+    if imb_type == "exp":
+        ratios = [imb_factor ** (k / (num_classes - 1)) for k in range(num_classes)]
+    else:
+        head = num_classes // 2
+        ratios = [1.0] * head + [imb_factor] * (num_classes - head)
+    counts = np.array([int(img_max * ratio) for ratio in ratios], dtype=np.int64)
+    if counts.min() < 1:
+        empty = int(np.flatnonzero(counts < 1)[0])
+        least = math.ceil(1e6 / img_max) / 1e6  # rounded up: what is printed must be allowed
+        raise ValueError(
+            f"data.imb_factor: {imb_factor:g} leaves class {empty} without an image; "
+            f"allowed here: at least {least:g} (the largest class has {img_max} images)"
+        )
+    return counts
+
+
+def keep(labels: Ints, counts: Ints, subset: str, seed: int) -> Ints:
+    """Indices of the images that stay, class by class in label order.
+
+    Args:
+        labels: (N,) of the full training set.
+        counts: (C,) images to keep per class.
+        subset: "first_n" the first ones in file order; "ldam" the subset of Cao et al. 2019, one
+            legacy stream seeded with 0 whatever `seed` is; "random" a draw of its own by `seed`.
+        seed: only for "random".
+
+    Returns:
+        (sum of counts,) indices into `labels`.
+    """
+    legacy = np.random.RandomState(0)
+    rng = np.random.default_rng(seed)
+    kept = []
+    for label, count in enumerate(counts):
+        index = np.flatnonzero(labels == label)
+        if subset == "ldam":
+            legacy.shuffle(index)
+        elif subset == "random":
+            index = rng.permutation(index)
+        kept.append(index[:count])
+    return np.concatenate(kept).astype(np.int64)
+
+
+def split_validation(num: int, fraction: float, seed: int) -> tuple[Ints, Ints]:
+    """Positions of the training and validation images among `num` kept ones.
+
+    The same split as torch.utils.data.random_split with a generator seeded with `seed`.
+
+    Returns:
+        (num - v,) and (v,) positions in drawn order, v = int(num * fraction).
+    """
+    order = torch_randperm(num, seed)
+    cut = num - int(num * fraction)
+    return order[:cut], order[cut:]
+
+
+def torch_randperm(num: int, seed: int) -> Ints:
+    """torch.randperm(num) of a CPU generator seeded with `seed`, without importing torch.
+
+    Both libraries start MT19937 alike from a 32-bit seed; torch swaps entry i with entry
+    i + (next 32-bit draw mod (num - i)).
+    """
+    draws = np.random.RandomState(seed).randint(0, 2**32, size=max(num - 1, 0), dtype=np.uint32)
+    order = list(range(num))
+    for i, draw in enumerate(draws.tolist()):
+        j = i + draw % (num - i)
+        order[i], order[j] = order[j], order[i]
+    return np.array(order, dtype=np.int64)
+
+
+def subset_hash(indices: Ints) -> str:
+    """SHA-256 of the kept indices, as little-endian int64 in the order that `keep` gives."""
+    return hashlib.sha256(np.ascontiguousarray(indices, dtype="<i8").tobytes()).hexdigest()

@@ -1,0 +1,145 @@
+"""Cutting the classes into groups by their measured frequency."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from lt import params
+from lt.data.views import Ints
+
+Groups = tuple[tuple[int, ...], ...]
+
+MANY, MEDIUM = 101, 20  # fewest training images of a many-shot and of a medium-shot class
+
+
+def describe(counts: Ints, classes: list[str], options: params.Partition) -> dict[str, Any]:
+    """Tell how the classes are cut: partition.json.
+
+    Args:
+        counts: (C,) images per class, validation images among them.
+        classes: their names.
+        options: the criterion.
+
+    Raises:
+        ValueError: if they cannot be cut so.
+    """
+    cut = partition(counts, options.criterion, options.num_groups, options.thresholds)
+    head, tail = halves(counts)
+    return {
+        "classes": classes,
+        "counts": counts.tolist(),
+        "criterion": options.criterion,
+        "groups": cut,
+        "head": head,
+        "tail": tail,
+        **shots(counts),
+    }
+
+
+def by_frequency(counts: Ints) -> Ints:
+    """Class ids from the most to the least frequent; equal counts by label."""
+    return np.argsort(-np.asarray(counts), kind="stable").astype(np.int64)
+
+
+def halves(counts: Ints) -> Groups:
+    """Head and tail: the first C // 2 classes by frequency, and the rest.
+
+    >>> halves(np.array([5, 9, 1]))
+    ((1,), (0, 2))
+    """
+    return _slice(by_frequency(counts), [len(counts) // 2])
+
+
+def shots(counts: Ints) -> dict[str, tuple[int, ...]]:
+    """Many (> 100 training images), medium (20 to 100) and few (< 20), any of them maybe empty."""
+    groups = _slice(by_frequency(counts), _threshold_cuts(counts, (MANY, MEDIUM)))
+    return dict(zip(("many", "medium", "few"), groups, strict=True))
+
+
+def partition(
+    counts: Ints, criterion: str, num_groups: int, thresholds: Sequence[int] = ()
+) -> Groups:
+    """K groups of classes, from the most frequent to the least.
+
+    Args:
+        counts: (C,) training images per class.
+        criterion: "half" equal numbers of classes (the seed's rule for K = 2); "mass" images per
+            group as equal as can be; "ratio" largest / smallest class within each group as even
+            as can be; "shots" many, medium and few, those that exist; "thresholds" a group for
+            the classes of at least each threshold, and one for the rest.
+        num_groups: K of "half", "mass" and "ratio"; the other two follow from the counts.
+        thresholds: of "thresholds", strictly falling.
+
+    Raises:
+        ValueError: if there are more groups than classes, or a group would be empty.
+    """
+    order = by_frequency(counts)
+    if criterion == "shots":
+        return tuple(group for group in shots(counts).values() if group)
+    if criterion == "thresholds":
+        return _slice(order, _checked_thresholds(counts, thresholds))
+    if num_groups > len(counts):
+        raise ValueError(
+            f"partition.num_groups: at most {len(counts)} (the number of classes), got {num_groups}"
+        )
+    falling = counts[order].astype(float)
+    if criterion == "half":
+        cuts = [len(counts) * k // num_groups for k in range(1, num_groups)]
+    elif criterion == "mass":
+        mass = np.concatenate([[0.0], np.cumsum(falling)])
+        cuts = _best_cuts(len(counts), num_groups, lambda i, j: ((mass[j] - mass[i]) ** 2,))
+    else:
+        logs = np.log(falling)
+        # classes per group second, so that equal counts are cut into equal parts
+        cuts = _best_cuts(
+            len(counts), num_groups, lambda i, j: ((logs[i] - logs[j - 1]) ** 2, (j - i) ** 2)
+        )
+    return _slice(order, cuts)
+
+
+def _slice(order: Ints, cuts: Sequence[int]) -> Groups:
+    return tuple(tuple(part.tolist()) for part in np.split(order, cuts))
+
+
+def _threshold_cuts(counts: Ints, thresholds: Sequence[int]) -> list[int]:
+    return [int((np.asarray(counts) >= threshold).sum()) for threshold in thresholds]
+
+
+def _checked_thresholds(counts: Ints, thresholds: Sequence[int]) -> list[int]:
+    given = f"got {list(thresholds)}"
+    if not thresholds or any(a <= b for a, b in pairwise(thresholds)):
+        raise ValueError(f"partition.thresholds: expected falling image counts, {given}")
+    cuts = _threshold_cuts(counts, thresholds)
+    edges = [0, *cuts, len(counts)]
+    for k, (start, stop) in enumerate(pairwise(edges)):
+        if start == stop:
+            raise ValueError(
+                f"partition.thresholds: group {k} would have no class and so no training image; "
+                f"class sizes run from {counts.max()} to {counts.min()}, {given}"
+            )
+    return cuts
+
+
+def _best_cuts(
+    num: int, num_groups: int, cost: Callable[[int, int], tuple[float, ...]]
+) -> list[int]:
+    """Cuts of range(num) into non-empty runs [i, j) with the least summed cost (lexicographic)."""
+
+    @cache
+    def best(start: int, groups: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
+        if groups == 1:
+            return cost(start, num), ()
+        options = []
+        for stop in range(start + 1, num - groups + 2):
+            tail, cuts = best(stop, groups - 1)
+            total = tuple(math.fsum(pair) for pair in zip(cost(start, stop), tail, strict=True))
+            options.append((total, (stop, *cuts)))
+        return min(options)
+
+    return list(best(0, num_groups)[1])

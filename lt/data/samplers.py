@@ -1,0 +1,121 @@
+"""Which images an epoch is made of, and in which batches.
+
+Each function here makes a Sampler, (targets (N,), rng) -> index arrays; an image whose target is
+-1 is not the expert's to see. A batch of a single image becomes that image twice: batch norm
+needs two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from lt.data.views import Ints
+
+Rng = np.random.Generator
+# (targets (N,), -1 where unseen; rng) -> index arrays, one per step of this epoch. All experts
+# get the same rng in the same epoch, so that "shared" batches are the same batches.
+Sampler = Callable[[Ints, Rng], list[Ints]]
+EpochLength = Literal["full", "match"]
+Thin = Literal["mean", "min", "max", "ratio"]
+
+
+def shuffled(batch_size: int) -> Sampler:
+    """Every visible image once, in random order."""
+
+    def sample(targets: Ints, rng: Rng) -> list[Ints]:
+        return _batches(rng.permutation(_visible(targets)), batch_size)
+
+    return sample
+
+
+def shared(batch_size: int) -> Sampler:
+    """Batches drawn from all images, of which the expert takes those it sees (the seed's loop).
+
+    A batch without one of them is skipped, so the number of steps varies from epoch to epoch.
+    """
+
+    def sample(targets: Ints, rng: Rng) -> list[Ints]:
+        batches = _batches(rng.permutation(len(targets)), batch_size)
+        own = (batch[targets[batch] >= 0] for batch in batches)
+        return [_at_least_two(batch) for batch in own if len(batch)]
+
+    return sample
+
+
+def class_balanced(batch_size: int, epoch_length: EpochLength) -> Sampler:
+    """Draws with replacement: a class, each as likely as the other, then one of its images.
+
+    epoch_length: "full" classes x images of the largest class; "match" as many as there are images.
+    """
+
+    def sample(targets: Ints, rng: Rng) -> list[Ints]:
+        order, counts, starts = _by_class(targets)
+        num = len(counts) * counts.max() if epoch_length == "full" else len(order)
+        drawn = rng.integers(len(counts), size=num)
+        return _batches(order[starts[drawn] + rng.integers(counts[drawn])], batch_size)
+
+    return sample
+
+
+def under(batch_size: int, redraw: bool) -> Sampler:
+    """As many images of each class as the smallest has.
+
+    redraw: other ones every epoch; else always the first of each class, in stored order.
+    """
+
+    def sample(targets: Ints, rng: Rng) -> list[Ints]:
+        order, counts, starts = _by_class(targets)
+        least = counts.min()
+        kept = [
+            rng.permutation(order[start : start + count])[:least]
+            if redraw
+            else order[start : start + least]
+            for start, count in zip(starts, counts, strict=True)
+        ]
+        return _batches(rng.permutation(np.concatenate(kept)), batch_size)
+
+    return sample
+
+
+def thinned_rest(batch_size: int, thin: Thin, ratio: float) -> Sampler:
+    """Every image of the own classes, and a part of the rest (the last target), other every epoch.
+
+    thin: images of the rest, at most: the "mean", "min" or "max" of the own classes' counts, or
+        `ratio` times all of their images ("ratio"; 8 in Balanced Group Softmax, CVPR 2020).
+    """
+
+    def sample(targets: Ints, rng: Rng) -> list[Ints]:
+        rest = targets.max()  # the last output; the caller's view has others="rest"
+        _, counts, _ = _by_class(np.where(targets == rest, -1, targets))
+        limit = ratio * counts.sum() if thin == "ratio" else getattr(counts, thin)()
+        drawn = rng.permutation(np.flatnonzero(targets == rest))[: round(limit)]
+        own = np.flatnonzero((targets >= 0) & (targets != rest))
+        return _batches(rng.permutation(np.concatenate([own, drawn])), batch_size)
+
+    return sample
+
+
+def _visible(targets: Ints) -> Ints:
+    return np.flatnonzero(targets >= 0)
+
+
+def _by_class(targets: Ints) -> tuple[Ints, Ints, Ints]:
+    """Visible indices sorted by target; images of each target that occurs; where each starts."""
+    visible = _visible(targets)
+    order = visible[np.argsort(targets[visible], kind="stable")]
+    _, starts, counts = np.unique(targets[order], return_index=True, return_counts=True)
+    return order, counts.astype(np.int64), starts.astype(np.int64)
+
+
+def _batches(order: Ints, batch_size: int) -> list[Ints]:
+    return [
+        _at_least_two(order[start : start + batch_size])
+        for start in range(0, len(order), batch_size)
+    ]
+
+
+def _at_least_two(batch: Ints) -> Ints:
+    return np.repeat(batch, 2) if len(batch) == 1 else batch

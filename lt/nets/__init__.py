@@ -1,0 +1,1 @@
+"""Networks and losses: torch modules that know of no params and no method."""

@@ -1,0 +1,117 @@
+"""Feature extractors: the networks without their classifiers."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def make(name: str, channels: int) -> tuple[nn.Module, int]:
+    """A feature extractor for images of 8x8 and more, and the number of its features.
+
+    resnet18: torchvision's, with the stem made for ImageNet (7x7 stride 2, max-pool).
+    resnet18_cifar: the same with a 3x3 stem and no pooling.
+    resnet20, resnet32: He et al. 2015, section 4.2, for CIFAR, option A shortcuts.
+    """
+    if name in ("resnet20", "resnet32"):
+        module, features = _small_resnet(channels, blocks={"resnet20": 3, "resnet32": 5}[name]), 64
+    else:
+        module, features = _resnet18(channels, imagenet_stem=name == "resnet18"), 512
+    return _use_small_map_convs(module), features
+
+
+def split(module: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """A backbone cut before its last stage: images -> maps, and maps -> features."""
+    layers = list(module.children())
+    if not isinstance(module, nn.Sequential):  # torchvision's, whose order is that of its children
+        layers = [*layers[:-1], nn.Flatten()]  # fc, the identity, is not used
+    width = max(conv.out_channels for conv in module.modules() if isinstance(conv, nn.Conv2d))
+    first = next(k for k, layer in enumerate(layers) if _ends_with(layer, width))
+    return nn.Sequential(*layers[:first]), nn.Sequential(*layers[first:])
+
+
+def _ends_with(layer: nn.Module, width: int) -> bool:
+    return any(getattr(part, "out_channels", 0) == width for part in layer.modules())
+
+
+class _Conv(nn.Conv2d):
+    """A convolution that skips the taps which only ever meet padding.
+
+    Where a small image leaves a single output position, the part of the kernel that overlaps the
+    image is all that counts, and the convolution is a matrix product: the same result and
+    gradients as nn.Conv2d, for a ninth of the work on the 1x1 maps at the end of a ResNet-18
+    with ImageNet stem and 32x32 images.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        size, (pad, stride, kernel) = input.shape[-1], self._square()
+        single = input.shape[-2] == size and (size + 2 * pad - kernel) // stride == 0
+        if not single or size >= kernel:
+            return super().forward(input)
+        taps = self.weight[:, :, pad : pad + size, pad : pad + size]
+        # pixels before channels: in channels_last memory, flattening them costs no copy
+        flat = input.permute(0, 2, 3, 1).flatten(1)  # (B, size * size * in)
+        return functional.linear(flat, taps.permute(0, 2, 3, 1).flatten(1))[:, :, None, None]
+
+    def _square(self) -> tuple[int, int, int]:
+        assert isinstance(self.padding, tuple)
+        return self.padding[0], self.stride[0], self.kernel_size[0]
+
+
+def _use_small_map_convs(module: nn.Module) -> nn.Module:
+    for name, child in module.named_children():
+        if type(child) is nn.Conv2d:
+            assert child.bias is None
+            kernel, stride, padding = child.kernel_size, child.stride, child.padding
+            conv = _Conv(child.in_channels, child.out_channels, kernel, stride, padding, bias=False)  # type: ignore[arg-type]
+            setattr(module, name, conv)
+        else:
+            _use_small_map_convs(child)
+    return module
+
+
+def _resnet18(channels: int, imagenet_stem: bool) -> nn.Module:
+    from torchvision.models import resnet18
+
+    net: nn.Module = resnet18()
+    net.fc = nn.Identity()
+    net.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+    if not imagenet_stem:
+        net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+        net.maxpool = nn.Identity()
+    return net
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions and a shortcut without parameters (option A)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.stride = stride
+        self.extra = (outputs - inputs) // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.bn2(self.conv2(y))
+        if self.extra:
+            x = x[:, :, :: self.stride, :: self.stride]
+            x = functional.pad(x, (0, 0, 0, 0, self.extra, self.extra))
+        return functional.relu(y.add_(x), inplace=True)
+
+
+def _small_resnet(channels: int, blocks: int) -> nn.Module:
+    layers: list[nn.Module] = [
+        nn.Conv2d(channels, 16, 3, padding=1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(inplace=True),
+    ]
+    inputs = 16
+    for outputs, stride in ((16, 1), (32, 2), (64, 2)):
+        for block in range(blocks):
+            layers.append(_Block(inputs, outputs, stride if block == 0 else 1))
+            inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())

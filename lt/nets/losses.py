@@ -1,0 +1,179 @@
+"""Losses: (logits (B, width), targets (B,), epoch) -> scalar.
+
+With a mix, targets are (B, width), the shares of the classes: those losses that take both say so.
+Constants are tensors on the CPU that `_on` keeps a copy of on the device: a recorded step must
+not copy from the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# (logits (B, width), targets (B,), epoch from 1) -> scalar. The epoch is a scalar tensor on the
+# device, since a step is recorded in one epoch and replayed in others: choose with torch.where.
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+# (targets (B,), the other images' targets (B,), share of the pixels ()) -> that of the targets (B,)
+Share = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001 (the contract)
+    """Mean softmax cross entropy; also of shared targets."""
+    return functional.cross_entropy(logits, targets)
+
+
+def focal(gamma: float) -> Loss:
+    """Mean of (1 - p) ** gamma times the cross entropy -log p (Lin et al. 2017, equation 4)."""
+
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
+        each = functional.cross_entropy(logits, targets, reduction="none")
+        # 1 - p from log p without loss of digits; kept off 0, where a power has no slope
+        missed = (-torch.expm1(-each)).clamp(min=torch.finfo(each.dtype).tiny)
+        return (missed**gamma * each).mean()
+
+    return loss
+
+
+def weighted(weights: Sequence[float]) -> Loss:
+    """Weighted mean of the cross entropies, weights by target."""
+
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
+        return functional.cross_entropy(logits, targets, _on(tuple(weights), logits.device))
+
+    return loss
+
+
+def adjusted(counts: Sequence[int], tau: float) -> Loss:
+    """Cross entropy of logits + tau * log prior (Menon et al. 2021, equation 10).
+
+    tau = 1 is balanced softmax (Ren et al. 2020); also of shared targets.
+    """
+    offsets = tuple((tau * log_prior(counts)).tolist())
+
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
+        return cross_entropy(logits + _on(offsets, logits.device), targets, epoch)
+
+    return loss
+
+
+def ldam(
+    counts: Sequence[int], largest: float, scale: float, weights: Sequence[float], from_epoch: int
+) -> Loss:
+    """Cross entropy of scale * (cosine - margin of the true class) (Cao et al. 2019, equation 13).
+
+    The logits are those of a cosine classifier, times `scale`. Margins fall with counts ** -1/4,
+    and the rarest class has the `largest`. After `from_epoch` epochs the mean is weighted, by
+    target (deferred re-weighting).
+    """
+    each = torch.tensor(counts, dtype=torch.float64) ** -0.25
+    margins = tuple((scale * largest * each / each.max()).tolist())
+
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
+        margin, weight = _on(margins, logits.device), _on(tuple(weights), logits.device)
+        logits = logits - functional.one_hot(targets, len(margins)) * margin
+        late = torch.where(epoch > from_epoch, weight, torch.ones_like(weight))
+        return functional.cross_entropy(logits, targets, late)
+
+    return loss
+
+
+def effective_number_weights(counts: Sequence[int], beta: float) -> tuple[float, ...]:
+    """(1 - beta) / (1 - beta ** n) for each class, scaled to sum to C (Cui et al. 2019).
+
+    >>> [round(weight, 4) for weight in effective_number_weights((100, 1), 0.9)]
+    [0.1818, 1.8182]
+    """
+    each = [(1 - beta) / (1 - beta**count) for count in counts]
+    return tuple(len(each) * weight / sum(each) for weight in each)
+
+
+def log_prior(counts: Sequence[int]) -> Tensor:
+    """(C,) float64 log of C times each class's share of the images: 0 where all are equal."""
+    values = torch.tensor(counts, dtype=torch.float64)
+    return torch.log(len(counts) * values / values.sum())
+
+
+def branched(diversity: float) -> Loss:
+    """Cross entropies of every branch, added up, less `diversity` times how they differ.
+
+    Of logits (B, branches, width). They differ by the KL divergence from the distribution of the
+    mean logits, which is taken as given (after Wang et al. 2021).
+    """
+
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
+        log_p = functional.log_softmax(logits, dim=2)
+        mean = functional.log_softmax(logits.detach().mean(1, keepdim=True), dim=2)
+        differ = (mean.exp() * (mean - log_p)).sum(2).mean(0)  # (branches,)
+        own = -log_p.gather(2, targets[:, None, None].expand(-1, logits.shape[1], 1))
+        return own.sum(1).mean() - diversity * differ.sum()
+
+    return loss
+
+
+def group_softmax(groups: Sequence[Sequence[int]], ratio: float) -> Loss:
+    """A cross entropy per group of classes, added up; a group's last output is "others".
+
+    Of logits (B, classes + groups), group after group. Images of other classes count up to
+    `ratio` times those of the group, the first of the batch, which is in random order (Li et al.
+    2020, section 3.2).
+    """
+    num_classes = sum(map(len, groups))
+    widths = [len(group) + 1 for group in groups]
+    places = [
+        constant([list(group).index(c) if c in group else len(group) for c in range(num_classes)])
+        for group in groups
+    ]
+
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
+        total = logits.new_zeros(())
+        up_to = torch.ones(len(targets), len(targets), device=logits.device).tril()
+        for place, block in zip(places, torch.split(logits, widths, 1), strict=True):
+            local = place(logits.device).long()[targets]
+            own = local < block.shape[1] - 1
+            kept = own | (up_to @ (~own).float() <= ratio * own.sum())
+            each = functional.cross_entropy(block, local, reduction="none")
+            total = total + (each * kept).sum() / kept.sum().clamp(min=1)
+        return total
+
+    return loss
+
+
+def distilled(groups: Sequence[Sequence[int]], temperature: float, weight: float) -> Loss:
+    """Cross entropy, and `weight` times what each group's teacher says of the group's images.
+
+    Of logits (B, C + the teachers' outputs). A teacher is heard on the images of its own group:
+    the KL divergence of the own outputs for these classes, both at `temperature`, times its
+    square (Hinton et al. 2015).
+    """
+    num_classes = sum(map(len, groups))
+
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
+        own, others = logits[:, :num_classes], logits[:, num_classes:]
+        silent = others.shape[1] == len(groups) * num_classes
+        widths = [num_classes if silent else len(group) for group in groups]
+        total = cross_entropy(own, targets, epoch)
+        for group, block in zip(groups, torch.split(others, widths, 1), strict=True):
+            columns = _on(tuple(map(float, group)), logits.device).long()
+            teacher = block[:, columns] if silent else block
+            log_q = functional.log_softmax(own[:, columns] / temperature, dim=1)
+            log_p = functional.log_softmax(teacher / temperature, dim=1)
+            each = (log_p.exp() * (log_p - log_q)).sum(1) * temperature**2
+            heard = (targets[:, None] == columns).any(1)
+            total = total + weight * (each * heard).mean()
+        return total
+
+    return loss
+
+
+def constant(values: Sequence[float]) -> Callable[[torch.device], Tensor]:
+    """A float tensor, kept on each device that asks for it."""
+    return partial(_on, tuple(map(float, values)))
+
+
+@cache
+def _on(values: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(values, device=device)

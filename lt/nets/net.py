@@ -1,0 +1,167 @@
+"""Net: a backbone and a classifier; how its weights begin, and how it is saved and read back."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lt import files
+from lt.nets import backbones, heads
+
+T = TypeVar("T", bound=nn.Module)
+
+
+class Net(nn.Module):
+    """A feature extractor (B, channels, H, W) -> (B, features) and a classifier -> (B, width)."""
+
+    def __init__(self, backbone: nn.Module, classifier: nn.Module, features: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classifier = classifier
+        self.features = features
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.backbone(images))
+        return logits
+
+
+class Taught(nn.Module):
+    """A net that its teachers see the same images beside.
+
+    (B, width + the teachers' widths) in training, the own outputs first; else the own (B, width).
+    """
+
+    def __init__(
+        self, backbone: nn.Module, classifier: nn.Module, teachers: Sequence[nn.Module]
+    ) -> None:
+        super().__init__()
+        self.backbone, self.classifier = backbone, classifier
+        self.teachers = nn.ModuleList(copy.deepcopy(teacher) for teacher in teachers)
+        self.teachers.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.backbone(images))
+        if not self.training:
+            return logits
+        return torch.cat([logits, *(teacher(images) for teacher in self.teachers)], dim=1)
+
+
+def make(backbone: str, channels: int, head: heads.Head, width: int) -> Net:
+    """Build a net; its weights are still to be drawn (`initialise`) or read (`load`)."""
+    module, features = backbones.make(backbone, channels)
+    return Net(module, head(features, width), features)
+
+
+def initialise(net: T, generator: torch.Generator) -> T:
+    """Draw fresh weights, all of them from `generator`, in the order of `net.modules()`.
+
+    Convolutions: normal, std sqrt(2 / (k * k * out_channels)) (He et al. 2015). Linear layers:
+    torch's default; of a cosine classifier, then scaled to norm 1. Batch norm and scales start as
+    the identity.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(
+                module.weight, mode="fan_out", nonlinearity="relu", generator=generator
+            )
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
+            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+            if module.bias is not None:
+                nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+    for module in net.modules():
+        if isinstance(module, heads.Cosine):
+            weight = module.linear.weight
+            weight.data.copy_(functional.normalize(weight.data, dim=1))
+    return net
+
+
+def form(net: Net, backbone: str, channels: int, image_size: int) -> dict[str, Any]:
+    """Tell all that `load` needs beside the weights, as JSON can hold it.
+
+    Args:
+        net: after its last phase.
+        backbone: its name.
+        channels: of its images.
+        image_size: pixels along a side of them.
+    """
+    return {
+        "backbone": backbone,
+        "channels": channels,
+        "image_size": image_size,
+        "head": heads.describe(net.classifier),
+    }
+
+
+def save(net: Net, path: Path) -> None:
+    """Write the weights as .safetensors."""
+    from safetensors.torch import save  # not save_file, whose errors are not OSErrors
+
+    weights = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    path.write_bytes(save(weights))
+
+
+def load(folder: Path) -> tuple[Net, ...]:
+    """Read back the networks of a training, of whatever method.
+
+    Args:
+        folder: what a training wrote: experts.json and expert_<k>.safetensors.
+
+    Raises:
+        ValueError: if a file of weights is missing, cut short or does not fit.
+    """
+    forms = files.read_json(folder / "experts.json")
+    return tuple(
+        load_weights(_build(one), folder / f"expert_{k}.safetensors") for k, one in enumerate(forms)
+    )
+
+
+def _build(form: Mapping[str, Any]) -> Net:
+    """A net of this form, its weights undefined."""
+    module, features = backbones.make(form["backbone"], form["channels"])
+    head = form["head"]
+    if head["kind"] != heads.Branches.__name__:
+        return Net(module, heads.build(head, features), features)
+    stem, last = backbones.split(module)
+    linear = heads.build(head["branch"], features)
+    return Net(stem, branches(last, linear, head["num"]), features)
+
+
+def branches(last: nn.Module, classifier: nn.Module, num: int) -> heads.Branches:
+    """The last stage and the classifier `num` times."""
+    return heads.Branches(
+        [nn.Sequential(copy.deepcopy(last), copy.deepcopy(classifier)) for _ in range(num)]
+    )
+
+
+def load_weights(net: Net, path: Path) -> Net:
+    """Fill `net` from a .safetensors file.
+
+    Raises:
+        ValueError: if the file cannot be read, or a tensor is missing, left over or misshaped.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: missing or cut short ({error})") from None
+    own = net.state_dict()
+    shapes = {key: tuple(value.shape) for key, value in own.items()}
+    given = {key: tuple(value.shape) for key, value in weights.items()}
+    for key in sorted(shapes.keys() | given.keys()):
+        if shapes.get(key) != given.get(key):
+            raise ValueError(
+                f"{path}: the weights do not fit this network: {key} has shape "
+                f"{given.get(key, 'none (missing)')}, expected {shapes.get(key, 'no such tensor')}"
+            )
+    net.load_state_dict(weights)
+    return net

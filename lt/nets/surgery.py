@@ -1,0 +1,146 @@
+"""What happens to a net before a phase: (net, given) -> the parameters that the phase trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lt.data.views import Ints
+from lt.nets import backbones
+from lt.nets.heads import Distance, MaxNorm, NearestMean, Scaled
+from lt.nets.net import Net, Taught, branches, initialise
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a setup may use besides the net.
+
+    Attributes:
+        generator: on the CPU, for what it draws; another one for every expert and phase.
+        features: () -> (N, features) of the net's backbone in evaluation mode, on its device, for
+            the training images that the expert sees, and their targets (N,).
+        start: the networks that the method starts from (`methods.<name>.start`), none if fresh.
+    """
+
+    generator: torch.Generator
+    features: Callable[[], tuple[Tensor, Ints]]
+    start: tuple[Net, ...]
+
+
+# Changes the net in place -> the parameters to train; a module of frozen parameters alone stays
+# in evaluation mode, so that its batch-norm statistics are frozen too.
+Setup = Callable[[Net, Given], list[nn.Parameter]]
+
+
+def everything(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001 (the contract)
+    """The whole net is trained."""
+    return list(net.parameters())
+
+
+def scales_only(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
+    """LWS (Kang et al. 2020, section 4.3): a scale per output, all else frozen bit for bit."""
+    net.requires_grad_(False)
+    net.classifier = scaled = Scaled(_linear(net))
+    return [scaled.scale]
+
+
+def tau_normalise(tau: float) -> Setup:
+    """Rows of the classifier divided by their norm ** tau, bias dropped (Kang et al. 2020, 4.2)."""
+
+    def setup(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
+        net.requires_grad_(False)
+        linear = _linear(net)
+        linear.weight /= linear.weight.norm(dim=1, keepdim=True) ** tau
+        linear.register_parameter("bias", None)
+        return []
+
+    return setup
+
+
+def new_classifier(net: Net, given: Given) -> list[nn.Parameter]:
+    """As in cRT (Kang et al. 2020, 4.1): a classifier drawn anew, all else frozen bit for bit."""
+    net.requires_grad_(False)
+    old = _linear(net)
+    net.classifier = fresh = nn.Linear(old.in_features, old.out_features)
+    bound = fresh.in_features**-0.5
+    for parameter in fresh.parameters():
+        nn.init.uniform_(parameter, -bound, bound, generator=given.generator)
+    fresh.to(old.weight.device)
+    return list(fresh.parameters())
+
+
+def shift_bias(offsets: Sequence[float]) -> Setup:
+    """Something is added to each output, and nothing is trained."""
+
+    def setup(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
+        net.requires_grad_(False)
+        bias = _linear(net).bias.data
+        bias.add_(torch.tensor(offsets, dtype=bias.dtype, device=bias.device))
+        return []
+
+    return setup
+
+
+def nearest_mean(distance: Distance) -> Setup:
+    """Classes are told by the nearest mean of their features (Kang et al. 2020, section 4.1)."""
+
+    def setup(net: Net, given: Given) -> list[nn.Parameter]:
+        net.requires_grad_(False)
+        features, targets = given.features()
+        means = [features[torch.from_numpy(targets == k)].mean(0) for k in np.unique(targets)]
+        net.classifier = NearestMean(torch.stack(means), distance)
+        return []
+
+    return setup
+
+
+def max_norm(limit: float) -> Setup:
+    """The classifier alone is trained, its rows with norms of `limit` x the mean now, at most."""
+
+    def setup(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
+        net.requires_grad_(False)
+        linear = _linear(net)
+        net.classifier = bounded = MaxNorm(linear, limit * float(linear.weight.norm(dim=1).mean()))
+        return list(bounded.requires_grad_(True).parameters())
+
+    return setup
+
+
+def branch(num: int) -> Setup:
+    """RIDE's form: the last stage and the classifier `num` times, each drawn anew."""
+
+    def setup(net: Net, given: Given) -> list[nn.Parameter]:
+        stem, last = backbones.split(net.backbone)
+        net.backbone, net.classifier = stem, branches(last, net.classifier, num)
+        initialise(net.classifier, given.generator)
+        return list(net.parameters())
+
+    return setup
+
+
+def learn_from_start(net: Net, given: Given) -> list[nn.Parameter]:
+    """The networks that the method starts from become teachers, frozen, beside the net."""
+    net.backbone = Taught(net.backbone, net.classifier, given.start)
+    net.classifier = nn.Identity()
+    return [parameter for parameter in net.parameters() if parameter.requires_grad]
+
+
+def forget_teachers(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
+    """Takes `learn_from_start` back: the net alone."""
+    taught = net.backbone
+    assert isinstance(taught, Taught)
+    net.backbone, net.classifier = taught.backbone, taught.classifier
+    return []
+
+
+def _linear(net: Net) -> nn.Linear:
+    if not isinstance(net.classifier, nn.Linear) or net.classifier.bias is None:
+        raise ValueError(
+            "start: this second stage expected a network with a plain linear classifier, "
+            f"got {type(net.classifier).__name__}"
+        )
+    return net.classifier

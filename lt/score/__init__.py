@@ -1,0 +1,1 @@
+"""What networks say of images, combined and judged; no torch but in `predict`."""

@@ -1,0 +1,230 @@
+"""From the outputs of several experts to one score per class: the ten rules.
+
+A rule is (logits, views) -> scores and cannot see a label. softmax(scores) is the predicted
+distribution; a rule made of probabilities returns their logarithms. Where several experts know a
+class, its score is their mean. With one expert every rule predicts the same classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lt import params
+from lt.data.views import ClassView, Ints
+
+Floats = NDArray[np.floating[Any]]
+Logits = Sequence[Floats]  # per expert (N, width)
+Views = Sequence[ClassView]
+Rule = Callable[[Logits, Views], Floats]
+
+RULES: tuple[str, ...] = get_args(params.Rule)
+TEMPERATURES = (0.05, 20.0)  # bounds of the fit
+SCALES = (0.01, 100.0)
+
+
+def concat(logits: Logits, views: Views) -> Floats:
+    """Each expert's outputs for its own classes, side by side (the seed)."""
+    return _place(_own(logits, views), views)
+
+
+def sum_outputs(logits: Logits, views: Views) -> Floats:
+    """The full outputs added up (the seed); without silent outputs the same as concat."""
+    total = np.zeros((len(logits[0]), views[0].num_classes))
+    for block, view in zip(logits, views, strict=True):
+        if view.others == "silent":
+            total += block
+        else:
+            total[:, view.classes] += block[:, view.columns]
+    return total
+
+
+def concat_abssum(logits: Logits, views: Views) -> Floats:
+    """Each expert's outputs over the sum of their absolute values, then concat (the seed)."""
+    return concat([block / _tiny(np.abs(block).sum(1, keepdims=True)) for block in logits], views)
+
+
+def concat_softmax(logits: Logits, views: Views) -> Floats:
+    """Each expert's probabilities among its own classes."""
+    return _place([log_softmax(block) for block in _own(logits, views)], views)
+
+
+def concat_zscore(logits: Logits, views: Views) -> Floats:
+    """Each expert's own outputs, per image shifted and scaled to mean 0 and deviation 1."""
+
+    def standardised(block: Floats) -> Floats:
+        centred: Floats = block - block.mean(1, keepdims=True)
+        return centred / _tiny(centred.std(1, keepdims=True))  # 0 for an expert of one class
+
+    return _place([standardised(block) for block in _own(logits, views)], views)
+
+
+def rest(logits: Logits, views: Views) -> Floats:
+    """p(class) of each expert, its rest output dropped, times 1 - p(rest)."""
+    blocks = []
+    for block, view in zip(logits, views, strict=True):
+        own = log_softmax(block)[:, view.columns]
+        blocks.append(own + np.logaddexp.reduce(own, axis=1, keepdims=True))
+    return _place(blocks, views)
+
+
+def rest_pair(logits: Logits, views: Views) -> Floats:
+    """p(class) of each expert times the p(rest) of every other: p_head(rest) gates the tail."""
+    log_p = [log_softmax(block) for block in logits]
+    if len(views) > 1:
+        gates = [block[:, -1:] for block in log_p]  # log p(rest)
+        for k, block in enumerate(log_p):
+            log_p[k] = block + sum(gate for j, gate in enumerate(gates) if j != k)
+    return _place(_own(log_p, views), views)
+
+
+def max_confidence(logits: Logits, views: Views) -> Floats:
+    """The expert with the largest probability of an own class, among all its outputs, answers."""
+    return _place(_own([log_softmax(block) for block in logits], views), views)
+
+
+UNFITTED: dict[str, Rule] = {
+    "concat": concat,
+    "sum": sum_outputs,
+    "concat_abssum": concat_abssum,
+    "concat_softmax": concat_softmax,
+    "concat_zscore": concat_zscore,
+    "rest": rest,
+    "rest_pair": rest_pair,
+    "max_confidence": max_confidence,
+}
+
+
+def fit_temperature(logits: Logits, labels: Ints, views: Views) -> Rule:
+    """One temperature per expert, of the least NLL on the validation images of its own classes.
+
+    Then concat_softmax of the outputs over their temperature (Guo et al. 2017, per network).
+    """
+    from scipy.optimize import minimize_scalar
+
+    temperatures = []
+    for block, view in zip(_own(logits, views), views, strict=True):
+        column = ClassView(view.classes, view.num_classes).targets(labels)
+        seen = column >= 0
+        own, column = block[seen].astype(np.float64), column[seen]
+
+        def nll(log_t: float, own: Floats = own, column: Ints = column) -> float:
+            return -float(log_softmax(own / np.exp(log_t))[np.arange(len(own)), column].mean())
+
+        bounds = tuple(np.log(TEMPERATURES))
+        best = minimize_scalar(nll, bounds=bounds, method="bounded").x if len(own) else 0.0
+        temperatures.append(float(np.exp(best)))
+
+    def rule(logits: Logits, views: Views) -> Floats:
+        blocks = zip(_own(logits, views), temperatures, strict=True)
+        return _place([log_softmax(block / t) for block, t in blocks], views)
+
+    return rule
+
+
+def fit_affine(logits: Logits, labels: Ints, views: Views) -> Rule:
+    """A scale and an offset per expert, of the least class-balanced NLL of the joint outputs."""
+    from scipy.optimize import minimize
+
+    weights = 1 / np.bincount(labels)[labels]
+    weights /= weights.sum()
+    rows = np.arange(len(labels))
+
+    def objective(x: Floats, blocks: Floats, masks: Floats) -> tuple[float, Floats]:
+        scores = np.tensordot(x[: len(masks)], blocks, 1) + x[len(masks) :] @ masks
+        log_p = log_softmax(scores)
+        slope = np.exp(log_p)
+        slope[rows, labels] -= 1
+        slope *= weights[:, None]
+        gradient = [*(slope * blocks).sum((1, 2)), *(masks @ slope.sum(0))]
+        return -float(weights @ log_p[rows, labels]), np.array(gradient)
+
+    num = len(views)
+    start = np.concatenate([np.ones(num), np.zeros(num)])
+    bounds = [SCALES] * num + [(0.0, 0.0)] + [(None, None)] * (num - 1)
+    arrays = _stacked([block.astype(np.float64) for block in logits], views)
+    x = minimize(objective, start, args=arrays, jac=True, bounds=bounds, method="L-BFGS-B").x
+
+    def rule(logits: Logits, views: Views) -> Floats:
+        blocks, masks = _stacked(logits, views)
+        scores: Floats = np.tensordot(x[:num], blocks, 1) + x[num:] @ masks
+        return scores
+
+    return rule
+
+
+FITTED: dict[str, Callable[[Logits, Ints, Views], Rule]] = {
+    "temperature": fit_temperature,
+    "affine": fit_affine,
+}
+
+
+def applicable(views: Views, has_validation: bool) -> list[str]:
+    """List the rules that make sense: rest rules need rest outputs, fitted ones validation."""
+    rests = len(views) == 1 or all(view.others == "rest" for view in views)
+    names = [name for name in UNFITTED if rests or name not in ("rest", "rest_pair")]
+    return names + (list(FITTED) if has_validation else [])
+
+
+def check_applies(name: str, views: Views, has_validation: bool) -> None:
+    """Raise a ValueError if the rule `name` does not apply to these experts."""
+    allowed = applicable(views, has_validation)
+    if name not in allowed:
+        raise ValueError(
+            f"evaluate.combine: {name!r} does not apply to these experts "
+            f"({'rest rules need rest outputs' if name in UNFITTED else 'no validation images'}); "
+            f"allowed: {', '.join(allowed)}"
+        )
+
+
+def make(name: str, val_logits: Logits, val_labels: Ints, views: Views) -> Rule:
+    """Make the rule `name`; what it fits is fitted on validation.
+
+    Raises:
+        ValueError: if the rule does not apply.
+    """
+    check_applies(name, views, len(val_labels) > 0)
+    if name in UNFITTED:
+        return UNFITTED[name]
+    return FITTED[name](val_logits, val_labels, views)
+
+
+def log_softmax(block: Floats) -> Floats:
+    """Logarithms of the softmax over the last axis, in float64."""
+    shifted = block.astype(np.float64) - block.max(-1, keepdims=True)
+    result: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return result
+
+
+def _own(logits: Logits, views: Views) -> list[Floats]:
+    return [block[:, view.columns] for block, view in zip(logits, views, strict=True)]
+
+
+def _place(blocks: Logits, views: Views) -> Floats:
+    """(N, own classes) blocks into (N, C)."""
+    shape = (len(blocks[0]), views[0].num_classes)
+    total, known = np.zeros(shape), np.zeros(shape[1])
+    for block, view in zip(blocks, views, strict=True):
+        total[:, view.classes] += block
+        known[list(view.classes)] += 1
+    assert known.all(), "every class needs an expert"
+    return total / known
+
+
+def _stacked(logits: Logits, views: Views) -> tuple[Floats, Floats]:
+    """Own outputs (K, N, C) and who knows what (K, C), so that their sum over K is `concat`."""
+    known = np.zeros((len(views), views[0].num_classes))
+    blocks = np.zeros((len(views), len(logits[0]), views[0].num_classes))
+    for k, (block, view) in enumerate(zip(_own(logits, views), views, strict=True)):
+        known[k, list(view.classes)] = 1
+        blocks[k][:, view.classes] = block
+    share = known / known.sum(0)
+    return blocks * share[:, None], share
+
+
+def _tiny(values: Floats) -> Floats:
+    """Kept away from 0, for divisors."""
+    return np.maximum(values, np.finfo(np.float32).tiny)

@@ -1,0 +1,180 @@
+"""Scores and labels -> metrics. Percent where it is one; None where a group has no class.
+
+No network runs here: `score` and `by_rule` start from the outputs that a training has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lt.data.views import Ints
+from lt.score import combine
+from lt.score.combine import Floats, Views, log_softmax
+from lt.score.store import Outputs
+
+ECE_BINS = 15
+PARTS = ("head", "tail", "many", "medium", "few")
+
+
+@dataclass(frozen=True)
+class WithinGroup:
+    """Accuracy where the label chooses the group: an oracle, not a prediction (the seed's)."""
+
+    accuracy: float
+    head: float | None
+    tail: float | None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What eval.json holds: nll in nats, the rest percent; all but within_group use no label.
+
+    balanced_accuracy is the mean of the classes' accuracies: accuracy itself on a balanced test
+    set.
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    head: float | None
+    tail: float | None
+    many: float | None
+    medium: float | None
+    few: float | None
+    within_group: WithinGroup
+    group_accuracy: float
+    macro_f1: float
+    ece: float
+    nll: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Make a nested dict, in the order above."""
+        return asdict(self)
+
+
+Scored = tuple[Metrics, Floats]  # of a rule, and its scores (N, C) of the test images
+
+
+def score(rule: str, views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> Scored:
+    """Score the experts' outputs with one rule.
+
+    Args:
+        rule: one of params.Rule; what it fits is fitted on the validation outputs.
+        views: the classes of each expert.
+        outputs: of the experts.
+        cut: partition.json: the groups, and the classes of each of PARTS.
+
+    Raises:
+        ValueError: if the rule does not apply to these experts.
+    """
+    scores = combine.make(rule, outputs.val, outputs.val_labels, views)(outputs.test, views)
+    own = combine.concat(outputs.test, views)
+    parts: dict[str, Sequence[int]] = {name: cut[name] for name in PARTS}
+    return evaluate(scores, own, outputs.test_labels, cut["groups"], parts), scores
+
+
+def by_rule(views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> dict[str, Scored | None]:
+    """Score them with every rule; None where one does not apply."""
+    allowed = combine.applicable(views, len(outputs.val_labels) > 0)
+    return {
+        rule: score(rule, views, outputs, cut) if rule in allowed else None
+        for rule in combine.RULES
+    }
+
+
+def evaluate(
+    scores: Floats,
+    own_scores: Floats,
+    labels: Ints,
+    groups: Sequence[Sequence[int]],
+    parts: Mapping[str, Sequence[int]],
+) -> Metrics:
+    """Score a prediction.
+
+    Args:
+        scores: (N, C) combined; softmax(scores) is the predicted distribution.
+        own_scores: (N, C) each class's output by its own network (the concat rule): what
+            chooses within a given group.
+        labels: (N,) true classes.
+        groups: the K groups of the partition.
+        parts: classes of head, tail, many, medium and few.
+    """
+    predictions = scores.argmax(axis=1)
+    right = predictions == labels
+    within = within_group(own_scores, labels, groups) == labels
+    group_of = _group_of(groups, scores.shape[1])
+    log_p = log_softmax(scores.astype(np.float64))
+    return Metrics(
+        accuracy=percent(right),
+        balanced_accuracy=balanced_accuracy(predictions, labels),
+        **{name: _part(right, labels, classes) for name, classes in parts.items()},
+        within_group=WithinGroup(
+            percent(within), *(_part(within, labels, parts[name]) for name in ("head", "tail"))
+        ),
+        group_accuracy=percent(group_of[predictions] == group_of[labels]),
+        macro_f1=macro_f1(predictions, labels, scores.shape[1]),
+        ece=ece(np.exp(log_p), labels),
+        nll=-float(log_p[np.arange(len(labels)), labels].mean()),
+    )
+
+
+def within_group(own_scores: Floats, labels: Ints, groups: Sequence[Sequence[int]]) -> Ints:
+    """(N,) predictions where the true group is given: the best score among its classes."""
+    group_of = _group_of(groups, own_scores.shape[1])
+    same = group_of[labels][:, None] == group_of[None, :]  # (N, C)
+    result: Ints = np.where(same, own_scores, -np.inf).argmax(axis=1)
+    return result
+
+
+def percent(right: NDArray[np.bool_]) -> float:
+    """Percent of True."""
+    return 100 * float(np.count_nonzero(right)) / len(right)
+
+
+def per_class(predictions: Ints, labels: Ints, num_classes: int) -> list[float | None]:
+    """Accuracy of each class, None for a class without a test image."""
+    right = predictions == labels
+    return [_part(right, labels, [label]) for label in range(num_classes)]
+
+
+def balanced_accuracy(predictions: Ints, labels: Ints) -> float:
+    """Mean accuracy of the classes that have a test image, in percent."""
+    each = [percent(predictions[labels == label] == label) for label in np.unique(labels)]
+    return float(np.mean(each))
+
+
+def macro_f1(predictions: Ints, labels: Ints, num_classes: int) -> float:
+    """Mean over the classes of F1 = 2 TP / (2 TP + FP + FN), in percent; 0 where it is 0 / 0."""
+    hits = np.bincount(labels[predictions == labels], minlength=num_classes)
+    both = np.bincount(labels, minlength=num_classes) + np.bincount(
+        predictions, minlength=num_classes
+    )
+    return 100 * float(np.mean(2 * hits / np.maximum(both, 1)))
+
+
+def ece(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> float:
+    """Expected calibration error in percent, equal bins of the top probability (Guo et al. 2017).
+
+    Bin b holds the confidences in (b / bins, (b + 1) / bins].
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(bin_of, right - confidence, bins)  # per bin, its size times its gap
+    return 100 * float(np.abs(gaps).sum()) / len(labels)
+
+
+def _group_of(groups: Sequence[Sequence[int]], num_classes: int) -> Ints:
+    group_of = np.zeros(num_classes, dtype=np.int64)
+    for k, classes in enumerate(groups):
+        group_of[list(classes)] = k
+    return group_of
+
+
+def _part(right: NDArray[np.bool_], labels: Ints, classes: Sequence[int]) -> float | None:
+    inside = np.isin(labels, list(classes))
+    return percent(right[inside]) if inside.any() else None

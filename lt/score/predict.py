@@ -1,0 +1,83 @@
+"""What a net says of images, and how often it is right."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lt.data.datasets import Recipe
+from lt.data.views import Ints
+from lt.nets.net import Net
+
+BATCH = {"cpu": 500, "cuda": 2500}  # images per forward pass
+
+
+def predict(
+    net: nn.Module, pixels: Tensor, recipe: Recipe, precision: str = "fp32", place: str = "outputs"
+) -> NDArray[np.float32]:
+    """Logits (N, width) of uint8 images (N, H, W, channels), in evaluation mode.
+
+    Raises:
+        FloatingPointError: if one is not finite; `place` says where.
+    """
+    net.eval()
+    size = BATCH[pixels.device.type]
+    with torch.inference_mode(), autocast(precision, pixels.device):
+        batches = torch.split(pixels, size)
+        blocks = [net(normalise(images, recipe)).float() for images in batches]
+    logits = torch.cat(blocks).cpu().numpy()
+    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(bad):
+        raise FloatingPointError(
+            f"{place}: outputs are not finite for {len(bad)} of {len(logits)} images, "
+            f"first image {bad[0]} (batches of {size})"
+        )
+    return logits
+
+
+def features(net: Net, pixels: Tensor, recipe: Recipe) -> Tensor:
+    """The backbone's (N, features) of uint8 images, in evaluation mode and fp32, on the device."""
+    net.eval()
+    with torch.no_grad():
+        batches = torch.split(pixels, BATCH[pixels.device.type])
+        return torch.cat([net.backbone(normalise(batch, recipe)) for batch in batches])
+
+
+def accuracy(logits: NDArray[np.float32], targets: Ints) -> float:
+    """Percent of (N, width) logits whose argmax is the target."""
+    return 100 * float((logits.argmax(axis=1) == targets).mean())
+
+
+def balanced_accuracy(logits: NDArray[np.float32], targets: Ints) -> float:
+    """Mean of the accuracies on the classes that occur among the targets (N,)."""
+    return float(
+        np.mean(
+            [
+                accuracy(logits[targets == target], targets[targets == target])
+                for target in np.unique(targets)
+            ]
+        )
+    )
+
+
+def normalise(images: Tensor, recipe: Recipe) -> Tensor:
+    """uint8 (B, H, W, channels) -> float32 (B, channels, H, W), channels_last in memory."""
+    mean, std = _constants(recipe, images.device)
+    return ((images.float() - mean) / std).permute(0, 3, 1, 2)
+
+
+@cache
+def _constants(recipe: Recipe, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of pixels in 0..255; kept, since a copy to a GPU waits for it."""
+    scaled = [[255 * value for value in values] for values in (recipe.mean, recipe.std)]
+    mean, std = torch.tensor(scaled, device=device)
+    return mean, std
+
+
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """The context in which a net computes."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -1,0 +1,160 @@
+"""Metrics -> markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lt import params
+
+if TYPE_CHECKING:
+    from lt.score.combine import Floats, Logits, Views
+
+# What the 2022 report printed; `figure` says which of ours is the same quantity: its split was
+# scored with the true group given.
+SEED_FIGURES = Path(__file__).with_name("seed_figures.csv")
+FIGURES = {
+    "accuracy": "accuracy (no label used)",
+    "within_group": "within_group (the true group is given)",
+}
+EXPERIMENT_METRICS = ["accuracy", "head", "tail", "within_group", "group_accuracy", "macro_f1"]
+MISSING = "–"
+
+
+def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+    """This run's three figures, beside the seed's for the same dataset and method if there are any.
+
+    Args:
+        metrics: eval.json.
+        run: run.json: model, train and data.
+    """
+    rows = []
+    for key, label in FIGURES.items():
+        part = metrics if key == "accuracy" else metrics[key]
+        rows.append(
+            {"figure": label, **{name: part[name] for name in ("accuracy", "head", "tail")}}
+        )
+    rows.append({"figure": "group_accuracy", "accuracy": metrics["group_accuracy"]})
+    for row in _seed_rows(run["model"], run["data"]):
+        epochs = "" if pd.isna(row["epochs"]) else f", {row['epochs']:.0f} epochs"
+        label = f"the seed's {FIGURES[row['figure']]}, {row['table']}{epochs}"
+        rows.append({"figure": label, **{name: row[name] for name in ("accuracy", "head", "tail")}})
+    data, train = run["data"], run["train"]
+    title = (
+        f"**{run['model']}** on {data['name']} {data['imb_type']} {data['imb_factor']:g} "
+        f"({data['subset']}, {data['images']} images), {train['backbone']}, "
+        f"{train['epochs']} epochs, seed {run['seed']}, n = 1; "
+        "percent of the test images\n\n"
+    )
+    return title + to_markdown(pd.DataFrame(rows))
+
+
+def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
+    """One row for all DVC experiments that differ in nothing but the seed of training.
+
+    n of them; mean ± standard deviation (of a sample) where they are several.
+
+    Args:
+        experiments: as dvc.api.exp_show gives them: flat, with the metrics and params by name.
+    """
+    groups: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for one in experiments:
+        if isinstance(one.get("accuracy"), float):  # DVC writes "!" where eval.json is missing
+            # the newest of several runs of one seed comes first, and the workspace before all
+            groups.setdefault(_same_but_for_seed(one), {}).setdefault(int(one["seed"]), one)
+    rows = []
+    for group in groups.values():
+        first = next(iter(group.values()))
+        rows.append(
+            {
+                "data": " ".join(
+                    str(first[f"data.{key}"]) for key in ("name", "imb_type", "imb_factor")
+                ),
+                "profile": first["profile"],
+                "backbone": _train(first, "backbone"),
+                "epochs": int(_train(first, "epochs")),  # DVC makes every number a float
+                "model": first["model"],
+                "rule": first["evaluate.combine"],
+                "n": len(group),
+                **{name: _mean(group.values(), _metric_key(name)) for name in EXPERIMENT_METRICS},
+                "updates": int(first["updates"]),
+            }
+        )
+    if not rows:
+        return "no experiment yet: dvc exp run -S model=split_lws\n"
+    return to_markdown(pd.DataFrame(rows))
+
+
+def _same_but_for_seed(experiment: Mapping[str, Any]) -> str:
+    """All params that act on it, without the seed and other methods' own."""
+    model, profile = experiment["model"], experiment["profile"]
+    own = f"methods.{model}.", f"profiles.{profile}."
+    sections = ("data.", "partition.", "train.", "evaluate.", *own)
+    params_ = sorted((k, str(v)) for k, v in experiment.items() if k.startswith(sections))
+    return str((model, profile, params_))
+
+
+def _mean(experiments: Iterable[Mapping[str, Any]], key: str) -> str | float | None:
+    values = [one.get(key) for one in experiments]
+    numbers = pd.Series([value for value in values if isinstance(value, float)], dtype=float)
+    if len(numbers) < 2:
+        return None if numbers.empty else float(numbers.iloc[0])
+    return f"{numbers.mean():.2f} ± {numbers.std():.2f}"
+
+
+def predictions_table(
+    names: Sequence[str],
+    probabilities: Floats,
+    logits: Logits,
+    views: Views,
+    classes: Sequence[str],
+) -> str:
+    """One row per image: the combined answer, then each expert's best own class and its logit."""
+    rows = []
+    for i, name in enumerate(names):
+        best = int(probabilities[i].argmax())
+        row = {"image": name, "answer": classes[best], "p": float(probabilities[i, best])}
+        for k, (block, view) in enumerate(zip(logits, views, strict=True)):
+            own = block[i, view.columns]
+            answer = classes[view.classes[int(own.argmax())]]
+            row[f"expert {k}"] = f"{answer} ({own.max():.2f})"
+        rows.append(row)
+    return to_markdown(pd.DataFrame(rows))
+
+
+def to_markdown(frame: pd.DataFrame) -> str:
+    """Two decimals, a dash where there is no number."""
+    cells = {name: [_cell(value) for value in frame[name]] for name in frame.columns}
+    return f"{pd.DataFrame(cells).to_markdown(index=False, disable_numparse=True)}\n"
+
+
+def _cell(value: Any) -> str:
+    if pd.isna(value):
+        return MISSING
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _train(experiment: Mapping[str, Any], name: str) -> Any:
+    """A param of the train section, out of the profile where that gives it."""
+    value = experiment[f"train.{name}"]
+    if value == params.PROFILE:
+        return experiment[f"profiles.{experiment['profile']}.train.{name}"]
+    return value
+
+
+def _metric_key(name: str) -> str:
+    return "within_group.accuracy" if name == "within_group" else name
+
+
+def _seed_rows(model: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    seed = pd.read_csv(SEED_FIGURES)
+    same = seed[
+        (seed["model"] == model)
+        & (seed["name"] == data["name"])
+        & (seed["imb_type"] == data["imb_type"])
+        & (seed["imb_factor"] == data["imb_factor"])
+    ]
+    return [{str(key): value for key, value in row.items()} for row in same.to_dict("records")]

@@ -1,0 +1,99 @@
+"""Which device computes, and how."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+def pick_device(deterministic: bool) -> torch.device:
+    """The GPU if there is one, else the CPU with as many threads as the process may use.
+
+    deterministic: kernels are the deterministic ones where torch has them; else the fastest.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = not deterministic
+    torch.set_num_threads(min(torch.get_num_threads(), cgroup_cpus(Path("/"))))
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pick_precision(wanted: str, device: torch.device) -> str:
+    """What "auto" stands for: bf16 where the device multiplies matrices in it, else fp32.
+
+    That is a GPU of 2020 or later, or a CPU with AVX512-BF16, where it was measured faster for
+    every backbone (bench/README.md), or AMX.
+    """
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if fast else "fp32"
+
+
+def side_by_side(runs: Sequence[Generator[None, None, T]], device: torch.device) -> list[T]:
+    """The results of runs that yield whenever the device has work to do.
+
+    On a GPU they share it, each on a stream of its own; on a CPU one follows the other.
+    """
+    if device.type != "cuda":
+        return [take_turns([run], [None])[0] for run in runs]
+    torch.cuda.synchronize(device)  # what the runs read is there before other streams read it
+    results = take_turns(runs, [torch.cuda.Stream(device) for _ in runs])  # type: ignore[no-untyped-call]
+    torch.cuda.synchronize(device)
+    return results
+
+
+def take_turns(
+    runs: Sequence[Generator[None, None, T]], streams: Sequence[torch.cuda.Stream | None]
+) -> list[T]:
+    """The results of runs that go on in turn, from yield to yield, each on its stream."""
+    waiting, results = dict(enumerate(runs)), {}
+    while waiting:
+        for k, run in list(waiting.items()):
+            try:
+                with torch.cuda.stream(streams[k]):
+                    next(run)
+            except StopIteration as end:
+                results[k] = end.value
+                del waiting[k]
+    return [results[k] for k in range(len(runs))]
+
+
+def cgroup_cpus(root: Path) -> int:
+    """CPUs' worth of time that cgroups allow this process, at least 1; all there are if none do.
+
+    A container limited to two CPUs still sees all of the host's. `root` is that of the file system.
+    """
+    quotas = [float(os.cpu_count() or 1)]
+    own = root / "proc/self/cgroup"
+    for line in own.read_text().splitlines() if own.exists() else []:
+        _, controllers, group = line.split(":", 2)  # of version 2, there are no controllers
+        if controllers == "" or "cpu" in controllers.split(","):
+            base = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+            folder = base / group.lstrip("/")
+            quotas += [_quota(at) for at in (folder, *folder.parents) if at.is_relative_to(base)]
+    return max(1, int(min(quotas)))
+
+
+def _quota(folder: Path) -> float:
+    """CPUs that one cgroup allows; infinite if it sets no limit."""
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            quota, period = ((folder / name).read_text().strip() for name in names)
+    except OSError:
+        return math.inf
+    return math.inf if quota in ("max", "-1") else int(quota) / int(period)

@@ -1,0 +1,261 @@
+"""THE train loop: an expert's phases, and their epochs. A single step is in step.py.
+
+Nothing is copied to the host before an epoch ends.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lt.data.views import Ints
+from lt.nets import net as nets
+from lt.nets.net import Net
+from lt.nets.surgery import Given, Setup
+from lt.params import Train
+from lt.score import predict
+from lt.train import schedules
+from lt.train.checkpoint import Checkpoints, Saved
+from lt.train.device import side_by_side
+from lt.train.plan import Expert, Phase
+from lt.train.step import Setting, Steps
+
+Row = dict[str, Any]
+Nets = tuple[Net, ...]
+Report = Callable[[Row], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """An expert to be trained.
+
+    number: its index among the method's experts; it tells apart their random draws.
+    report: called after every epoch with that epoch's row of the history.
+    checkpoints: where the expert is kept after its epochs, and what it goes on from.
+    start: the networks that the method starts from, on the device.
+    """
+
+    expert: Expert
+    number: int
+    setting: Setting
+    report: Report
+    checkpoints: Checkpoints | None = None
+    start: Nets = ()
+
+
+@dataclass
+class Trained:
+    """A trained expert: its net, a row per epoch, its optimizer steps, the images it was shown."""
+
+    net: Net
+    history: list[Row] = field(default_factory=list)
+    updates: int = 0
+    images: int = 0
+
+
+def fit(jobs: Sequence[Job]) -> list[Trained]:
+    """Trains experts through their phases; on a GPU, side by side.
+
+    Raises:
+        ValueError: if an expert has no training image, or needs validation images and has none.
+        FloatingPointError: at the first loss or output that is not finite.
+    """
+    for job in jobs:
+        _check_images(job)
+    return side_by_side([train(job) for job in jobs], jobs[0].setting.device)
+
+
+def train(job: Job) -> Generator[None, None, Trained]:
+    """Trains one expert; yields whenever the device has an epoch's work to do."""
+    saved = job.checkpoints.saved.pop(job.number, None) if job.checkpoints else None
+    trained = Trained(_begin(job))
+    if saved:
+        trained = replace(trained, **saved.progress)
+    for at, phase in enumerate(job.expert.phases, 1):
+        if saved and at < saved.phase:
+            phase.setups[0](trained.net, _blank(job.expert, trained.net, job.start))  # form alone
+        elif len(phase.setups) == 1:
+            start = saved if saved and at == saved.phase else None
+            yield from _run(trained, job, at, phase.setups[0], start)
+        else:
+            trained = yield from _best(trained, job, at)
+    return trained
+
+
+def _best(trained: Trained, job: Job, at: int) -> Generator[None, None, Trained]:
+    """Phase `at` run from `trained` with each setup; the first with the best validation accuracy.
+
+    It keeps no checkpoints: a run that is cut off in it starts the phase again.
+    """
+    best, best_accuracy = trained, -1.0
+    for setup in job.expert.phases[at - 1].setups:
+        trial = copy.deepcopy(trained)
+        yield from _run(trial, replace(job, checkpoints=None), at, setup, None)
+        logits, targets = _validate(trial.net, job, f"expert {job.number}, phase {at}")
+        accuracy = predict.balanced_accuracy(logits, targets)
+        if accuracy > best_accuracy:
+            best, best_accuracy = trial, accuracy
+    return best
+
+
+def _run(
+    trained: Trained, job: Job, at: int, setup: Setup, start: Saved | None
+) -> Generator[None, None, None]:
+    """Phase `at` in place, from its first epoch or from a checkpoint in it."""
+    phase, parameters = job.expert.phases[at - 1], setup(trained.net, _given(trained.net, job, at))
+    if not phase.epochs:
+        return
+    targets = job.expert.view.targets(job.setting.train.labels)
+    steps = Steps(trained.net, parameters, phase, targets, job.setting)
+    if start:
+        steps.load(start.tensors)
+        start.tensors.clear()  # they are as large as the net
+    for epoch in range(start.epoch + 1 if start else 1, phase.epochs + 1):
+        batches = phase.sampler(targets, np.random.default_rng([job.setting.seed, at, epoch]))
+        row = yield from _epoch(steps, job, at, epoch, batches)
+        trained.history.append(row)
+        trained.updates += len(batches)
+        trained.images += sum(map(len, batches))
+        job.report(row)
+        if job.checkpoints:
+            progress = {key: value for key, value in vars(trained).items() if key != "net"}
+            saved = Saved(at, epoch, steps.state(), progress)
+            job.checkpoints.save(job.number, saved, last=epoch == phase.epochs)
+
+
+def _epoch(
+    steps: Steps, job: Job, at: int, epoch: int, batches: list[Ints]
+) -> Generator[None, None, Row]:
+    """A step per batch; the epoch's row of the history."""
+    begin, setting = time.perf_counter(), job.setting
+    place = f"expert {job.number}, phase {at}, epoch {epoch}"
+    lr = _lr(epoch, job.expert.phases[at - 1], setting.options)
+    generator = _generator(setting.device, setting.seed, job.number, at, epoch)
+    losses = steps.run(batches, epoch, lr, generator)
+    yield
+    values, sizes = losses.double().cpu().numpy(), [len(batch) for batch in batches]
+    rate = sum(sizes) / (time.perf_counter() - begin)
+    _check_losses(values, sizes, place)
+    logits, targets = _validate(steps.net, job, place)
+    return {
+        "expert": job.number,
+        "phase": at,
+        "epoch": epoch,
+        "lr": lr,
+        "train_loss": float(np.average(values, weights=sizes)),
+        "val_accuracy": predict.accuracy(logits, targets) if len(targets) else None,
+        "images_per_s": rate,
+    }
+
+
+def _lr(epoch: int, phase: Phase, options: Train) -> float:
+    if phase.lr is not None:
+        return phase.lr(epoch)
+    falls = options.step_size, options.milestones, options.gamma
+    return schedules.stepped(epoch, options.lr, options.warmup, *falls)
+
+
+def form(experts: Sequence[Expert], backbone: str, channels: int, start: Nets) -> Nets:
+    """Make nets of the form that the experts have after their last phase, as a rehearsal.
+
+    Args:
+        experts: of a method.
+        backbone: its name.
+        channels: of the images.
+        start: the nets of the method that they start from.
+    """
+    result = []
+    for number, expert in enumerate(experts):
+        net = _copy_or_new(expert, number, backbone, channels, start)
+        for phase in expert.phases:
+            phase.setups[0](net, _blank(expert, net, start))
+        result.append(net)
+    return tuple(result)
+
+
+def _copy_or_new(expert: Expert, number: int, backbone: str, channels: int, start: Nets) -> Net:
+    if start and expert.start != "teachers":
+        return copy.deepcopy(start[number])
+    return nets.make(backbone, channels, expert.head, expert.view.width)
+
+
+def _begin(job: Job) -> Net:
+    """The net before its first phase."""
+    setting, channels = job.setting, job.setting.train.pixels.shape[-1]
+    args = job.expert, job.number, setting.options.backbone, channels, job.start
+    net = _copy_or_new(*args)
+    if not job.start or job.expert.start == "teachers":
+        nets.initialise(net, _generator(torch.device("cpu"), setting.seed, job.number))
+    net.to(setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net.requires_grad_(True)
+
+
+def _given(net: Net, job: Job, at: int) -> Given:
+    """What a setup of phase `at` may use."""
+    setting = job.setting
+    targets = job.expert.view.targets(setting.train.labels)
+    seen = np.flatnonzero(targets >= 0)
+
+    def features() -> tuple[Tensor, Ints]:
+        pixels = setting.train.pixels[torch.from_numpy(seen).to(setting.device)]
+        return predict.features(net, pixels, setting.recipe), targets[seen]
+
+    generator = _generator(torch.device("cpu"), setting.seed, job.number, at)
+    return Given(generator, features, job.start)
+
+
+def _blank(expert: Expert, net: Net, start: Nets) -> Given:
+    """What a setup is given where the net's form alone matters."""
+    width = expert.view.width
+    zeros = torch.zeros(width, net.features)
+    return Given(torch.Generator(), lambda: (zeros, np.arange(width)), start)
+
+
+def _generator(device: torch.device, *key: int) -> torch.Generator:
+    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
+    return torch.Generator(device).manual_seed(seed)
+
+
+def _validate(net: Net, job: Job, place: str) -> tuple[NDArray[np.float32], Ints]:
+    """Logits and targets of the validation images that the expert sees."""
+    val, setting = job.setting.val, job.setting
+    targets = job.expert.view.targets(val.labels)
+    seen = np.flatnonzero(targets >= 0)
+    pixels = val.pixels[torch.from_numpy(seen).to(setting.device)]
+    return predict.predict(net, pixels, setting.recipe, setting.precision, place), targets[seen]
+
+
+def _check_images(job: Job) -> None:
+    expert, setting = job.expert, job.setting
+    if not (expert.view.targets(setting.train.labels) >= 0).any():
+        raise ValueError(
+            f"expert {job.number}: none of its classes {expert.view.classes} has an image"
+        )
+    check_choice(expert, int((expert.view.targets(setting.val.labels) >= 0).sum()))
+
+
+def check_choice(expert: Expert, val_images: float) -> None:
+    """Raises a ValueError if the expert chooses on validation images, and there are none."""
+    if not val_images and any(len(phase.setups) > 1 for phase in expert.phases):
+        raise ValueError(
+            "data.val_fraction: this method chooses on validation images; expected more than 0, "
+            "or a single value to choose from; got a split without any"
+        )
+
+
+def _check_losses(values: NDArray[np.float64], sizes: list[int], place: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        step = int(bad[0])
+        raise FloatingPointError(
+            f"{place}, step {step + 1} of {len(sizes)}: the loss of a batch of {sizes[step]} "
+            f"images is {values[step]}; try a smaller train.lr or train.clip_norm"
+        )

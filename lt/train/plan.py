@@ -1,0 +1,98 @@
+"""The contract of a method: what it is told, and what it answers.
+
+A method is `experts(task, *, <its params>) -> tuple[Expert, ...]`, a pure function. One network
+is one expert; a split is one expert per group. The train loop knows nothing else of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from lt.data.samplers import Sampler
+from lt.data.views import ClassView, Others
+from lt.nets.heads import Head
+from lt.nets.losses import Loss, Share
+from lt.nets.surgery import Setup
+
+__all__ = ["ClassView", "Expert", "Head", "Loss", "Mix", "Others", "Phase", "Sampler", "Setup"]
+__all__ += ["Share", "Task"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that a method may know before training.
+
+    Attributes:
+        counts: (C,) training images per class, validation images not among them.
+        groups: K groups of class ids, from the most frequent to the least.
+        epochs: of params.yaml's train section, as are the next two.
+        batch_size: images.
+        lr: the learning rate.
+    """
+
+    counts: tuple[int, ...]
+    groups: tuple[tuple[int, ...], ...]
+    epochs: int
+    batch_size: int
+    lr: float
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Each image of a batch blended with another of the batch (mixup; Zhang et al. 2018).
+
+    Attributes:
+        alpha: the first image's share is drawn from Beta(alpha, alpha), once for a batch.
+        share: what the blend keeps of the first image's target. With a mix, the loss gets targets
+            (B, width), the shares of the classes.
+    """
+
+    alpha: float
+    share: Share
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training. 0 epochs is legal: then `setups` alone change the net.
+
+    Attributes:
+        epochs: its length.
+        loss: see lt/nets/losses.py.
+        sampler: see lt/data/samplers.py.
+        setups: usually one (lt/nets/surgery.py). Of several, each is tried on a copy, and the copy
+            with the best class-balanced validation accuracy goes on (τ of τ-normalisation); the
+            first wins ties. All of them give the net the same form.
+        lr: epoch -> learning rate; None: that of params.yaml's train section.
+        weight_decay: None: that of params.yaml's train section.
+        mix: blends images, if given.
+    """
+
+    epochs: int
+    loss: Loss
+    sampler: Sampler
+    setups: tuple[Setup, ...]
+    lr: Callable[[int], float] | None = None
+    weight_decay: float | None = None
+    mix: Mix | None = None
+
+
+@dataclass(frozen=True)
+class Expert:
+    """One network: the classes it sees, how it is trained, its classifier.
+
+    Attributes:
+        view: the classes.
+        phases: what happens, one after the other.
+        head: makes the classifier.
+        start: what a method to start from (`methods.<name>.start`) is to it. "free": it can do
+            without; else it begins as a copy of that one's network of the same number. "needed":
+            such a copy, whose classifier its setups change. "teachers": it begins fresh, beside
+            those networks, one per group.
+    """
+
+    view: ClassView
+    phases: tuple[Phase, ...]
+    head: Head
+    start: Literal["free", "needed", "teachers"] = "free"

@@ -1,0 +1,210 @@
+"""A training from arrays to a folder: what it depends on, and what it leaves."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lt import files, methods, params, process, provenance
+from lt.data import datasets
+from lt.data.views import Ints
+from lt.nets import net
+from lt.score import predict, store
+from lt.train import checkpoint, loop, plan, step
+from lt.train.device import pick_device, pick_precision
+from lt.train.start import Start
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The images of a training, and how they are cut.
+
+    Attributes:
+        raw: the arrays of a dataset as published, by their names in `datasets.Raw`.
+        train: indices of the training images in it; those of the validation images are `val`.
+        val: see train.
+        summary: what `prepare` says of the subset.
+        partition: what `partition` says of the groups.
+    """
+
+    raw: Mapping[str, NDArray[Any]]
+    train: Ints
+    val: Ints
+    summary: dict[str, Any]
+    partition: dict[str, Any]
+
+    @classmethod
+    def read(cls, raw: Path, longtail: Path, partition: Path) -> Inputs:
+        """Read what the stages before have written; `raw`: the folder of all datasets."""
+        summary = files.read_json(longtail / "summary.json")
+        return cls(
+            raw=datasets.load_all(raw / summary["name"]),
+            train=np.load(longtail / "train.npy"),
+            val=np.load(longtail / "val.npy"),
+            summary=summary,
+            partition=files.read_json(partition),
+        )
+
+
+def run(
+    training: params.Training,
+    inputs: Inputs,
+    out: Path,
+    start: Path | None = None,
+    quiet: bool = False,
+) -> None:
+    """Train a method and write the folder `out`: weights, outputs, history, provenance.
+
+    Args:
+        training: the method, its params, the train section.
+        inputs: the images.
+        out: the folder to make; its checkpoints are in `checkpoint.scratch()`.
+        start: the folder of the training to start from; None: fresh.
+        quiet: print nothing.
+
+    Raises:
+        ValueError: if params, data, start and method do not go together, or another process is
+            at work on the same folder.
+        FloatingPointError: at the first loss or output that is not finite.
+        OSError: if something cannot be read or written.
+    """
+    with process.lock(out.parent / f".{out.name}.lock"):
+        _run(training, inputs, out, Start.read(start), quiet)
+
+
+def _run(training: params.Training, inputs: Inputs, out: Path, start: Start, quiet: bool) -> None:
+    setting, test = _on_device(training, inputs)
+    task = _task(training.train, inputs)
+    experts = methods.experts(training.model, task, training.method)
+    start.check(training.model, experts, task.groups)
+    info = about(training, inputs, setting.device, setting.precision) | {"start": start.run}
+    start.check_same(info)
+    depends = {**info, "partition": inputs.partition, "start_weights": start.digest()}
+    depends["images"] = [images.digest() for images in (setting.train, setting.val)]
+    checkpoints = checkpoint.Checkpoints(checkpoint.scratch(), depends, out)
+    with checkpoints.keep():
+        trained = _fit(experts, setting, training.model, checkpoints, start.nets, quiet)
+        timing = {"train_s": start.seconds + checkpoints.seconds()}
+        begin = time.perf_counter()
+        test_logits = _predict(trained, test, setting, "test")
+        timing["test_s"] = time.perf_counter() - begin
+        val_logits = _predict(trained, setting.val, setting, "validation")
+        outputs = store.Outputs(test_logits, test.labels, val_logits, setting.val.labels)
+        start.add_costs(trained)
+        facts = {"run": {**info, **provenance.revision()}, "timing": timing}
+        with files.whole(out) as folder:
+            folder.mkdir()
+            rows = (row for one in trained for row in one.history)
+            store.save(folder, _entries(experts, trained, setting), outputs, rows, facts)
+            for k, one in enumerate(trained):
+                net.save(one.net, folder / f"expert_{k}.safetensors")
+
+
+def about(
+    training: params.Training, inputs: Inputs, device: torch.device, precision: str
+) -> dict[str, Any]:
+    """What run.json says of a training that starts fresh.
+
+    Not the revision, on which no outcome depends.
+    """
+    return {
+        "model": training.model,
+        "method": training.method,
+        "start": None,
+        "seed": training.seed,
+        "train": asdict(training.train),
+        "data": inputs.summary,
+        "precision": precision,
+        "code": provenance.code(training.code),
+        **provenance.machine(device),
+    }
+
+
+def _entries(
+    experts: Sequence[plan.Expert], trained: Sequence[loop.Trained], setting: step.Setting
+) -> list[dict[str, Any]]:
+    """experts.json: of each network its view, its form and its costs."""
+    *_, size, channels = setting.train.pixels.shape
+    return [
+        {
+            **asdict(expert.view),
+            **net.form(one.net, setting.options.backbone, channels, size),
+            "parameters": sum(parameter.numel() for parameter in one.net.parameters()),
+            "updates": one.updates,
+            "images": one.images,
+        }
+        for expert, one in zip(experts, trained, strict=True)
+    ]
+
+
+def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting, step.Images]:
+    """The images on the device: those to train and validate on, and the test images."""
+    device = pick_device(training.train.deterministic)
+
+    def images(part: str, index: Any) -> step.Images:
+        pixels = np.array(inputs.raw[f"{part}_images"][index])  # out of the file
+        labels = np.array(inputs.raw[f"{part}_labels"][index])
+        return step.Images(torch.from_numpy(pixels).to(device), labels)
+
+    setting = step.Setting(
+        train=images("train", inputs.train),
+        val=images("train", inputs.val),
+        recipe=datasets.RECIPES[inputs.summary["name"]],
+        options=training.train,
+        seed=training.seed,
+        precision=pick_precision(training.train.precision, device),
+    )
+    return setting, images("test", slice(None))
+
+
+def _task(options: params.Train, inputs: Inputs) -> plan.Task:
+    labels = inputs.raw["train_labels"][inputs.train]
+    counts = np.bincount(labels, minlength=len(inputs.partition["counts"]))
+    return plan.Task(
+        counts=tuple(counts.tolist()),
+        groups=tuple(map(tuple, inputs.partition["groups"])),
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        lr=options.lr,
+    )
+
+
+def _fit(
+    experts: Sequence[plan.Expert],
+    setting: step.Setting,
+    name: str,
+    checkpoints: checkpoint.Checkpoints,
+    start: loop.Nets,
+    quiet: bool,
+) -> list[loop.Trained]:
+    def silent(row: loop.Row) -> None:
+        pass
+
+    report = silent
+    if not quiet:
+        for line in checkpoints.messages():
+            print(f"train: {line}", file=sys.stderr, flush=True)
+        phases = [phase for expert in experts for phase in expert.phases]
+        epochs = sum(phase.epochs * len(phase.setups) for phase in phases)
+        report = process.Progress(epochs, name, checkpoints.epochs()).report
+    start = tuple(one.to(setting.device, memory_format=torch.channels_last) for one in start)  # type: ignore[call-overload]
+    return loop.fit(
+        [loop.Job(one, k, setting, report, checkpoints, start) for k, one in enumerate(experts)]
+    )
+
+
+def _predict(
+    trained: Sequence[loop.Trained], images: step.Images, setting: step.Setting, part: str
+) -> store.Blocks:
+    return [
+        predict.predict(one.net, images.pixels, setting.recipe, place=f"expert {k}, {part}")
+        for k, one in enumerate(trained)
+    ]

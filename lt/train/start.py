@@ -1,0 +1,116 @@
+"""What a method starts from: the networks of another training, and whether they will do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lt import files, methods, params
+from lt.data.views import ClassView
+from lt.nets import net
+from lt.score import combine, store
+from lt.train import loop
+from lt.train.plan import Expert, Task
+
+Groups = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a method starts from; nothing, if it starts fresh.
+
+    Attributes:
+        folder: of that training.
+        nets: its networks.
+        views: the classes of each.
+        run: its run.json.
+        seconds: what it took.
+        costs: its updates and images.
+    """
+
+    folder: Path | None = None
+    nets: loop.Nets = ()
+    views: tuple[ClassView, ...] = ()
+    run: dict[str, Any] | None = None
+    seconds: float = 0.0
+    costs: dict[str, int] | None = None
+
+    @classmethod
+    def read(cls, folder: Path | None) -> Start:
+        """Read the training in `folder`; None: fresh."""
+        if folder is None:
+            return cls()
+        seconds = files.read_json(folder / "timing.json")["train_s"]
+        run, views = files.read_json(folder / "run.json"), tuple(store.load_views(folder))
+        return cls(folder, net.load(folder), views, run, seconds, store.load_costs(folder))
+
+    def check(self, model: str, experts: Sequence[Expert], groups: Groups) -> None:
+        """Raise a ValueError if `experts` cannot start from these networks, or not without any."""
+        wanted, views = experts[0].start, [expert.view for expert in experts]
+        if self.run is None:
+            if wanted != "free":
+                self._refuse(model, "a method, since it has no training of its own to begin with")
+        elif wanted == "teachers":
+            theirs = tuple(view.classes for view in self.views)
+            if theirs != groups or any(view.others == "rest" for view in self.views):
+                self._refuse(model, "a method with a network per group and no class for the rest")
+        elif list(self.views) != views:
+            self._refuse(model, f"a method whose networks see the classes of its {len(views)}")
+        elif wanted == "free":
+            heads = [expert.head(1, expert.view.width) for expert in experts]
+            if [type(one.classifier) for one in self.nets] != list(map(type, heads)):
+                self._refuse(model, f"a method with its classifier, {type(heads[0]).__name__}")
+
+    def _refuse(self, model: str, expected: str) -> None:
+        given = self.run["model"] if self.run else params.FRESH
+        raise ValueError(f"methods.{model}.start: expected {expected}; got {given}")
+
+    def check_same(self, run: Mapping[str, Any]) -> None:
+        """Raise a ValueError if this training was of other data, params or seed than `run`."""
+        for key in ("seed", "train", "data") if self.run else ():
+            assert self.run
+            if self.run[key] != json.loads(json.dumps(run[key])):
+                raise ValueError(
+                    f"{self.folder}: was trained with another {key} than this run is to be; "
+                    "run `dvc repro`, which trains it first"
+                )
+
+    def digest(self) -> str:
+        """SHA-256 of the weights and the method."""
+        sha = hashlib.sha256(json.dumps(self.run and self.run["method"]).encode())
+        for path in sorted(self.folder.glob("expert_*.safetensors")) if self.folder else []:
+            sha.update(path.read_bytes())
+        return sha.hexdigest()
+
+    def add_costs(self, trained: Sequence[loop.Trained]) -> None:
+        """Count what this training took to the first of the experts that went on from it."""
+        if self.costs:
+            trained[0].updates += self.costs["updates"]
+            trained[0].images += self.costs["images"]
+
+
+def rehearse(options: params.Params) -> None:
+    """Plan all that `options` asks for, trainings and combination, without an image.
+
+    Raises:
+        ValueError: what would be refused whatever the images are: now, and not after hours.
+    """
+    train, val_fraction = options.train, options.data.val_fraction
+    task = Task((8, 4, 2, 2), ((0, 1), (2, 3)), train.epochs, train.batch_size, train.lr)
+    start = Start()
+    for one in params.trainings(options):
+        experts = methods.experts(one.model, task, one.method)
+        start.check(one.model, experts, task.groups)
+        for expert in experts:
+            loop.check_choice(expert, val_fraction)
+        try:
+            trained = loop.form(experts, train.backbone, 1, start.nets)
+        except ValueError as error:  # of a setup, which does not know the method
+            raise ValueError(f"methods.{one.model}.{error}") from None
+        views = tuple(expert.view for expert in experts)
+        start = Start(nets=trained, views=views, run={"model": one.model})
+    combine.check_applies(options.evaluate.combine, start.views, val_fraction > 0)

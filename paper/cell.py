@@ -1,0 +1,166 @@
+"""What a worker does: cells of one chain of trainings, from params to scores.
+
+A cell makes its own subset and its own groups. What starts from another cell's networks runs
+right after it, so that no weights travel. While a chain is at work, what is finished of it lies in
+the scratch folder: a worker that takes over where another died goes on from there, if the disk is
+the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import traceback
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lt import files, params, provenance
+from lt.data import longtail, partition
+from paper import score
+
+Result = dict[str, Any]
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset as published: the arrays of `lt.data.datasets.Raw`, and the classes' names."""
+
+    arrays: Arrays
+    classes: list[str]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell to be run: its name, its params, and whether its score is asked for."""
+
+    name: str
+    options: params.Params
+    wanted: bool
+
+
+def run_chain(
+    cells: Sequence[Cell],
+    raw: Dataset,
+    keep_outputs: bool,
+    deliver: Callable[[str, Result], None] = lambda name, result: None,
+) -> dict[str, Result]:
+    """Run a cell that starts fresh, and then those that start from it.
+
+    Args:
+        cells: in this order.
+        raw: their dataset.
+        keep_outputs: whether a result holds what the networks say of every image, too.
+        deliver: called with each result as soon as it is there.
+
+    Returns:
+        of each cell, by name, {"score": ...}, with the bytes of a zip file as "outputs" if they
+        are asked for, or {"error": a text}.
+    """
+    import torch
+
+    torch.set_num_threads(1)  # a worker per core: together they are faster than one that has all
+    results: dict[str, Result] = {}
+    folders: dict[str, Path] = {}
+    for cell in cells:
+        try:
+            folders[cell.name] = _folder(cell.options)
+            results[cell.name] = _run(cell, raw, folders, results, cells[0].name, keep_outputs)
+        except (ValueError, OSError) as error:
+            results[cell.name] = {"error": str(error)}
+        except Exception:  # a mistake of ours must not stop the other cells
+            results[cell.name] = {"error": traceback.format_exc()}
+        if cell.wanted:
+            deliver(cell.name, results[cell.name])
+    for folder in folders.values():
+        shutil.rmtree(folder, ignore_errors=True)
+    return {cell.name: results[cell.name] for cell in cells if cell.wanted}
+
+
+def _run(
+    cell: Cell,
+    raw: Dataset,
+    folders: Mapping[str, Path],
+    results: Mapping[str, Result],
+    first: str,
+    keep_outputs: bool,
+) -> Result:
+    """One cell; a training that diverges is a result, too."""
+    from lt.train import run as training
+    from lt.train.device import pick_device, pick_precision
+
+    before = results.get(first) if cell.name != first else None
+    if before and "error" in before:
+        raise ValueError(f"{first}, which it starts from, failed")
+    options = cell.options
+    (*_, one), inputs = params.trainings(options), make_inputs(options, raw)
+    out = folders[cell.name] / "final"
+    message = before and before["score"].get("failed")
+    if message:
+        message = f"{first}, which it starts from: {message}"
+    elif not out.exists():
+        try:
+            start = folders[first] / "final" if before else None
+            training.run(one, inputs, out, start, quiet=True)
+        except FloatingPointError as error:
+            message = str(error)
+    if not message:
+        result: Result = {"score": score.score(out, inputs.partition, options)}
+        return result | ({"outputs": _zipped(out)} if keep_outputs else {})
+    device = pick_device(options.train.deterministic)
+    precision = pick_precision(options.train.precision, device)
+    about = training.about(one, inputs, device, precision) | provenance.revision()
+    return {"score": {**score.about(about, options), "failed": message}}
+
+
+def make_inputs(options: params.Params, raw: Dataset) -> Any:
+    """Make the subset and the groups of a cell: `lt.train.run.Inputs`."""
+    from lt.train.run import Inputs
+
+    subset, summary = make_subset(options.data, raw)
+    cut = partition.describe(np.array(summary["counts"]), raw.classes, options.partition)
+    cut = json.loads(json.dumps(cut))  # as if read from a file
+    return Inputs(raw.arrays, subset.train, subset.val, summary, cut)
+
+
+def make_subset(options: params.Data, raw: Dataset) -> tuple[longtail.Subset, dict[str, Any]]:
+    """Make a long-tailed subset, and what is to be said of it."""
+    labels = np.asarray(raw.arrays["train_labels"])
+    subset = longtail.make(labels, len(raw.classes), options)
+    return subset, longtail.summarise(subset, raw.classes, options)
+
+
+def _folder(options: params.Params) -> Path:
+    """Where a cell is at work: named after its params and its code."""
+    from lt.train import checkpoint
+
+    chain = [asdict(one) for one in params.trainings(options)]
+    values = [chain, asdict(options.data), asdict(options.partition), provenance.code()]
+    key = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+    return checkpoint.scratch() / "cells" / key
+
+
+def _zipped(folder: Path) -> bytes:
+    """All that scoring reads, and no weights."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.iterdir()):
+            if path.suffix != ".safetensors":
+                archive.writestr(path.name, path.read_bytes())
+    return buffer.getvalue()
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read data/raw/<name> into memory."""
+    from lt.data import datasets
+
+    arrays = {name: np.array(array) for name, array in datasets.load_all(folder).items()}
+    return Dataset(arrays, files.read_json(folder / "classes.json"))

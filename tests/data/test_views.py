@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+
+from lt.data.views import ClassView
+
+LABELS = np.array([0, 1, 2, 3, 4, 3])
+
+
+def test_drop_counts_its_own_classes() -> None:
+    view = ClassView((3, 1), 5, "drop")
+    assert view.width == 2
+    assert view.columns.tolist() == [0, 1]
+    assert view.targets(LABELS).tolist() == [-1, 1, -1, 0, -1, 0]
+
+
+def test_rest_sees_the_others_as_its_last_output() -> None:
+    view = ClassView((3, 1), 5, "rest")
+    assert view.width == 3
+    assert view.columns.tolist() == [0, 1]
+    assert view.targets(LABELS).tolist() == [2, 1, 2, 0, 2, 0]
+
+
+def test_silent_has_outputs_that_never_get_a_label() -> None:
+    view = ClassView((3, 1), 5, "silent")
+    assert view.width == 5
+    assert view.columns.tolist() == [3, 1]
+    assert view.targets(LABELS).tolist() == [-1, 1, -1, 3, -1, 3]
+
+
+def test_all() -> None:
+    view = ClassView.all(5)
+    assert view.width == 5
+    assert view.targets(LABELS).tolist() == LABELS.tolist()

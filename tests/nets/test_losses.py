@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lt.nets import losses
+from lt.nets.losses import Loss
+
+COUNTS = (50, 20, 10, 5)
+EPOCH = torch.tensor(1)
+GENERATOR = torch.Generator().manual_seed(0)
+LOGITS = torch.randn(16, 4, generator=GENERATOR) * 3
+TARGETS = torch.randint(4, (16,), generator=GENERATOR)
+
+
+def gradient(loss: Loss, epoch: Tensor = EPOCH) -> Tensor:
+    logits = LOGITS.clone().requires_grad_()
+    loss(logits, TARGETS, epoch).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    return logits.grad
+
+
+CE = gradient(losses.cross_entropy)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.focal(0.0),
+        losses.weighted((1.0,) * 4),
+        losses.weighted(losses.effective_number_weights(COUNTS, 0.0)),
+        losses.weighted(losses.effective_number_weights((7, 7, 7, 7), 0.9999)),
+        losses.adjusted(COUNTS, 0.0),
+        losses.adjusted((7, 7, 7, 7), 1.0),
+        losses.ldam(COUNTS, 0.0, 30.0, (1.0,) * 4, 5),
+    ],
+    ids=["focal 0", "weights 1", "beta 0", "equal counts", "tau 0", "equal prior", "no margin"],
+)
+def test_what_is_cross_entropy(loss: Loss) -> None:
+    torch.testing.assert_close(gradient(loss), CE)
+
+
+def test_balanced_softmax_is_logit_adjustment_at_tau_1() -> None:
+    def balanced(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
+        return functional.cross_entropy(logits + torch.tensor(COUNTS).log(), targets)
+
+    torch.testing.assert_close(gradient(losses.adjusted(COUNTS, 1.0)), gradient(balanced))
+
+
+def test_focal_by_hand() -> None:
+    logits = torch.tensor([[math.log(3.0), 0.0]])  # p = 3/4
+    value = losses.focal(2.0)(logits, torch.tensor([0]), EPOCH)
+    assert value.item() == pytest.approx(0.25**2 * -math.log(0.75))
+
+
+def test_focal_has_a_slope_where_an_image_is_surely_right() -> None:
+    logits = torch.tensor([[100.0, 0.0]], requires_grad=True)
+    losses.focal(0.5)(logits, torch.tensor([0]), EPOCH).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.9, 0.9999])
+def test_class_weights_sum_to_the_number_of_classes(beta: float) -> None:
+    weights = losses.effective_number_weights(COUNTS, beta)
+    assert sum(weights) == pytest.approx(4)
+    assert list(weights) == sorted(weights)
+
+
+def test_ldam_margins_by_hand() -> None:
+    counts = (16, 1)  # 16 ** -1/4 = 1/2
+    logits = torch.tensor([[3.0, 1.0], [3.0, 1.0]])
+    value = losses.ldam(counts, 0.5, 10.0, (1.0, 1.0), 5)(logits, torch.tensor([0, 1]), EPOCH)
+    by_hand = [math.log1p(math.exp(1.0 - (3.0 - 2.5))), math.log1p(math.exp(3.0 - (1.0 - 5.0)))]
+    assert value.item() == pytest.approx(sum(by_hand) / 2)
+
+
+def test_drw_switches_after_its_epoch_and_stays() -> None:
+    weights = (0.1, 0.4, 1.0, 2.5)
+    loss = losses.ldam(COUNTS, 0.5, 30.0, weights, from_epoch=160)
+    plain = losses.ldam(COUNTS, 0.5, 30.0, (1.0,) * 4, from_epoch=160)
+    weighted = losses.ldam(COUNTS, 0.5, 30.0, weights, from_epoch=0)
+    for epoch, expected in ((1, plain), (160, plain), (161, weighted), (100_000, weighted)):
+        at = torch.tensor(epoch)
+        assert torch.equal(gradient(loss, at), gradient(expected, at)), epoch
+
+
+def test_ride_without_diversity_is_a_cross_entropy_per_branch() -> None:
+    logits = torch.randn(16, 3, 4, generator=GENERATOR)
+    value = losses.branched(0.0)(logits, TARGETS, EPOCH)
+    each = [functional.cross_entropy(logits[:, k], TARGETS) for k in range(3)]
+    torch.testing.assert_close(value, torch.stack(each).sum())
+    assert losses.branched(0.5)(logits, TARGETS, EPOCH) < value, "differing is rewarded"
+    same = logits[:, :1].expand(-1, 3, -1)
+    values = [losses.branched(weight)(same, TARGETS, EPOCH) for weight in (0.0, 0.5)]
+    torch.testing.assert_close(*values)
+
+
+def test_group_softmax_by_hand() -> None:
+    groups = ((0, 2), (1, 3))
+    logits = torch.zeros(4, 6)
+    logits[:, 0] = math.log(2.0)  # class 0, of the first group: 1/2, and 1/4 each for the others
+    targets = torch.tensor([0, 1, 3, 3])
+    value = losses.group_softmax(groups, ratio=1.0)(logits, targets, EPOCH)
+    first = (math.log(2) + math.log(4)) / 2  # image 0, and one of the three others
+    second = (math.log(3) * 4) / 4  # three own ones, and the other one
+    assert value.item() == pytest.approx(first + second)
+
+
+def test_group_softmax_of_one_group_is_the_baseline() -> None:
+    logits = torch.randn(16, 5, generator=GENERATOR)
+    value = losses.group_softmax(((0, 1, 2, 3),), 8.0)(logits, TARGETS, EPOCH)
+    torch.testing.assert_close(value, functional.cross_entropy(logits, TARGETS))
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_student_that_agrees_with_its_teachers_has_the_baselines_loss(silent: bool) -> None:
+    groups = ((0, 1), (2, 3))
+    own = torch.randn(16, 4, generator=GENERATOR)
+    teachers = [own, own] if silent else [own[:, :2], own[:, 2:]]
+    loss = losses.distilled(groups, temperature=2.0, weight=3.0)
+    value = loss(torch.cat([own, *teachers], dim=1), TARGETS, EPOCH)
+    torch.testing.assert_close(value, functional.cross_entropy(own, TARGETS))
+    other = loss(torch.cat([own, *(-t for t in teachers)], dim=1), TARGETS, EPOCH)
+    assert other > value
+
+
+def test_a_teacher_is_heard_on_its_own_images_only() -> None:
+    loss = losses.distilled(((0, 1), (2, 3)), temperature=1.0, weight=1.0)
+    own = torch.randn(16, 4, generator=GENERATOR)
+    first, second = own[:, :2], own[:, 2:].clone()
+    second[TARGETS < 2] += torch.tensor([5.0, -5.0])
+    value = loss(torch.cat([own, first, second], dim=1), TARGETS, EPOCH)
+    torch.testing.assert_close(value, functional.cross_entropy(own, TARGETS))
+
+
+def test_a_constant_is_copied_to_a_device_once() -> None:
+    make: Callable[[torch.device], Tensor] = losses.constant((1, 2))
+    assert make(torch.device("cpu")) is make(torch.device("cpu"))

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import io
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from lt import params
+from lt.data.views import ClassView
+from lt.score import combine, metrics
+from tests.conftest import views
+
+# the seed's two networks on its three example images: (images, outputs)
+HEAD = np.loadtxt(
+    io.StringIO("""
+    -3.3564 -2.9364 -4.9331 3.3350 -2.6883 -10.8467 -10.8931 -10.8949 -10.8388 -10.8795
+    1.8470 0.3829 -3.0873 -3.9216 -4.5899 -6.9575 -6.9526 -6.9562 -6.9638 -6.9557
+    -4.0348 -4.8249 -3.2829 2.5847 -1.0996 -9.5114 -9.5376 -9.5386 -9.5094 -9.5313
+    """)
+)
+TAIL = np.loadtxt(
+    io.StringIO("""
+    -10.9268 -10.9313 -10.9291 -10.9262 -10.9306 0.8470 -2.0368 -2.9228 -7.0908 -6.8276
+    -10.7455 -10.7424 -10.7524 -10.7529 -10.7584 -2.7019 -4.3051 -2.4733 4.3881 -1.0011
+    -6.3900 -6.3927 -6.3896 -6.3891 -6.3916 -0.1007 -1.4665 0.5020 -4.7876 -2.5988
+    """)
+)
+LABELS = np.array([3, 8, 7])
+GROUPS = (tuple(range(5)), tuple(range(5, 10)))
+SILENT = [ClassView(group, 10, "silent") for group in GROUPS]
+KEEP_RANKING = ["concat", "concat_abssum", "concat_softmax", "concat_zscore", "max_confidence"]
+
+
+def test_ten_rules() -> None:
+    assert {*combine.UNFITTED, *combine.FITTED} == set(get_args(params.Rule))
+    assert len(get_args(params.Rule)) == 10
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["concat", "sum", "concat_abssum", "concat_softmax", "concat_zscore", "max_confidence"],
+)
+def test_golden_vectors(name: str) -> None:
+    scores = combine.UNFITTED[name]([HEAD, TAIL], SILENT)
+    assert scores.argmax(1).tolist() == [3, 8, 3]
+
+
+@pytest.mark.parametrize("name", ["rest", "rest_pair"])
+def test_golden_vectors_with_the_best_silent_output_as_rest(name: str) -> None:
+    """The rest rules want one output more; the largest of the seed's silent ones stands in."""
+    own = [HEAD[:, :5], TAIL[:, 5:]]
+    rests = [HEAD[:, 5:].max(1, keepdims=True), TAIL[:, :5].max(1, keepdims=True)]
+    blocks = [np.hstack(pair) for pair in zip(own, rests, strict=True)]
+    scores = combine.UNFITTED[name](blocks, [ClassView(g, 10, "rest") for g in GROUPS])
+    assert scores.argmax(1).tolist() == [3, 8, 3]
+
+
+def test_golden_pairs() -> None:
+    abssum = combine.concat_abssum([HEAD, TAIL], SILENT)[2]
+    assert (round(abssum[3], 4), round(abssum[7], 4)) == (0.0407, 0.0121)
+    softmax = np.exp(combine.concat_softmax([HEAD, TAIL], SILENT)[2])
+    assert (round(softmax[3], 3), round(softmax[7], 3)) == (0.971, 0.576)
+
+
+def test_an_offset_above_2_083_repairs_image_3() -> None:
+    scores = combine.concat([HEAD, TAIL], SILENT)
+    for offset, answer in ((2.082, 3), (2.083, 7)):
+        assert (scores[2] + offset * (np.arange(10) >= 5)).argmax() == answer
+
+
+def test_drop_and_silent_differ_only_in_what_they_leave_out() -> None:
+    dropped = [HEAD[:, :5], TAIL[:, 5:]]
+    for name in ("concat", "concat_softmax", "concat_zscore"):
+        rule = combine.UNFITTED[name]
+        np.testing.assert_allclose(rule(dropped, views(*GROUPS)), rule([HEAD, TAIL], SILENT))
+    np.testing.assert_allclose(
+        combine.sum_outputs(dropped, views(*GROUPS)), combine.concat(dropped, views(*GROUPS))
+    )
+
+
+def test_classes_in_any_order() -> None:
+    block = np.array([[5.0, 1.0], [0.0, 3.0]])
+    other = np.array([[2.0], [7.0]])
+    scores = combine.concat([block, other], views((2, 0), (1,)))
+    assert scores.tolist() == [[1, 2, 5], [3, 7, 0]]
+
+
+def test_a_class_that_two_experts_know_gets_their_mean() -> None:
+    both = [ClassView.all(2), ClassView.all(2)]
+    scores = combine.concat([np.array([[1.0, 3.0]]), np.array([[2.0, 0.0]])], both)
+    assert scores.tolist() == [[1.5, 1.5]]
+
+
+def outputs(
+    groups: tuple[tuple[int, ...], ...], others: str, seed: int = 0, n: int = 400
+) -> tuple[list[np.ndarray], np.ndarray, list[ClassView]]:
+    """Outputs that know something: the right one is raised, each expert on a level of its own."""
+    rng = np.random.default_rng(seed)
+    chosen = views(*groups, others=others)
+    labels = rng.integers(chosen[0].num_classes, size=n)
+    blocks = []
+    for k, view in enumerate(chosen):
+        block = rng.normal(size=(n, view.width)) * (1 + k) + 3 * k
+        targets = view.targets(labels)
+        seen = np.flatnonzero(targets >= 0)
+        block[seen, targets[seen]] += 2 * (1 + k)
+        blocks.append(block)
+    return blocks, labels, chosen
+
+
+@pytest.mark.parametrize("name", get_args(params.Rule))
+def test_one_expert_answers_the_same_under_every_rule(name: str) -> None:
+    logits, labels, chosen = outputs((tuple(range(6)),), "drop")
+    rule = combine.make(name, logits, labels, chosen)
+    assert np.array_equal(rule(logits, chosen).argmax(1), logits[0].argmax(1))
+
+
+@pytest.mark.parametrize("others", ["drop", "silent", "rest"])
+@pytest.mark.parametrize("name", [*KEEP_RANKING, "temperature", "affine", "rest", "rest_pair"])
+def test_accuracy_is_at_most_group_accuracy_and_oracle(name: str, others: str) -> None:
+    groups = ((0, 3), (1, 4, 5), (2,))
+    logits, labels, chosen = outputs(groups, others)
+    if name not in combine.applicable(chosen, True):
+        assert others != "rest"
+        return
+    scores = combine.make(name, logits, labels, chosen)(logits, chosen)
+    parts = {key: range(6) for key in ("head", "tail", "many", "medium", "few")}
+    own = combine.concat(logits, chosen)
+    result = metrics.evaluate(scores, own, labels, groups, parts)
+    assert result.accuracy <= min(result.group_accuracy, result.within_group.accuracy)
+    kept = metrics.within_group(scores, labels, groups)
+    assert np.array_equal(kept, metrics.within_group(own, labels, groups))
+
+
+def test_rest_by_hand() -> None:
+    log = np.log
+    head = log(np.array([[0.5, 0.2, 0.3]]))  # two classes and the rest
+    tail = log(np.array([[0.6, 0.4]]))  # one class and the rest
+    chosen = views((0, 1), (2,), others="rest")
+    rest = np.exp(combine.rest([head, tail], chosen))
+    np.testing.assert_allclose(rest, [[0.5 * 0.7, 0.2 * 0.7, 0.6 * 0.6]])
+    pair = np.exp(combine.rest_pair([head, tail], chosen))
+    np.testing.assert_allclose(pair, [[0.5 * 0.4, 0.2 * 0.4, 0.6 * 0.3]])
+
+
+def test_a_confident_rest_is_exact_from_float32_outputs() -> None:
+    logits = [np.array([[0, -3, 17]], dtype=np.float32), np.zeros((1, 2), dtype=np.float32)]
+    p = np.exp([0.0, -3.0, 17.0]) / np.exp([0.0, -3.0, 17.0]).sum()
+    scores = combine.rest(logits, views((0, 1), (2,), others="rest"))
+    np.testing.assert_allclose(scores[0, 0], np.log(p[0]) + np.log(p[0] + p[1]), rtol=1e-12)
+
+
+def test_temperature_undoes_a_scale() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(20000, 3)) * 2
+    p = np.exp(combine.log_softmax(true))
+    labels = (p.cumsum(1) > rng.random((20000, 1))).argmax(1)  # labels drawn from p
+    chosen = [ClassView.all(3)]
+    rule = combine.fit_temperature([true * 4], labels, chosen)
+    np.testing.assert_allclose(
+        rule([true * 4], chosen), combine.log_softmax(true), rtol=0.1, atol=0.1
+    )
+
+
+def test_temperature_uses_an_experts_own_classes_in_their_own_order() -> None:
+    logits, labels, chosen = outputs(((5, 0), (4, 1, 2, 3)), "drop")
+    sorted_views = views((0, 5), (1, 2, 3, 4))
+    same = [logits[0][:, [1, 0]], logits[1][:, [1, 2, 3, 0]]]
+    np.testing.assert_allclose(
+        combine.fit_temperature(logits, labels, chosen)(logits, chosen),
+        combine.fit_temperature(same, labels, sorted_views)(same, sorted_views),
+        rtol=1e-4,
+    )
+
+
+def test_affine_levels_the_experts() -> None:
+    groups = ((0, 3), (1, 4, 5), (2,))
+    val, val_labels, chosen = outputs(groups, "drop", seed=1)
+    test, labels, _ = outputs(groups, "drop", seed=2)
+
+    def accuracy(name: str) -> float:
+        scores = combine.make(name, val, val_labels, chosen)(test, chosen)
+        return metrics.percent(scores.argmax(1) == labels)
+
+    assert accuracy("affine") > accuracy("concat") + 10
+
+
+def test_affine_has_the_gradient_of_its_loss() -> None:
+    """At the optimum no small change of a scale or an offset lowers the balanced NLL."""
+    logits, labels, chosen = outputs(((0, 3), (1, 2)), "drop")
+    scores = combine.fit_affine(logits, labels, chosen)(logits, chosen)
+    weights = 1 / np.bincount(labels)[labels]
+
+    def nll(scores: np.ndarray) -> float:
+        log_p = combine.log_softmax(scores)
+        return -float(np.average(log_p[np.arange(len(labels)), labels], weights=weights))
+
+    tail = np.isin(np.arange(4), (1, 2))
+    for change in (0.05 * tail, -0.05 * tail):
+        assert nll(scores + change) > nll(scores)
+    for factor in (0.95, 1.05):
+        assert nll(np.where(tail, scores * factor, scores)) > nll(scores)
+
+
+def test_what_does_not_apply_is_refused() -> None:
+    logits, labels, chosen = outputs(((0, 1), (2,)), "drop")
+    with pytest.raises(ValueError, match=r"evaluate\.combine: 'rest' does not apply .*allowed: co"):
+        combine.make("rest", logits, labels, chosen)
+    with pytest.raises(ValueError, match=r"'affine' does not apply .*no validation images"):
+        combine.make("affine", [block[:0] for block in logits], labels[:0], chosen)
+    allowed = combine.applicable(chosen, has_validation=True)
+    assert [name for name in combine.RULES if name not in allowed] == ["rest", "rest_pair"]
+    assert "temperature" not in combine.applicable(chosen, has_validation=False)
+
+
+def test_an_expert_of_one_class_breaks_no_rule() -> None:
+    logits, labels, chosen = outputs(((0, 1, 2), (3,)), "drop")
+    for name in combine.applicable(chosen, has_validation=True):
+        scores = combine.make(name, logits, labels, chosen)(logits, chosen)
+        assert np.isfinite(scores).all()

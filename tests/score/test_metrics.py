@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, log_loss
+
+from lt.score import metrics
+
+# six images, four classes; argmax: 0 0 1 2 3 0
+SCORES = np.log(
+    np.array(
+        [
+            [0.7, 0.1, 0.1, 0.1],
+            [0.6, 0.3, 0.05, 0.05],
+            [0.2, 0.5, 0.2, 0.1],
+            [0.1, 0.1, 0.6, 0.2],
+            [0.1, 0.1, 0.3, 0.5],
+            [0.4, 0.3, 0.2, 0.1],
+        ]
+    )
+)
+LABELS = np.array([0, 1, 1, 2, 2, 3])
+GROUPS = ((0, 1), (2, 3))
+PARTS = {"head": (0, 1), "tail": (2, 3), "many": (0,), "medium": (1, 2), "few": ()}
+
+
+def test_by_hand() -> None:
+    result = metrics.evaluate(SCORES, SCORES, LABELS, GROUPS, PARTS)
+    assert result.accuracy == 50  # images 0, 2, 3
+    assert result.head == pytest.approx(200 / 3)
+    assert result.tail == pytest.approx(100 / 3)
+    assert (result.many, result.medium, result.few) == (100, 50, None)
+    assert result.group_accuracy == pytest.approx(500 / 6)  # all but the last
+    within = result.within_group  # image 5: among 2 and 3, class 2 wins, which is wrong
+    assert (within.accuracy, within.head, within.tail) == (50, result.head, result.tail)
+
+
+def test_within_group_is_the_argmax_over_the_true_group() -> None:
+    guesses = metrics.within_group(SCORES, LABELS, GROUPS)
+    assert guesses.tolist() == [0, 0, 1, 2, 3, 2]
+
+
+def test_within_group_of_a_single_group_is_the_prediction() -> None:
+    guesses = metrics.within_group(SCORES, LABELS, ((0, 1, 2, 3),))
+    assert guesses.tolist() == SCORES.argmax(1).tolist()
+
+
+def test_agrees_with_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    scores, labels = rng.normal(size=(300, 7)), rng.integers(6, size=300)
+    result = metrics.evaluate(scores, scores, labels, (tuple(range(7)),), PARTS)
+    guesses = scores.argmax(1)
+    expected = 100 * f1_score(labels, guesses, average="macro", labels=range(7), zero_division=0)
+    assert result.macro_f1 == pytest.approx(expected)
+    p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    assert result.nll == pytest.approx(log_loss(labels, p, labels=range(7)))
+
+
+def test_ece_by_hand() -> None:
+    # bins of 0.2: 0.55 wrong and 0.6 right in (0.4, 0.6], 0.9 right in (0.8, 1]
+    p = np.array([[0.55, 0.45], [0.6, 0.4], [0.1, 0.9]])
+    labels = np.array([1, 0, 1])
+    gap = abs(1 - (0.55 + 0.6)) + abs(1 - 0.9)
+    assert metrics.ece(p, labels, bins=5) == pytest.approx(100 * gap / 3)
+
+
+def test_perfect_confidence_is_calibrated() -> None:
+    assert metrics.ece(np.eye(3), np.arange(3)) == 0
+
+
+def test_per_class() -> None:
+    assert metrics.per_class(np.array([0, 1, 1]), np.array([0, 0, 1]), 3) == [50, 100, None]

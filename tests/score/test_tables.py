@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from lt.score import tables
+
+METRICS = {
+    "accuracy": 70.0,
+    "head": 75.5,
+    "tail": None,
+    "within_group": {"accuracy": 80.0, "head": 81.0, "tail": 79.0},
+    "group_accuracy": 85.0,
+}
+DATA = {
+    "name": "cifar10",
+    "imb_type": "exp",
+    "imb_factor": 0.1,
+    "subset": "first_n",
+    "images": 20431,
+}
+RUN = {
+    "model": "split_lws",
+    "seed": 0,
+    "data": DATA,
+    "train": {"backbone": "resnet18", "epochs": 100},
+}
+
+
+def test_the_seeds_totals_are_the_means_of_its_halves() -> None:
+    seed = pd.read_csv(tables.SEED_FIGURES)
+    assert len(seed) == 4 + 24 + 3
+    # printed with two decimals; every half is a multiple of 1/5000
+    assert ((seed["head"] + seed["tail"]) / 2).tolist() == pytest.approx(
+        seed["accuracy"].tolist(), abs=0.0051
+    )
+    for half in ("head", "tail"):
+        steps = seed[half] / 0.02
+        assert steps.tolist() == pytest.approx(steps.round().tolist(), abs=1e-6)
+
+
+def test_beside_the_seeds_figures() -> None:
+    lines = tables.run_table(METRICS, RUN).splitlines()
+    assert lines[0].startswith("**split_lws** on cifar10 exp 0.1 (first_n, 20431 images), resnet18")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[4:]]
+    assert rows == [
+        ["accuracy (no label used)", "70.00", "75.50", "–"],
+        ["within_group (the true group is given)", "80.00", "81.00", "79.00"],
+        ["group_accuracy", "85.00", "–", "–"],
+        ["the seed's within_group (the true group is given), Table 2", "80.36", "80.56", "80.16"],
+        [
+            "the seed's within_group (the true group is given), main table, 100 epochs",
+            "82.06",
+            "83.66",
+            "80.46",
+        ],
+    ]
+
+
+@pytest.mark.parametrize(
+    "change", [{"model": "ros_"}, {"data": {**DATA, "imb_factor": 0.02}}, {"model": "tau_norm"}]
+)
+def test_no_figure_of_the_seed_where_it_has_none(change: dict[str, object]) -> None:
+    assert "seed's" not in tables.run_table(METRICS, {**RUN, **change})
+
+
+def test_experiments() -> None:
+    row = {
+        "Experiment": "tidy-otter",
+        "rev": "abc",
+        "data.name": "digits",
+        "data.imb_type": "exp",
+        "data.imb_factor": 0.1,
+        "profile": "default",
+        "profiles.default.train.epochs": 100.0,
+        "train.backbone": "resnet20",
+        "train.epochs": "profile",
+        "seed": 0.0,
+        "evaluate.combine": "concat",
+        "model": "ros",
+        "methods.ros.epoch_length": "full",
+        "methods.rus.redraw": "True",
+        "accuracy": 91.234,
+        "within_group.accuracy": 95.0,
+        "updates": 400.0,
+    }
+    failed = {"Experiment": "sad-otter", "rev": "def", "accuracy": "!", "updates": "!"}
+    again = {**row, "accuracy": 1.0}  # an older run of the same seed
+    # exp_show also gives the hashes of dependencies
+    seed_1 = {
+        **row,
+        "seed": 1.0,
+        "models/ros": "another hash",
+        "accuracy": 93.234,
+        "methods.rus.redraw": "False",
+    }
+    match = {**row, "seed": 2.0, "methods.ros.epoch_length": "match"}
+    text = tables.experiments_table([row, failed, again, seed_1, match])
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+    same = ["digits exp 0.1", "default", "resnet20", "100", "ros", "concat"]
+    assert [cells[:8] for cells in rows] == [
+        [*same, "2", "92.23 ± 1.41"],  # deviation of two numbers 2 apart: the root of 2
+        [*same, "1", "91.23"],
+    ]
+    assert "95.00 ± 0.00" in rows[0]
+    assert rows[0][-1] == "400"
+    assert "no experiment yet" in tables.experiments_table([failed])

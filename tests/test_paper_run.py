@@ -1,0 +1,204 @@
+"""The paper's grid run, cut down to a few cells on the digits, in a clone of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import kills
+from paper import CELLS, SMALL, grid
+from tests.conftest import run
+
+PREFIX = "digits-exp-0.1"
+CHOSEN = [f"{PREFIX}_{name}_s0" for name in ("baseline", "split_lws", "crt")]
+
+
+def write_grid(repo: Path, names: list[str], **changes: str) -> None:
+    """cells.json with these cells of the small grid, some of them with further params."""
+    small = grid.build(grid.SMALL_SIZE)
+    small["datasets"] = {PREFIX: small["datasets"][PREFIX]}
+    small["size"]["main"] = [PREFIX]
+    small["cells"] = {name: small["cells"][name] for name in names}
+    for name, more in changes.items():
+        small["cells"][name]["params"] += f" {more}"
+    (repo / SMALL).mkdir(exist_ok=True)
+    (repo / SMALL / CELLS).write_text(json.dumps(small))
+
+
+def fill(repo: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "paper.run", "--folder", str(SMALL), *arguments],
+        cwd=repo,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def filled(repo: Path, *arguments: str, code: int = 0) -> str:
+    process = fill(repo, *arguments)
+    output, _ = process.communicate()
+    assert process.returncode == code, output
+    assert "Traceback" not in output, output
+    return output
+
+
+def scores(repo: Path) -> dict[str, Any]:
+    folder = repo / SMALL / "scores"
+    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+
+
+def same(score: dict[str, Any]) -> dict[str, Any]:
+    """All but where and how fast it was made."""
+    return {key: value for key, value in score.items() if key not in ("provenance", "timing")}
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    repo = kills.clone(tmp_path_factory.mktemp("clone"), 2, "resnet20")
+    write_grid(repo, CHOSEN)
+    output = filled(repo, "--outputs", "kept")
+    assert "0 of 3 cells are done, 3 to run" in output
+    assert "dashboard: http://" in output
+    assert "WARNING" not in output
+    return repo
+
+
+def test_the_grid_gives_tables_figures_and_the_page(repo: Path) -> None:
+    assert set(scores(repo)) == set(CHOSEN)
+    done = run(sys.executable, "-m", "paper.render", "--folder", str(SMALL), cwd=repo)
+    assert done.returncode == 0, done.stderr
+    page = (repo / SMALL / "RESULTS.md").read_text()
+    assert "3 of the\n3 cells" in page
+    row = next(line for line in page.splitlines() if f"| {PREFIX} | split_lws" in line)
+    split = scores(repo)[f"{PREFIX}_split_lws_s0"]["metrics"]
+    assert f"{split['accuracy']:.2f}" in row
+    assert (repo / SMALL / "figures/confusion.png").exists()
+    with zipfile.ZipFile(repo / "kept" / f"{CHOSEN[0]}.zip") as kept:
+        assert {"outputs.npz", "experts.json", "run.json"} <= set(kept.namelist())
+    assert not list((repo / ".scratch/cells").iterdir()), "what is done is not kept twice"
+
+
+def test_a_cell_is_what_the_pipeline_makes_of_its_params(repo: Path) -> None:
+    """The figures of crt, which starts from another cell, stage by stage."""
+    cell = json.loads((repo / SMALL / CELLS).read_text())["cells"][CHOSEN[2]]
+    run("cp", "paper/params.yaml", "params.yaml", cwd=repo)
+    names = ("resolve", "prepare", "partition", "train", "finetune", "evaluate")
+    for name in names:
+        arguments = cell["params"].split() if name == "resolve" else []
+        command = [sys.executable, "-m", f"stages.{name}", *arguments]
+        done = run(*command, cwd=repo, OMP_NUM_THREADS="1")
+        assert done.returncode == 0, done.stderr
+    run("git", "checkout", "params.yaml", cwd=repo)
+    metrics = json.loads((repo / "metrics/eval.json").read_text())
+    assert metrics.items() <= scores(repo)[CHOSEN[2]]["metrics"].items()
+
+
+def test_dvc_knows_two_stages_and_asks_for_no_cell(repo: Path) -> None:
+    shown = run("dvc", "stage", "list", "paper/dvc.yaml", "--name-only", cwd=repo).stdout
+    assert shown.split() == ["paper/dvc.yaml:cells", "paper/dvc.yaml:render"]
+    shown = run("dvc", "params", "diff", "--all", "--md", cwd=repo).stdout
+    assert "train.lr" in shown
+    assert "paper/params.yaml" not in shown
+
+
+def test_a_machine_is_filled_and_goes_on_after_a_kill(repo: Path) -> None:
+    names = [f"{PREFIX}_baseline_s1", f"{PREFIX}_ensemble_s0", f"{PREFIX}_crt_s1"]
+    changes = {names[0]: "train.epochs=60", names[1]: "train.lr=1e30", names[2]: "train.epochs=60"}
+    write_grid(repo, [*CHOSEN, *names], **changes)
+    first = fill(repo)
+    while not list(repo.glob(".scratch/*/expert_0.*")):
+        assert first.poll() is None, first.communicate()
+        time.sleep(0.01)
+    first.send_signal(signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
+
+    output = filled(repo)
+    assert "cells are done" in output
+    done = scores(repo)
+    assert "the loss of a batch" in done[names[1]]["failed"], "a result, and no failure"
+    assert done[names[0]]["metrics"]["updates"] == 60 * 4
+    assert "6 of 6 cells are done, 0 to run" in filled(repo)
+    undisturbed = same(done[names[0]]), same(done[names[2]])
+    for name in (names[0], names[2]):
+        (repo / SMALL / "scores" / f"{name}.json").unlink()
+    filled(repo)
+    assert (same(scores(repo)[names[0]]), same(scores(repo)[names[2]])) == undisturbed
+
+
+def test_what_starts_from_a_cell_that_diverged_is_a_result_too(repo: Path) -> None:
+    names = [f"{PREFIX}_baseline_s1", f"{PREFIX}_crt_s1"]
+    write_grid(repo, names, **dict.fromkeys(names, "train.lr=1e30"))
+    filled(repo)
+    done = scores(repo)
+    assert "the loss of a batch" in done[names[0]]["failed"]
+    assert done[names[1]]["failed"].startswith(f"{names[0]}, which it starts from: expert 0")
+    assert done[names[1]]["provenance"]["precision"] in ("fp32", "bf16")
+
+
+def test_a_cell_that_fails_is_named_and_the_others_run(repo: Path) -> None:
+    names = [f"{PREFIX}_lws_joint_s0", f"{PREFIX}_baseline_s1", f"{PREFIX}_crt_s1"]
+    bad = "data.val_fraction=0.99"
+    write_grid(repo, [*CHOSEN, *names], **dict.fromkeys(names[1:], bad))
+    output = filled(repo, code=1)
+    assert "run: 2 of 3 cells failed:\n" in output
+    assert f"{names[1]}: data.val_fraction: 0.99 takes the last training image" in output
+    assert f"{names[2]}: {names[1]}, which it starts from, failed" in output
+    assert names[0] in scores(repo)
+
+
+def test_workers_elsewhere_and_one_of_them_killed(repo: Path) -> None:
+    """Two worker processes of a scheduler that runs already; the chain at work moves over."""
+    write_grid(repo, CHOSEN, **dict.fromkeys(CHOSEN, "train.epochs=40"))
+    environment = {**os.environ, "PYTHONPATH": str(repo), "LT_SCRATCH": str(repo / ".elsewhere")}
+    dask = [Path(sys.executable).with_name("dask").as_posix()]
+    address = "tcp://127.0.0.1:18786"
+    command = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "18786", "--no-dashboard"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
+    scheduler = subprocess.Popen(command, cwd=repo, **quiet)  # type: ignore[call-overload]
+    worker = [*dask, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    workers = [subprocess.Popen(worker, cwd=repo, **quiet) for _ in range(2)]  # type: ignore[call-overload]
+    try:
+        process = fill(repo, "--scheduler", address)
+        while not list(repo.glob(".elsewhere/*/expert_0.*")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        workers[0].send_signal(signal.SIGKILL)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+    finally:
+        for one in (*workers, scheduler):
+            one.kill()
+            one.wait()
+    moved = {name: same(score) for name, score in scores(repo).items() if name in CHOSEN}
+    for name in CHOSEN:
+        (repo / SMALL / "scores" / f"{name}.json").unlink()
+    filled(repo)
+    assert {name: same(scores(repo)[name]) for name in CHOSEN} == moved
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["paper.run", "--match", "nosuch"], "--match: no cell of paper has 'nosuch' in its name"),
+        (["paper.run", "--per-gpu", "0"], "--per-gpu: expected an integer at least 1, got 0"),
+        (["paper.run", "--fast"], "unrecognized arguments: --fast"),
+        (["paper.grid", "huge"], "expected one of full, small, got huge"),
+        (["paper.render", "x"], "unrecognized arguments: x"),
+        (["paper.render", "--folder", "nowhere"], "nowhere/cells.json: no such file"),
+    ],
+)
+def test_bad_arguments(repo: Path, arguments: list[str], message: str) -> None:
+    done = run(sys.executable, "-m", *arguments, cwd=repo)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lt.train import device
+
+HOST = float(os.cpu_count() or 1)
+
+
+def test_auto_precision_follows_the_hardware() -> None:
+    cpu = torch.device("cpu")
+    assert device.pick_precision("fp32", cpu) == "fp32"
+    assert device.pick_precision("bf16", cpu) == "bf16"
+    flags = Path("/proc/cpuinfo").read_text().split()
+    fast = "avx512_bf16" in flags or "amx_bf16" in flags
+    assert device.pick_precision("auto", cpu) == ("bf16" if fast else "fp32")
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_kernels_are_deterministic_or_not(deterministic: bool) -> None:
+    try:
+        device.pick_device(deterministic)
+        assert torch.are_deterministic_algorithms_enabled() == deterministic
+        assert torch.backends.cudnn.benchmark != deterministic
+    finally:
+        device.pick_device(True)
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "cpus"),
+    [
+        ("0::/\n", {"cpu.max": "100000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "50000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, HOST),
+        ("0::/a/b\n", {"a/cpu.max": "100000 100000\n", "a/b/cpu.max": "max 100000\n"}, 1),
+        ("0::/a/b\n", {}, HOST),
+        (
+            "3:cpu,cpuacct:/a\n1:memory:/a\n",
+            {"cpu/a/cpu.cfs_quota_us": "100000\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
+            1,
+        ),
+        (
+            "3:cpu:/a\n",
+            {"cpu/a/cpu.cfs_quota_us": "-1\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
+            HOST,
+        ),
+        (None, {}, HOST),
+    ],
+)
+def test_threads_follow_the_cgroup(
+    tmp_path: Path, own: str | None, files: dict[str, str], cpus: float
+) -> None:
+    if own is not None:
+        (tmp_path / "proc/self").mkdir(parents=True)
+        (tmp_path / "proc/self/cgroup").write_text(own)
+    for name, text in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert device.cgroup_cpus(tmp_path) == cpus
+
+
+def test_runs_take_turns() -> None:
+    steps: list[str] = []
+
+    def run(name: str, yields: int) -> Generator[None, None, str]:
+        for number in range(yields):
+            steps.append(f"{name}{number}")
+            yield
+        return name
+
+    runs = [run("a", 1), run("b", 3), run("c", 0)]
+    assert device.take_turns(runs, [None] * 3) == ["a", "b", "c"]
+    assert steps == ["a0", "b0", "b1", "b2"]
+    steps.clear()
+    runs = [run("a", 2), run("b", 2)]
+    assert device.side_by_side(runs, torch.device("cpu")) == ["a", "b"]
+    assert steps == ["a0", "a1", "b0", "b1"]

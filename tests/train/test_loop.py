@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lt.data import samplers
+from lt.nets import heads, losses, surgery
+from lt.nets import net as nets
+from lt.nets.surgery import Given
+from lt.score import predict, store
+from lt.train import loop, step
+from lt.train.plan import ClassView, Expert, Phase, Task
+from tests.conftest import quiet, train
+
+SHUFFLED = samplers.shuffled(32)
+NOTHING = Given(torch.Generator(), lambda: (torch.empty(0), np.empty(0, dtype=np.int64)), ())
+
+
+def main_phase(epochs: int = 2, **changes: Any) -> Phase:
+    phase = Phase(epochs, losses.cross_entropy, SHUFFLED, (surgery.everything,))
+    return dataclasses.replace(phase, **changes)
+
+
+def single(*phases: Phase, num_classes: int = 6) -> Expert:
+    return Expert(ClassView.all(num_classes), phases, heads.linear)
+
+
+def state(trained: loop.Trained) -> dict[str, Tensor]:
+    return trained.net.state_dict()
+
+
+def test_the_loop_is_plain_sgd(setting: step.Setting) -> None:
+    """The same weights as the textbook loop on the same batches."""
+    setting = dataclasses.replace(
+        setting,
+        recipe=dataclasses.replace(setting.recipe, pad=0, flip=False),
+        options=dataclasses.replace(setting.options, clip_norm=0.5, step_size=1),
+    )
+    expert = single(main_phase())
+    net = loop._begin(loop.Job(expert, 0, setting, quiet))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=2e-4)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.1)
+    pixels, labels = setting.train.pixels, torch.from_numpy(setting.train.labels)
+    for epoch in (1, 2):
+        net.train()
+        for batch in SHUFFLED(setting.train.labels, np.random.default_rng([0, 1, epoch])):
+            optimizer.zero_grad()
+            logits = net(predict.normalise(pixels[batch], setting.recipe))
+            nn.functional.cross_entropy(logits, labels[batch]).backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 0.5)
+            optimizer.step()
+        scheduler.step()
+    ours = state(train(expert, 0, setting))
+    for key, expected in net.state_dict().items():
+        torch.testing.assert_close(ours[key], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_row_per_epoch(setting: step.Setting) -> None:
+    rows: list[loop.Row] = []
+    trained = train(single(main_phase()), 3, setting, rows.append)
+    assert trained.history == rows
+    assert [list(row) for row in rows] == [store.HISTORY] * 2
+    assert [(row["expert"], row["phase"], row["epoch"], row["lr"]) for row in rows] == [
+        (3, 1, 1, 0.1),
+        (3, 1, 2, 0.1),
+    ]
+    assert (trained.updates, trained.images) == (8, 242)  # 121 = 3 x 32 + 25 images, twice
+    assert 0 <= rows[-1]["val_accuracy"] <= 100
+
+
+def test_twice_the_same_is_the_same_bit_for_bit(setting: step.Setting) -> None:
+    first, again = (state(train(single(main_phase()), 0, setting)) for _ in range(2))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+
+
+@pytest.mark.parametrize("what", ["seed", "expert"])
+def test_seed_and_expert_change_the_weights(setting: step.Setting, what: str) -> None:
+    other = dataclasses.replace(setting, seed=1) if what == "seed" else setting
+    number = 1 if what == "expert" else 0
+    first = state(train(single(main_phase(1)), 0, setting))
+    second = state(train(single(main_phase(1)), number, other))
+    assert not torch.equal(first["classifier.weight"], second["classifier.weight"])
+
+
+def test_bf16_stays_close_to_fp32(setting: step.Setting) -> None:
+    expert = single(main_phase(1, sampler=samplers.shuffled(1000)))
+
+    def loss(precision: str) -> float:
+        same = dataclasses.replace(setting, precision=precision)
+        value: float = train(expert, 0, same).history[0]["train_loss"]
+        return value
+
+    assert loss("bf16") != loss("fp32")
+    assert loss("bf16") == pytest.approx(loss("fp32"), rel=0.02)
+
+
+def test_clipping_bounds_the_step(setting: step.Setting) -> None:
+    options = dataclasses.replace(
+        setting.options, clip_norm=0.01, momentum=0.0, weight_decay=0.0, lr=1.0
+    )
+    setting = dataclasses.replace(setting, options=options)
+    expert = single(main_phase(1, sampler=samplers.shuffled(1000)))
+    before = {
+        k: p.detach()
+        for k, p in loop._begin(loop.Job(expert, 0, setting, quiet)).named_parameters()
+    }
+    after = train(expert, 0, setting).net.state_dict()
+    moved = torch.cat([(after[key] - before[key]).flatten() for key in before]).norm().item()
+    assert moved == pytest.approx(0.01, rel=1e-3)
+
+
+def test_what_lws_freezes_stays_bit_for_bit(setting: step.Setting) -> None:
+    first = train(single(main_phase(1)), 0, setting)
+    balanced = samplers.class_balanced(32, "match")
+    scales = Phase(2, losses.cross_entropy, balanced, (surgery.scales_only,))
+    both = train(single(main_phase(1), scales), 0, setting)
+    after = state(both)
+    for key, value in state(first).items():  # batch-norm statistics and counters among them
+        moved = key.replace("classifier.", "classifier.classifier.")
+        assert torch.equal(after[moved], value), key
+    assert not torch.equal(after["classifier.scale"], torch.ones(6))
+    assert [row["phase"] for row in both.history] == [1, 2, 2]
+
+
+def test_tau_is_chosen_on_class_balanced_validation(setting: step.Setting) -> None:
+    grid = (0.0, 0.5, 1.0, 2.0)
+    base = train(single(main_phase(2)), 0, setting).net
+    labels = setting.val.labels
+    accuracies = []
+    for tau in grid:
+        net = copy.deepcopy(base)
+        surgery.tau_normalise(tau)(net, NOTHING)
+        logits = predict.predict(net, setting.val.pixels, setting.recipe)
+        recalls = [(logits.argmax(1) == labels)[labels == c].mean() for c in range(6)]
+        accuracies.append(np.mean(recalls))
+    best = grid[int(np.argmax(accuracies))]
+    expert = single(main_phase(2), main_phase(0, setups=tuple(map(surgery.tau_normalise, grid))))
+    chosen = train(expert, 0, setting).net.classifier
+    assert isinstance(chosen, nn.Linear)
+    weight = base.classifier.weight
+    assert chosen.bias is None
+    torch.testing.assert_close(chosen.weight, weight / weight.norm(dim=1, keepdim=True) ** best)
+
+
+def test_tau_1_gives_rows_of_norm_1() -> None:
+    net = nets.Net(nn.Identity(), nn.Linear(4, 3), 4)
+    assert surgery.tau_normalise(1.0)(net, NOTHING) == []
+    torch.testing.assert_close(net.classifier.weight.norm(dim=1), torch.ones(3))
+
+
+def test_choosing_without_validation_images_is_refused(setting: step.Setting) -> None:
+    empty = step.Images(setting.val.pixels[:0], setting.val.labels[:0])
+    setting = dataclasses.replace(setting, val=empty)
+    grid = main_phase(0, setups=(surgery.tau_normalise(0.0), surgery.tau_normalise(1.0)))
+    trained = train(single(main_phase(1)), 0, setting)
+    assert trained.history[0]["val_accuracy"] is None
+    with pytest.raises(ValueError, match=r"data\.val_fraction"):
+        train(single(main_phase(1), grid), 0, setting)
+
+
+def test_an_expert_without_images_is_refused(setting: step.Setting) -> None:
+    expert = Expert(ClassView((6, 7), 8), (main_phase(),), heads.linear)
+    with pytest.raises(ValueError, match=r"none of its classes \(6, 7\) has an image"):
+        train(expert, 1, setting)
+
+
+def test_a_loss_that_is_not_finite_says_where(setting: step.Setting) -> None:
+    calls = []
+
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
+        calls.append(int(epoch))
+        value = losses.cross_entropy(logits, targets, epoch)
+        return value * float("nan") if len(calls) == 8 else value
+
+    with pytest.raises(
+        FloatingPointError, match=r"expert 2, phase 1, epoch 2, step 4 of 4: .* batch of 25 .* nan"
+    ):
+        train(single(main_phase(loss=loss)), 2, setting)
+
+
+def test_outputs_that_are_not_finite_say_where(setting: step.Setting) -> None:
+    net = loop._begin(loop.Job(single(main_phase()), 0, setting, quiet))
+    with torch.no_grad():
+        net.classifier.bias[0] = float("inf")
+    with pytest.raises(FloatingPointError, match=r"outputs: .* 36 of 36 images, first image 0"):
+        predict.predict(net, setting.val.pixels, setting.recipe)
+
+
+def test_predict_is_the_net_in_evaluation_mode(setting: step.Setting, task: Task) -> None:
+    net = loop._begin(loop.Job(single(main_phase()), 0, setting, quiet)).train()
+    logits = predict.predict(net, setting.train.pixels, setting.recipe)
+    with torch.no_grad():
+        expected = net.eval()(predict.normalise(setting.train.pixels, setting.recipe))
+    assert logits.shape == (sum(task.counts), 6)
+    assert logits.dtype == np.float32
+    torch.testing.assert_close(torch.from_numpy(logits), expected)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lt import params
+from lt.nets import net
+from lt.score import predict, store
+from lt.train import loop, run, step
+from lt.train.plan import Task
+from lt.train.start import Start, rehearse
+from tests.conftest import ROOT
+from tests.test_methods import plan, trained
+
+
+def save(
+    root: Path, method: str, task: Task, options: params.Params, setting: step.Setting
+) -> tuple[dict[str, Any], list[loop.Trained]]:
+    """Write what a training does of a method, and of that which it starts from."""
+    values = {**options.methods[method]}
+    before = None
+    if values["start"] != params.FRESH:
+        before, _ = save(root, values["start"], task, options, setting)
+    done = trained(method, task, options, setting)
+    train = {"backbone": "resnet20", "epochs": 2, "batch_size": 32, "lr": 0.1}
+    about = {"model": method, "method": values, "start": before, "train": train}
+    logits = [predict.predict(one.net, setting.val.pixels, setting.recipe) for one in done]
+    outputs = store.Outputs(logits, setting.val.labels, logits, setting.val.labels)
+    facts = {"run": about, "timing": {"train_s": 1.5}}
+    (root / method).mkdir()
+    entries = run._entries(plan(method, task, options), done, setting)
+    store.save(root / method, entries, outputs, [], facts)
+    for k, one in enumerate(done):
+        net.save(one.net, root / method / f"expert_{k}.safetensors")
+    return about, done
+
+
+@pytest.mark.parametrize("method", params.method_names())
+def test_networks_are_read_back(
+    method: str, task: Task, options: params.Params, setting: step.Setting, tmp_path: Path
+) -> None:
+    _, done = save(tmp_path, method, task, options, setting)
+    loaded = net.load(tmp_path / method)
+    assert len(loaded) == len(done)
+    for one, other in zip(loaded, done, strict=True):
+        ours, theirs = (
+            predict.predict(each, setting.val.pixels, setting.recipe) for each in (one, other.net)
+        )
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_a_start_counts_its_costs(
+    task: Task, options: params.Params, setting: step.Setting, tmp_path: Path
+) -> None:
+    _, (done,) = save(tmp_path, "baseline", task, options, setting)
+    start = Start.read(tmp_path / "baseline")
+    assert start.seconds == 1.5
+    assert start.run is not None
+    assert start.run["model"] == "baseline"
+    other = loop.Trained(done.net, updates=5, images=50)
+    start.add_costs([other])
+    assert (other.updates, other.images) == (5 + done.updates, 50 + done.images)
+    assert start.digest() != Start().digest()
+    start.check("crt", plan("crt", task, options), task.groups)
+    same = {"seed": 0, "train": start.run["train"], "data": "d"}
+    whole = Start(**{**vars(start), "run": {**start.run, **same}})
+    whole.check_same(same)
+    with pytest.raises(ValueError, match="was trained with another seed than this run"):
+        whole.check_same({**same, "seed": 1})
+    experts = json.loads((tmp_path / "baseline/experts.json").read_text())
+    assert experts[0]["updates"] == done.updates
+    assert {"backbone": "resnet20", "channels": 1, "image_size": 8}.items() <= experts[0].items()
+
+
+def test_what_a_training_is_comes_back_from_json() -> None:
+    options = params.load(["model=crt"], ROOT / "params.yaml")
+    for one in params.trainings(options):
+        adapter = params._adapter(params.Training)
+        assert params.check(adapter, json.loads(json.dumps(asdict(one)))) == (one, [])
+
+
+@pytest.mark.parametrize("method", params.method_names())
+@pytest.mark.parametrize("profile", ["default", "seed", "ldam"])
+def test_every_method_can_be_run_in_every_profile(method: str, profile: str) -> None:
+    rehearse(params.load([f"model={method}", f"profile={profile}"], ROOT / "params.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["model=tau_norm", "profile=ldam", "methods.tau_norm.taus=[0.5, 1.0]"],
+            "data.val_fraction: this method chooses on validation images",
+        ),
+        (
+            ["model=crt", "methods.crt.start=ldam_drw"],
+            "methods.crt.start: this second stage expected a network with a plain linear",
+        ),
+        (
+            ["model=crt", "methods.crt.start=split"],
+            "methods.crt.start: expected a method whose networks see the classes of its 1",
+        ),
+        (
+            ["model=split_lws", "evaluate.combine=rest"],
+            "evaluate.combine: 'rest' does not apply to these experts",
+        ),
+        (
+            ["profile=ldam", "evaluate.combine=affine"],
+            "evaluate.combine: .affine. does not apply to these experts .no validation",
+        ),
+        (["methods.baseline.start=cosine"], "methods.baseline.start: expected a method with its"),
+        (["model=ldam_drw", "train.epochs=50"], "methods.ldam_drw.drw_epoch: expected less than"),
+    ],
+)
+def test_a_rehearsal_refuses_what_training_would(overrides: list[str], message: str) -> None:
+    options = params.load(overrides, ROOT / "params.yaml")
+    with pytest.raises(ValueError, match=message):
+        rehearse(options)
