@@ -1,4 +1,4 @@
-"""Runs benchmarks and renders bench/README.md: python -m bench [--small] [names]."""
+"""Run benchmarks and render bench/README.md: python -m bench [--small] [names]."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Time to a trained dataset 1 (CIFAR-10 exp 0.1) at the seed's protocol, end to end.
 
-The stages, one after the other, without DVC: resnet18 with the ImageNet stem, batch 128, no
+The stages run one after the other, without DVC: resnet18 with the ImageNet stem, batch 128, no
 validation images, clipping for the split only. The seed took 1164 s for the baseline on an
 RTX 3060 Ti, and 1.61 times as long for its split.
 """

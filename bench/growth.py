@@ -1,7 +1,7 @@
 """How time and memory grow with images, classes, experts and the backbone.
 
-Every row is a process of its own: peak memory is what that process had (on a GPU: what torch had
-of its memory).
+Every row is a process of its own. Peak memory is what that process had; on a GPU, it is what torch
+had of the GPU's memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from lt.train.plan import Task
 
 
 def measure(backbone: str, images: int, classes: int, groups: int) -> dict[str, float]:
-    """Seconds of an epoch of `split` (`baseline` for one group), the second one; peak MiB."""
+    """Return the seconds of the second epoch of `split` and the peak memory in MiB.
+
+    With one group, `split` is `baseline`.
+    """
     labels = np.arange(images) % classes
     where = setting.cifar10(images, backbone, labels)
     cut = tuple(tuple(part.tolist()) for part in np.array_split(np.arange(classes), groups))

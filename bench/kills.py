@@ -1,4 +1,4 @@
-"""Kills at random moments, of the training or of DVC: does every run end as if undisturbed?
+"""Kill the training or DVC at random moments: does every run end as if undisturbed?
 
 In a clone of the working tree, three methods are each run once undisturbed: one network, two
 networks, a second stage. Then, over and over, results and DVC's memory of them are
@@ -30,7 +30,7 @@ GOES_ON = re.compile(r"train: (expert \d+ goes on after phase \d+, epoch \d+)")
 
 
 def clone(folder: Path, epochs: int, backbone: str) -> Path:
-    """The working tree as a repository of its own in `folder`, with a short training."""
+    """Copy the working tree into a repository of its own in `folder`, with a short training."""
     repo = folder / "repo"
     listed = ["git", "ls-files", "-co", "--exclude-standard"]
     for name in subprocess.check_output(listed, cwd=ROOT, text=True).splitlines():
@@ -56,10 +56,11 @@ def clone(folder: Path, epochs: int, backbone: str) -> Path:
 
 
 def dvc_repro(repo: Path) -> subprocess.Popen[bytes]:
-    """In a session of its own, so that a signal to it reaches nobody else; its output in a file.
+    """Start `dvc repro` in a session of its own, with its output in a file.
 
-    A pipe would be open for as long as the training lives, also after DVC was killed. The shell
-    is the plainest, which differs from others in who is whose parent.
+    A signal to that session reaches nobody else. A pipe would be open for as long as the training
+    lives, also after DVC was killed. The shell is the plainest, which differs from others in who is
+    whose parent.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with log(repo).open("w") as file:
@@ -74,12 +75,12 @@ def dvc_repro(repo: Path) -> subprocess.Popen[bytes]:
 
 
 def log(repo: Path) -> Path:
-    """What the last `dvc repro` printed."""
+    """Return the path of what the last `dvc repro` printed."""
     return repo.parent / "repro.log"
 
 
 def training(dvc: subprocess.Popen[bytes]) -> int:
-    """The process in which `dvc repro` trains, once it is there."""
+    """Wait for the process in which `dvc repro` trains, and return its id."""
     while dvc.poll() is None:
         for path in Path("/proc").glob("[0-9]*"):
             try:
@@ -93,14 +94,14 @@ def training(dvc: subprocess.Popen[bytes]) -> int:
 
 
 def finished(dvc: subprocess.Popen[bytes], repo: Path) -> str:
-    """What it printed, when it has ended."""
+    """Wait for the end of `dvc repro`, and return what it printed."""
     if dvc.wait():
         raise RuntimeError(log(repo).read_text())
     return log(repo).read_text()
 
 
 def undisturbed(repo: Path) -> tuple[bytes, float]:
-    """The metrics, and the seconds that the train stage takes."""
+    """Run without a kill; return the metrics, and the seconds that the train stage takes."""
     dvc = dvc_repro(repo)
     pid, start = training(dvc), time.monotonic()
     while Path(f"/proc/{pid}").exists():
@@ -111,7 +112,7 @@ def undisturbed(repo: Path) -> tuple[bytes, float]:
 
 
 def forget(repo: Path) -> None:
-    """Make DVC forget that it has trained, and what came of it."""
+    """Make DVC forget that it has trained, and remove what came of it."""
     lock = yaml.safe_load((repo / "dvc.lock").read_text())
     for stage in ("train", "finetune", "evaluate", "table"):
         del lock["stages"][stage]
@@ -122,7 +123,10 @@ def forget(repo: Path) -> None:
 
 
 def kill(repo: Path, victim: str, after: float) -> list[str] | None:
-    """Kill a run and start it again; where its experts went on. None if it came too late."""
+    """Kill a run and start it again; return where its experts went on.
+
+    None means that the kill came too late.
+    """
     forget(repo)
     dvc = dvc_repro(repo)
     pid = training(dvc)

@@ -1,6 +1,6 @@
 """How much of the device the train loop uses: its rate against that of a large matrix product.
 
-Multiplications and additions of a step are counted by torch while it runs; the matrix product is
+Torch counts the multiplications and additions of a step while it runs. The matrix product is
 measured in the same process and precision. What bf16 gains over fp32 stands beside it.
 """
 
@@ -14,7 +14,7 @@ from lt.train import step
 
 
 def matmul_rate(size: int, precision: str, device: torch.device) -> float:
-    """Operations per second of a square matrix product, the best of 20."""
+    """Return the operations per second of a square matrix product, the best of 20."""
     torch.backends.cuda.matmul.allow_tf32 = True  # as in a GPU's convolutions, by default
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
@@ -29,7 +29,10 @@ def matmul_rate(size: int, precision: str, device: torch.device) -> float:
 
 
 def operations(where: step.Setting) -> int:
-    """Of an image's step, forward and backward, in convolutions and matrix products."""
+    """Count the operations of an image's step, forward and backward.
+
+    Those of convolutions and matrix products count.
+    """
     few = setting.cifar10(128, where.options.backbone)
     with FlopCounterMode(display=False) as counter:
         next(throughput.ours(few))

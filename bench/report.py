@@ -1,4 +1,4 @@
-"""What all benchmarks share: taking turns, and results as JSON that a page is rendered from."""
+"""What all benchmarks share: taking turns, and results as JSON from which a page is rendered."""
 
 from __future__ import annotations
 
@@ -28,14 +28,17 @@ compared stands at the top of each one's file. They need `data/archives/` (CIFAR
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """Return the seconds that a call takes."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def race(runners: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """The median of what each returns; they take turns, and the first round does not count."""
+    """Return the median of the values that each runner returns.
+
+    The runners take turns, and the first round does not count.
+    """
     values: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(1 + rounds):
         for name, run in runners.items():
@@ -48,7 +51,7 @@ def race(runners: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, f
 def write(
     name: str, title: str, about: str, rows: list[dict[str, Any]], device: torch.device, **more: Any
 ) -> None:
-    """Keeps a benchmark's result, and renders the page again.
+    """Keep a benchmark's result, and render the page again.
 
     about: what the rows are, with units; more: what else the JSON should hold.
     """
@@ -61,13 +64,13 @@ def write(
 
 
 def page() -> str:
-    """All results, in the order of their names."""
+    """Render all results, in the order of their names."""
     paths = sorted(RESULTS.glob("*.json"))
     return "\n".join([INTRO, *(section(p.stem, json.loads(p.read_text())) for p in paths)])
 
 
 def section(name: str, result: Mapping[str, Any]) -> str:
-    """One result."""
+    """Render one result."""
     changes = " with changes" if result["git_dirty"] else ""
     versions = ", ".join(f"{library} {value}" for library, value in result["versions"].items())
     revision = (result["git"] or "unknown")[:12]

@@ -28,16 +28,16 @@ def _cifar10() -> tuple[np.ndarray, Ints]:
 
 
 def device() -> torch.device:
-    """Where the benchmarks run."""
+    """Return the device on which the benchmarks run."""
     return pick_device(OPTIONS.deterministic)
 
 
 def cifar10(
     number: int, backbone: str, labels: Ints | None = None, seed: int = 0, **changes: Any
 ) -> step.Setting:
-    """The first images of CIFAR-10's training set; none to validate on.
+    """Make a setting of the first images of CIFAR-10's training set; none to validate on.
 
-    labels: other ones than their own; changes: of OPTIONS.
+    labels: other ones than the images' own; changes: of OPTIONS.
     """
     options = dataclasses.replace(OPTIONS, backbone=backbone, **changes)
     pixels, own = _cifar10()
@@ -49,7 +49,7 @@ def cifar10(
 
 
 def longtail(counts: list[int]) -> np.ndarray:
-    """Indices of the first `counts[c]` images of each class of CIFAR-10's training set."""
+    """Return indices of the first `counts[c]` images of each class of CIFAR-10's training set."""
     _, labels = _cifar10()
     return np.sort(
         np.concatenate([np.flatnonzero(labels == c)[:count] for c, count in enumerate(counts)])
@@ -57,7 +57,7 @@ def longtail(counts: list[int]) -> np.ndarray:
 
 
 def subset(setting: step.Setting, index: np.ndarray) -> step.Setting:
-    """The setting with some of its training images only."""
+    """Return the setting with some of its training images only."""
     where = torch.from_numpy(index).to(setting.device)
     train = step.Images(setting.train.pixels[where], setting.train.labels[index])
     return dataclasses.replace(setting, train=train)

@@ -1,6 +1,7 @@
 """Several trainings on one device: images per second of all together against one alone.
 
-As the experts of a split, runs of several seeds take turns, on a GPU each on a stream of its own.
+Runs of several seeds take turns, as the experts of a split do. On a GPU, each has a stream of its
+own.
 """
 
 from __future__ import annotations

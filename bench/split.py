@@ -1,8 +1,8 @@
 """What a split costs: training and test pass of split_lws against those of a single network.
 
-Both see the same images of CIFAR-10 exp 0.1, each network of the split its half of the classes,
-in batches of its own. Whole calls of the train loop: new networks, their first steps, and on a
-GPU the recording of a step, are in the time.
+Both see the same images of CIFAR-10 exp 0.1. Each network of the split sees its half of the
+classes, in batches of its own. The time is that of whole calls of the train loop: new networks,
+their first steps and, on a GPU, the recording of a step are in it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ METHODS = {
 
 
 def train(method: str, where: step.Setting, epochs: int) -> list[loop.Trained]:
-    """All experts of a method."""
+    """Train all experts of a method."""
     counts = np.bincount(where.train.labels)
     half = len(counts) // 2
     groups = tuple(range(half)), tuple(range(half, len(counts)))
@@ -43,7 +43,7 @@ def train(method: str, where: step.Setting, epochs: int) -> list[loop.Trained]:
 
 
 def test(trained: list[loop.Trained], pixels: torch.Tensor, where: step.Setting) -> None:
-    """The test pass of all experts."""
+    """Run the test pass of all experts."""
     for one in trained:
         predict.predict(one.net, pixels, where.recipe)
 
@@ -75,7 +75,7 @@ def run(small: bool) -> None:
 def compare(
     backbone: str, where: step.Setting, pixels: torch.Tensor, epochs: int, rounds: int
 ) -> list[dict[str, Any]]:
-    """A row for training and one for the test pass."""
+    """Return a row for training and one for the test pass."""
     trained = {method: train(method, where, 1) for method in METHODS}
 
     def training(method: str) -> float:

@@ -1,7 +1,7 @@
 """What the train stage costs beside training: its start, and a checkpoint.
 
-The stage on the digits, as dvc.yaml runs it. Its start is all that is neither training nor test
-pass: Python, imports, data, results.
+The stage runs on the digits, as dvc.yaml runs it. Its start is all that is neither training nor
+test pass: Python, imports, data, results.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def workplace(folder: Path) -> Path:
-    """A folder to run stages in that leaves this one alone; DVC is not needed."""
+    """Make a folder to run stages in that leaves this one alone; DVC is not needed."""
     for name in ("lt", "stages", "params.yaml"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "data").mkdir()
@@ -31,7 +31,7 @@ def workplace(folder: Path) -> Path:
 
 
 def stage(folder: Path, name: str, *arguments: str) -> float:
-    """Run a stage; its seconds. Params are for `resolve`."""
+    """Run a stage and return its seconds; params are for `resolve`."""
     command = [sys.executable, "-m", f"stages.{name}", *arguments]
     env = {**os.environ, "LT_SCRATCH": str(folder / ".scratch")}
 
@@ -44,13 +44,16 @@ def stage(folder: Path, name: str, *arguments: str) -> float:
 
 
 def timing(folder: Path) -> dict[str, float]:
-    """train_s and test_s of the last training."""
+    """Return train_s and test_s of the last training."""
     values: dict[str, float] = json.loads((folder / "models/trained/timing.json").read_text())
     return values
 
 
 def checkpoint_seconds(backbone: str, folder: Path) -> float:
-    """Writing one, of a net and its momentum, once the process has warmed up."""
+    """Return the seconds of writing a checkpoint of a net and its momentum.
+
+    The process has warmed up before.
+    """
     net = backbones.make(backbone, 3)[0]
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
     tensors |= {f"momentum.{k}": value.detach().clone() for k, value in enumerate(net.parameters())}

@@ -28,7 +28,7 @@ BACKBONES = ["resnet32", "resnet18", "resnet20", "resnet18_cifar"]
 
 
 def plain_net(name: str) -> nn.Module:
-    """The same architecture out of plain nn.Conv2d, in torch's default memory format."""
+    """Make the same architecture out of plain nn.Conv2d, in torch's default memory format."""
     module, features = backbones.make(name, 3)
     for parent in list(module.modules()):
         for key, child in list(parent.named_children()):
@@ -41,7 +41,7 @@ def plain_net(name: str) -> nn.Module:
 
 
 def conventional(name: str, number: int, workers: int) -> Iterator[None]:
-    """Each next() trains an epoch."""
+    """Train with the conventional loop, an epoch for each next()."""
     recipe, options, device = datasets.RECIPES["cifar10"], setting.OPTIONS, setting.device()
     transform = transforms.Compose(
         [
@@ -77,7 +77,10 @@ def conventional(name: str, number: int, workers: int) -> Iterator[None]:
 
 
 def ours(where: step.Setting) -> Iterator[None]:
-    """Each next() trains an epoch; on a GPU, on a stream of its own, as in training."""
+    """Train with the loop of `lt`, an epoch for each next().
+
+    On a GPU it runs on a stream of its own, as in training.
+    """
     sampler = samplers.shuffled(where.options.batch_size)
     phase = Phase(1, losses.cross_entropy, sampler, (surgery.everything,))
     expert = Expert(ClassView.all(10), (phase,), heads.linear)

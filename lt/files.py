@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all."""
+"""Reading and writing files; outputs appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -60,12 +60,15 @@ def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[A
 
 
 def sha256(path: str | Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file's bytes."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _sync(path: Path) -> None:
-    """Bring it to the disk: a power cut must not leave the new name on bytes that are not there."""
+    """Bring a file or a folder to the disk.
+
+    A power cut must not leave the new name on bytes that are not there.
+    """
     for file in path.rglob("*") if path.is_dir() else [path]:
         if file.is_file():
             with file.open("rb") as opened:
@@ -80,7 +83,7 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether another process of that number runs."""
+    """Check whether another process of that number runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -141,7 +141,7 @@ Check = Callable[[str, Mapping[str, Any]], list[str]]
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML 1.1 reads 2e-4 and DVC's own 1e-05 as text; this reads them as numbers."""
+    """A YAML loader that reads 2e-4 and DVC's own 1e-05 as numbers; YAML 1.1 reads them as text."""
 
 
 _Loader.add_implicit_resolver(
@@ -150,7 +150,7 @@ _Loader.add_implicit_resolver(
 
 
 def method_names() -> list[str]:
-    """Name the methods that exist: one file each in lt/methods."""
+    """Return the names of the methods that exist: one file each in lt/methods."""
     return sorted(path.stem for path in METHODS_DIR.glob("[!_]*.py"))
 
 
@@ -164,8 +164,8 @@ def load(
     Args:
         overrides: "key=value" texts such as "train.lr=0.05"; the value is YAML.
         path: the file.
-        check_method: the problems of a method's own params, by its name; without it they are not
-            checked (`lt.methods.problems` checks them, and imports torch).
+        check_method: gives the problems of a method's own params, by its name; without it they are
+            not checked (`lt.methods.problems` checks them, and imports torch).
 
     Raises:
         ValueError: with every problem found, a line each: key, what is allowed, what was given.
@@ -193,12 +193,12 @@ def trainings(params: Params) -> list[Training]:
 
 
 def method_code(name: str) -> str:
-    """SHA-256 of a method's file."""
+    """Return the SHA-256 of a method's file."""
     return files.sha256(METHODS_DIR / f"{name}.py")
 
 
 def is_null(name: str) -> bool:
-    """Whether resolved/<name>.json says that there is nothing to do."""
+    """Check whether resolved/<name>.json says that there is nothing to do."""
     return files.read_json(RESOLVED / f"{name}.json") is None
 
 
@@ -222,11 +222,11 @@ def _adapter(cls: Any) -> TypeAdapter[Any]:
 
 
 def check(adapter: TypeAdapter[T], raw: Any) -> tuple[T | None, list[str]]:
-    """Hold `raw`, out of YAML or JSON, against a type.
+    """Check `raw`, out of YAML or JSON, against a type.
 
     Returns:
         the value, lists as tuples and integers as floats where those are wanted, and the problems:
-        dotted key, what is allowed, what was given. None where there are problems.
+        dotted key, what is allowed, what was given. The value is None where there are problems.
     """
     try:
         # as JSON, of which strict mode takes a list for a tuple and an integer for a float
@@ -238,7 +238,7 @@ def check(adapter: TypeAdapter[T], raw: Any) -> tuple[T | None, list[str]]:
 
 
 def _problem(raw: Any, schema: Mapping[str, Any], error: Mapping[str, Any]) -> str:
-    """One of pydantic's errors in our words."""
+    """Put one of pydantic's errors into our words."""
     keys = [key for key in error["loc"] if not isinstance(key, int)]
     place, parent, given = schema, schema, raw
     for key in keys:
@@ -258,13 +258,13 @@ def _problem(raw: Any, schema: Mapping[str, Any], error: Mapping[str, Any]) -> s
 
 
 def _section(schema: Mapping[str, Any], place: Any) -> Any:
-    """What a reference stands for."""
+    """Return what a reference stands for; a place without one stands for itself."""
     name = place.get("$ref", "").rpartition("/")[2]
     return schema["$defs"][name] if name else place
 
 
 def _words(schema: Mapping[str, Any], place: Any) -> str:
-    """What a JSON schema allows, in words."""
+    """Say in words what a JSON schema allows."""
     place = _section(schema, place)
     if "anyOf" in place:
         return " or ".join(_words(schema, one) for one in place["anyOf"])
@@ -281,7 +281,7 @@ def _words(schema: Mapping[str, Any], place: Any) -> str:
 
 
 def _bounds(place: Mapping[str, Any]) -> str:
-    """An interval in words."""
+    """Say an interval in words."""
     low, high = (place.get(key, place.get(f"exclusive{key.title()}")) for key in _ENDS)
     if low is None:
         return ""
@@ -322,7 +322,11 @@ def _override(raw: dict[str, Any], text: str) -> None:
 
 
 def _fill_in_profile(raw: dict[str, Any]) -> list[str]:
-    """Put the profile's values where it says "profile"; what the profile lacks, as problems."""
+    """Put the profile's values where `raw` says "profile".
+
+    Returns:
+        the problems: no such profile, or what the profile lacks.
+    """
     profiles, name = raw.get("profiles"), raw.get("profile")
     if not isinstance(profiles, dict) or not isinstance(name, str) or name not in profiles:
         exist = ", ".join(profiles) if isinstance(profiles, dict) else "none"
@@ -365,7 +369,10 @@ def _model_problems(raw: Mapping[str, Any], check_method: Check | None) -> list[
 
 
 def _start_problems(methods: Mapping[str, Any], model: str) -> list[str]:
-    """What is wrong with the training that `model` starts from: at most two follow each other."""
+    """Return what is wrong with the training that `model` starts from.
+
+    At most two trainings follow each other.
+    """
 
     def start(name: str) -> Any:
         values = methods.get(name)

@@ -24,7 +24,7 @@ LINE_EVERY_S = 5.0  # of progress, where there is no terminal
 
 
 class Stopped(BaseException):
-    """A signal asked the process to stop."""
+    """What is raised when a signal asks the process to stop."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -33,7 +33,7 @@ class Stopped(BaseException):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within it, SIGINT and SIGTERM raise Stopped."""
+    """Make SIGINT and SIGTERM raise Stopped within the block."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         raise Stopped(number)
@@ -47,10 +47,10 @@ def stoppable() -> Iterator[None]:
 
 
 def stop_with_parent() -> None:
-    """Kills this process when the one that started it is gone.
+    """Kill this process when the one that started it is gone.
 
-    A stage whose DVC was killed would otherwise train on, for nobody, and hold its lock. SIGKILL,
-    since a SIGTERM would wait for the main thread to come back from the device.
+    A stage whose DVC was killed would otherwise train on, for nobody, and hold its lock. The signal
+    is SIGKILL, since a SIGTERM would wait for the main thread to come back from the device.
     """
     parent = os.getppid()
 
@@ -64,10 +64,11 @@ def stop_with_parent() -> None:
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Holds the lock file `path`, which the system lets go of when the process ends, however.
+    """Hold the lock file `path`; the system lets go of it however the process ends.
 
     Raises:
-        ValueError: if another process holds it, and still does after a few seconds; says which.
+        ValueError: if another process holds it, and still does after a few seconds. The message
+            says which.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
@@ -113,7 +114,7 @@ def _holder(path: Path) -> str:
 
 
 class Progress:
-    """A bar in a terminal, sober lines elsewhere: counts epochs over all experts and phases.
+    """A bar in a terminal, plain lines elsewhere; it counts epochs over all experts and phases.
 
     `report` takes a row of the history; `before`: the epochs that an earlier process has done.
     """

@@ -18,7 +18,7 @@ TRAINING = ("lt/data", "lt/nets", "lt/train")
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Device name, instruction set of a CPU, threads, versions of what computes."""
+    """Return the device's name, a CPU's instruction set, threads, and versions of what computes."""
     return {
         "device": _device_name(device),
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -31,14 +31,17 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def revision() -> dict[str, Any]:
-    """The git revision, and whether code or params differ from it; None outside of git."""
+    """Return the git revision, and whether code or params differ from it.
+
+    The revision is None outside of git.
+    """
     # not results and dvc.lock, which every run changes
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", "*.py", "*params.yaml")
     return {"git": _git("rev-parse", "HEAD"), "git_dirty": bool(changed)}
 
 
 def code(*methods: str) -> str:
-    """SHA-256 of all code that the outcome of a training depends on.
+    """Return the SHA-256 of all code that the outcome of a training depends on.
 
     Args:
         methods: hashes of the methods' files (`lt.params.method_code`).

@@ -51,18 +51,18 @@ def run_chain(
     cells: Sequence[Cell],
     raw: Dataset,
     keep_outputs: bool,
-    deliver: Callable[[str, Result], None] = lambda name, result: None,
+    deliver: Callable[[str, Result], None] = lambda _name, _result: None,
 ) -> dict[str, Result]:
     """Run a cell that starts fresh, and then those that start from it.
 
     Args:
-        cells: in this order.
+        cells: what to run, in this order.
         raw: their dataset.
         keep_outputs: whether a result holds what the networks say of every image, too.
         deliver: called with each result as soon as it is there.
 
     Returns:
-        of each cell, by name, {"score": ...}, with the bytes of a zip file as "outputs" if they
+        for each cell, by name, {"score": ...}, with the bytes of a zip file as "outputs" if they
         are asked for, or {"error": a text}.
     """
     import torch
@@ -93,7 +93,7 @@ def _run(
     first: str,
     keep_outputs: bool,
 ) -> Result:
-    """One cell; a training that diverges is a result, too."""
+    """Run one cell; a training that diverges is a result, too."""
     from lt.train import run as training
     from lt.train.device import pick_device, pick_precision
 
@@ -122,7 +122,7 @@ def _run(
 
 
 def make_inputs(options: params.Params, raw: Dataset) -> Any:
-    """Make the subset and the groups of a cell: `lt.train.run.Inputs`."""
+    """Make the subset and the groups of a cell, as `lt.train.run.Inputs`."""
     from lt.train.run import Inputs
 
     subset, summary = make_subset(options.data, raw)
@@ -132,14 +132,14 @@ def make_inputs(options: params.Params, raw: Dataset) -> Any:
 
 
 def make_subset(options: params.Data, raw: Dataset) -> tuple[longtail.Subset, dict[str, Any]]:
-    """Make a long-tailed subset, and what is to be said of it."""
+    """Make a long-tailed subset, and the summary of it."""
     labels = np.asarray(raw.arrays["train_labels"])
     subset = longtail.make(labels, len(raw.classes), options)
     return subset, longtail.summarise(subset, raw.classes, options)
 
 
 def _folder(options: params.Params) -> Path:
-    """Where a cell is at work: named after its params and its code."""
+    """Return the folder where a cell is at work, named after its params and its code."""
     from lt.train import checkpoint
 
     chain = [asdict(one) for one in params.trainings(options)]
@@ -149,7 +149,7 @@ def _folder(options: params.Params) -> Path:
 
 
 def _zipped(folder: Path) -> bytes:
-    """All that scoring reads, and no weights."""
+    """Zip all that scoring reads, and no weights."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.iterdir()):

@@ -18,7 +18,7 @@ from paper import CELLS, FOLDER, PARAMS
 
 @dataclass(frozen=True)
 class Stat:
-    """One quantity by seed, in percent points, seconds or whatever it is."""
+    """One quantity by seed, in percent points, seconds or another unit."""
 
     by_seed: Mapping[int, float] = field(default_factory=dict)
 
@@ -29,30 +29,33 @@ class Stat:
 
     @property
     def mean(self) -> float:
-        """NaN of none."""
+        """The mean; NaN for no seed."""
         return float(np.mean(list(self.by_seed.values()))) if self.by_seed else math.nan
 
     @property
     def sd(self) -> float:
-        """Standard deviation of a sample; NaN of fewer than two."""
+        """Standard deviation of a sample; NaN for fewer than two seeds."""
         return float(np.std(list(self.by_seed.values()), ddof=1)) if self.n > 1 else math.nan
 
     def __sub__(self, other: Stat) -> Stat:
-        """The differences, paired by seed; seeds that one lacks are left out."""
+        """Return the differences, paired by seed; seeds that one lacks are left out."""
         both = self.by_seed.keys() & other.by_seed.keys()
         return Stat({seed: self.by_seed[seed] - other.by_seed[seed] for seed in sorted(both)})
 
     def __truediv__(self, other: Stat) -> Stat:
-        """The ratios, paired by seed."""
+        """Return the ratios, paired by seed."""
         both = self.by_seed.keys() & other.by_seed.keys()
         return Stat({seed: self.by_seed[seed] / other.by_seed[seed] for seed in sorted(both)})
 
     def over(self, seeds: Collection[int]) -> Stat:
-        """Of these seeds alone."""
+        """Return the quantity for these seeds alone."""
         return Stat({seed: value for seed, value in self.by_seed.items() if seed in seeds})
 
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % confidence interval of the mean (Student's t); None of fewer than two."""
+        """Return the 95 % confidence interval of the mean (Student's t).
+
+        It is None for fewer than two seeds.
+        """
         if self.n < 2:
             return None
         from scipy.stats import t
@@ -79,7 +82,7 @@ class Cell:
         return self.score.get("failed")
 
     def get(self, path: str) -> float | None:
-        """A number of the score file by its dotted path; None if it is not there."""
+        """Return a number of the score file by its dotted path; None if it is not there."""
         value: Any = self.score
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
@@ -93,8 +96,8 @@ class Cells:
     are named in `strangers`.
 
     Args:
-        folder: of the grid.
-        path: of the params that all cells share.
+        folder: the folder of the grid.
+        path: the file of the params that all cells share.
     """
 
     def __init__(self, folder: Path = FOLDER, path: Path = PARAMS) -> None:
@@ -125,26 +128,29 @@ class Cells:
         return params.load(self.entries[name]["params"].split(), self.path)
 
     def of(self, dataset: str, model: str, variation: str = "") -> list[Cell]:
-        """The cells that were run, of every seed."""
+        """List the cells that were run, of every seed."""
         wanted = (dataset, model, variation)
         return [cell for cell in self.scored.values() if _key(cell.entry) == wanted]
 
     def finished(self, dataset: str, model: str, variation: str = "") -> list[Cell]:
-        """Those that did not diverge."""
+        """List the cells that were run and did not diverge."""
         return [cell for cell in self.of(dataset, model, variation) if not cell.failed]
 
     def variations(self, model: str, prefix: str = "") -> list[str]:
-        """Those of a model in the grid, run or not, in its order."""
+        """List the variations of a model in the grid, run or not, in its order."""
         every = [e["variation"] for e in self.entries.values() if e["model"] == model]
         return [name for name in dict.fromkeys(every) if name.startswith(prefix)]
 
     def stat(self, dataset: str, model: str, path: str, variation: str = "") -> Stat:
-        """A number of their score files; without those that diverged or do not have it."""
+        """Return a number of the cells' score files, by seed.
+
+        Cells that diverged or do not have it are left out.
+        """
         values = {cell.entry["seed"]: cell.get(path) for cell in self.of(dataset, model, variation)}
         return Stat({seed: value for seed, value in values.items() if value is not None})
 
     def seeds(self, dataset: str, model: str, variation: str = "") -> str:
-        """How many seeds ended well, and how many diverged besides; a dash for none."""
+        """Say how many seeds ended well, and how many diverged besides; a dash for none."""
         run = self.of(dataset, model, variation)
         diverged = sum(cell.failed is not None for cell in run)
         if not run:
@@ -153,7 +159,7 @@ class Cells:
 
 
 def belongs(score: Mapping[str, Any], own: params.Params, facts: Mapping[str, Any] | None) -> bool:
-    """Whether a score file was made with the params and images of a cell.
+    """Check whether a score file was made with the params and images of a cell.
 
     An older file may lack what has been added since: then that is not compared.
     """

@@ -18,7 +18,7 @@ from stages import RAW
 
 
 def write_missing(cells: Cells) -> None:
-    """Write datasets/<name>.json for those that lack it, if their images are here."""
+    """Write datasets/<name>.json for the datasets that lack it, if their images are here."""
     for name, about in cells.datasets.items():
         options = params.load(cells.dataset_params[name].split(), cells.path).data
         if about is None and (RAW / options.name).exists():
@@ -28,7 +28,7 @@ def write_missing(cells: Cells) -> None:
 
 
 def describe(raw: Dataset, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell the counts, the parts of the classes and the example images of a dataset."""
+    """Describe a dataset: its counts, the parts of its classes and its example images."""
     counts = np.array(summary["counts"])
     head, tail = partition.halves(counts)
     parts = {"head": head, "tail": tail, **partition.shots(counts)}
@@ -36,7 +36,7 @@ def describe(raw: Dataset, summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _example(raw: Dataset, index: int) -> dict[str, Any]:
-    """A test image as PNG, base64, and its label."""
+    """Return a test image as PNG, base64, and its label."""
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The figures, readable in grey: out of the cells alone."""
+"""The figures, readable in grey, made from the cells alone."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ STYLE: dict[Any, Any] = {
 
 
 def distribution(cells: Cells) -> Figure:
-    """Training images per class, a panel for each number of classes."""
+    """Draw the training images per class, a panel for each number of classes."""
     known = {name: facts for name, facts in cells.datasets.items() if facts}
     sizes = sorted({len(facts["counts"]) for facts in known.values()})
     figure, axes = _panels(max(len(sizes), 1), columns=2, height=2.6)
@@ -61,7 +61,7 @@ def distribution(cells: Cells) -> Figure:
 
 
 def head_tail(cells: Cells) -> Figure:
-    """The head and the tail half of every dataset's classes."""
+    """Draw the head and the tail half of every dataset's classes."""
     names = list(cells.datasets)
     figure, axes = _panels(len(names), columns=4, height=1.9)
     for axis, name in zip(axes, names, strict=False):
@@ -83,7 +83,7 @@ def head_tail(cells: Cells) -> Figure:
 
 
 def rank(cells: Cells) -> Figure:
-    """Test accuracy by class rank, a line per method, no label used."""
+    """Draw the test accuracy by class rank, a line per method, no label used."""
     names = [name for name in cells.datasets if any(cells.of(name, m) for m in METHODS)]
     figure, axes = _panels(max(len(names), 1), columns=2, height=2.6)
     if not names:
@@ -114,13 +114,13 @@ def rank(cells: Cells) -> Figure:
 
 
 def _thinned(values: np.ndarray[Any, Any]) -> list[float]:
-    """As they are, or the means of ten equal parts."""
+    """Return the values as they are, or if they are many, the means of ten equal parts."""
     parts = len(values) if len(values) <= MOST_POINTS else 10
     return [float(part.mean()) for part in np.array_split(values, parts)]
 
 
 def honest(cells: Cells) -> Figure:
-    """Accuracy without a label, and with the true group given, of each method."""
+    """Draw the accuracy without a label, and with the true group given, of each method."""
     rows = [
         (name, model)
         for name in reversed(list(cells.datasets))
@@ -148,7 +148,7 @@ def honest(cells: Cells) -> Figure:
 
 
 def confusion(cells: Cells) -> Figure:
-    """Actual against predicted class on one dataset, of the first seed that was run."""
+    """Draw actual against predicted class on one dataset, of the first seed that was run."""
     dataset = cells.size["table2"]
     figure, axes = _panels(2, columns=2, height=3.4)
     facts = cells.datasets[dataset]
@@ -175,7 +175,7 @@ def confusion(cells: Cells) -> Figure:
 
 
 def examples(cells: Cells) -> Figure:
-    """The three example images, and the largest outputs of both networks."""
+    """Draw the three example images, and the outputs of both networks."""
     shown, facts = shown_examples(cells)
     if not shown:
         figure, axes = _panels(1, columns=1, height=1.5)
@@ -222,7 +222,7 @@ FIGURES: dict[str, Callable[[Cells], Figure]] = {
 
 
 def write(cells: Cells, folder: Path) -> None:
-    """Writes <name>.png of each, the same bytes from the same cells."""
+    """Write <name>.png of each figure; the same cells give the same bytes."""
     for name, make in FIGURES.items():
         with mpl.rc_context(STYLE):
             figure = make(cells)
@@ -231,7 +231,7 @@ def write(cells: Cells, folder: Path) -> None:
 
 
 def _panels(number: int, columns: int, height: float) -> tuple[Figure, list[Any]]:
-    """A figure with `number` axes in rows of `columns`, each `height` inches high."""
+    """Make a figure with `number` axes in rows of `columns`, each `height` inches high."""
     columns = min(columns, number)
     rows = -(-number // columns)
     figure, axes = plt.subplots(

@@ -34,9 +34,9 @@ CIFAR = [
 class Size:
     """How large a grid is.
 
-    params: of every cell. datasets: of the main table; table2, long (epochs), clip: the seed's for
-    these; study, cuts, nan, tau: those of its open questions. thresholds: for each of `cuts`, of
-    the criterion "thresholds".
+    params: those of every cell. datasets: those of the main table. table2, long (epochs), clip: the
+    datasets that the seed used for these. study, cuts, nan, tau: those of its open questions.
+    thresholds: for each dataset of `cuts`, those of the criterion "thresholds".
     """
 
     seeds: tuple[int, ...]
@@ -99,7 +99,7 @@ SIZES = {"full": (FULL_SIZE, FOLDER), "small": (SMALL_SIZE, SMALL)}
 
 
 class Grid:
-    """The cells of a size, one of each name; what is asked for again is there already."""
+    """The cells of a size, one of each name; a cell that is added again is there already."""
 
     def __init__(self, size: Size) -> None:
         self.size = size
@@ -124,8 +124,8 @@ class Grid:
             params: the same, as overrides.
             cut: the params of its partition.
             start: the model that it starts from, on the same dataset and seed.
-            passes: over the training images, about, which tell how long it takes; the size's
-                epochs if not given.
+            passes: about how many it makes over the training images, which tells how long it takes;
+                the size's epochs if not given.
         """
         clip = ("train.clip_norm=5.0",) if model in SPLITS else ()
         for seed in self.size.seeds:
@@ -143,7 +143,7 @@ class Grid:
             self.cells.setdefault("_".join([*parts, f"s{seed}"]), entry)
 
     def as_dict(self) -> dict[str, Any]:
-        """Make what cells.json holds."""
+        """Return what cells.json holds."""
         size = self.size
         roles = ("table2", "long", "clip", "study", "cuts", "nan", "tau")
         return {
@@ -158,7 +158,7 @@ class Grid:
 
 
 def build(size: Size) -> dict[str, Any]:
-    """The whole grid, the most important cells first."""
+    """Build the whole grid, the most important cells first."""
     grid = Grid(size)
     for dataset in size.study:
         for model in ("baseline", "split_lws", "ensemble", "split"):
@@ -174,7 +174,7 @@ def build(size: Size) -> dict[str, Any]:
 
 
 def _add_study(grid: Grid) -> None:
-    """Questions 1, 2 and 4: rules, the rest class, and single networks of the same cost."""
+    """Add questions 1, 2 and 4: rules, the rest class, and single networks of the same cost."""
     for dataset in grid.size.study:
         for thin in ("mean", "min", "max"):
             grid.add(dataset, "split_rest", thin, [f"methods.split_rest.thin={thin}"])
@@ -190,7 +190,7 @@ def _add_study(grid: Grid) -> None:
 
 
 def _add_open_questions(grid: Grid) -> None:
-    """Question 3."""
+    """Add question 3."""
     size = grid.size
     for dataset in size.cuts:
         for k in size.num_groups:
@@ -220,13 +220,13 @@ def _add_open_questions(grid: Grid) -> None:
 
 
 def _dataset(name: str) -> str:
-    """The params of a dataset."""
+    """Return the params of a dataset."""
     raw, imb_type, factor = name.split("-")
     return f"data.name={raw} data.imb_type={imb_type} data.imb_factor={factor}"
 
 
 def _as_text(grid: dict[str, Any]) -> str:
-    """JSON with a line for each cell."""
+    """Return JSON with a line for each cell."""
 
     def section(value: Any) -> str:
         if not isinstance(value, dict):

@@ -12,7 +12,7 @@ TEMPLATE = Path(__file__).with_name("results_template.md")
 
 
 def page(cells: Cells, text: dict[str, str]) -> str:
-    """The page; `text`: each table as markdown, by name."""
+    """Make the page; `text` is each table as markdown, by name."""
     filled = TEMPLATE.read_text()
     values = {
         **{f"table_{name}": table.strip() for name, table in text.items()},
@@ -31,7 +31,7 @@ def page(cells: Cells, text: dict[str, str]) -> str:
 
 
 def verdict_within(cells: Cells) -> str:
-    """Question 1 in words."""
+    """Answer question 1 in words."""
     lines = []
     for dataset in cells.size["main"]:
         for (ours, variation), control, besides in PAIRS.values():
@@ -47,7 +47,7 @@ def verdict_within(cells: Cells) -> str:
 
 
 def verdict_rules(cells: Cells) -> str:
-    """Question 2 in words."""
+    """Answer question 2 in words."""
     lines = []
     for dataset in cells.size["main"]:
         oracle = cells.stat(dataset, "split_lws", "metrics.within_group.accuracy")
@@ -79,7 +79,7 @@ def _best_rest(cells: Cells, dataset: str) -> Candidate | None:
 
 
 def verdict_best(cells: Cells) -> str:
-    """Question 4 in words."""
+    """Answer question 4 in words."""
     lines = []
     for dataset in cells.size["study"]:
         plain, split = (
@@ -101,14 +101,14 @@ def verdict_best(cells: Cells) -> str:
 
 
 def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candidate | None:
-    """The one with the best balanced validation accuracy; None if none was run."""
+    """Return the candidate with the best balanced validation accuracy; None if none was run."""
     scored = [(one.stat(cells, dataset, "val_balanced"), one) for one in candidates]
     run = [(stat.mean, one) for stat, one in scored if stat.n]
     return max(run, key=lambda pair: pair[0])[1] if run else None
 
 
 def in_words(difference: Stat, ours: str, theirs: str) -> str:
-    """Who is ahead by how much, and how sure that is."""
+    """Say who is ahead by how much, and how sure that is."""
     if not difference.n:
         return f"{ours} and {theirs} have no seed in common"
     if not difference.mean:
@@ -131,7 +131,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 def _strangers(cells: Cells) -> str:
-    """Score files that are left out."""
+    """Name the score files that are left out."""
     if not cells.strangers:
         return ""
     why = "made with other params or images than their cells have"
@@ -139,7 +139,7 @@ def _strangers(cells: Cells) -> str:
 
 
 def _protocol(cells: Cells) -> str:
-    """What the plain baseline cells were trained with."""
+    """Say what the plain baseline cells were trained with."""
     for dataset in cells.size["main"]:
         for cell in cells.of(dataset, "baseline"):
             train = cell.score["train"]
@@ -155,7 +155,7 @@ def _protocol(cells: Cells) -> str:
 
 
 def _provenance(cells: Cells) -> str:
-    """Where the cells come from: devices, versions and revisions, and how many of each."""
+    """Say where the cells come from: devices, versions and revisions, and how many of each."""
     counts: dict[str, int] = {}
     for cell in cells.scored.values():
         about = cell.score["provenance"]

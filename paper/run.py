@@ -1,4 +1,4 @@
-"""Fills the grid, on this machine or on any Dask cluster.
+"""Fill the grid, on this machine or on any Dask cluster.
 
     python -m paper.run                   every cell that has no score yet, most important first
     python -m paper.run --match split     those whose names hold "split"
@@ -43,7 +43,7 @@ class Chain:
 
 
 def plan(cells: Cells, match: str, stale: bool) -> tuple[list[Chain], int]:
-    """What is to be run, and how many cells there are with those that are done.
+    """Return what is to be run, and how many cells there are with those that are done.
 
     Raises:
         ValueError: if no cell has `match` in its name, or one has bad params.
@@ -62,7 +62,7 @@ def plan(cells: Cells, match: str, stale: bool) -> tuple[list[Chain], int]:
 
 
 def _is_stale(cells: Cells, name: str) -> bool:
-    """Whether other code than the present made the score."""
+    """Check whether other code than the present made the score."""
     *_, last = params.trainings(cells.options(name))
     made_by = cells.scored[name].score["provenance"].get("code")
     return bool(made_by != provenance.code(last.code))
@@ -76,7 +76,7 @@ def _chain(cells: Cells, names: Sequence[str], missing: set[str]) -> Chain:
 
 
 def workers(per_gpu: int) -> list[dict[str, str]]:
-    """The environments of a worker each: `per_gpu` for every GPU, or one for every core."""
+    """Return an environment for each worker: `per_gpu` for every GPU, or one for every core."""
     import torch
 
     from lt.train.device import cgroup_cpus
@@ -91,7 +91,7 @@ def workers(per_gpu: int) -> list[dict[str, str]]:
 
 @contextmanager
 def connect(scheduler: str | None, per_gpu: int, chains: int) -> Iterator[Client]:
-    """A client of the cluster at `scheduler`, or of one made here for the time being."""
+    """Give a client of the cluster at `scheduler`, or of one made here for the time being."""
     if scheduler:
         with Client(scheduler) as client:
             print(f"waiting for workers at {scheduler}", flush=True)
@@ -113,7 +113,7 @@ def connect(scheduler: str | None, per_gpu: int, chains: int) -> Iterator[Client
 
 
 class Filler:
-    """Hands chains to a cluster and writes scores as they come."""
+    """A filler of the grid: it hands chains to a cluster and writes scores as they come."""
 
     def __init__(self, client: Client, folder: Path, outputs: Path | None) -> None:
         self.client, self.folder, self.outputs = client, folder, outputs
@@ -122,7 +122,7 @@ class Filler:
         self.raw: dict[str, Future[Any]] = {}
 
     def run(self, chains: Sequence[Chain]) -> None:
-        """Until every cell is done or has failed; the others do not mind a failure."""
+        """Run until every cell is done or has failed; a failure does not stop the others."""
         self.number = sum(one.wanted for chain in chains for one in chain.cells)
         self.work = {one.name: chain.work for chain in chains for one in chain.cells if one.wanted}
         self.begin = time.monotonic()
@@ -150,7 +150,10 @@ class Filler:
         return self.client.submit(run_chain, *arguments, priority=priority, pure=False)
 
     def _again(self, chain: Chain, future: Future[Any]) -> Future[Any] | None:
-        """The chain once more, if what it needs was lost with a worker; else its cells failed."""
+        """Submit the chain once more, if what it needs was lost with a worker.
+
+        Otherwise its cells have failed.
+        """
         chain.tries += 1
         if future.status in ("cancelled", "lost") and chain.tries < TRIES:
             return self._submit(chain, 0)
@@ -161,7 +164,7 @@ class Filler:
         return None
 
     def _receive(self, name: str, result: cell.Result) -> None:
-        """Write a score, once; of what comes from the end of a chain, the outputs too."""
+        """Write a score, once; for what comes from the end of a chain, write the outputs too."""
         if self.outputs and "outputs" in result:
             with files.whole(self.outputs / f"{name}.zip") as temporary:
                 temporary.write_bytes(result["outputs"])
@@ -183,7 +186,7 @@ class Filler:
 
 
 def run_chain(cells: Sequence[cell.Cell], raw: Any, keep_outputs: bool) -> dict[str, Any]:
-    """`cell.run_chain` on a worker, whose scores go ahead as events."""
+    """Run `cell.run_chain` on a worker; its scores go ahead as events."""
     worker = get_worker()
 
     def deliver(name: str, result: cell.Result) -> None:

@@ -1,4 +1,4 @@
-"""From what a training has left to one small file with all that tables and figures need of it."""
+"""One small file out of what a training has left, with all that tables and figures need of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def score(folder: Path, cut: Mapping[str, Any], options: params.Params) -> dict[
     """Make the score file of a cell.
 
     Args:
-        folder: of its training.
+        folder: the folder of its training.
         cut: its partition.json.
         options: its params.
     """
@@ -34,7 +34,7 @@ def score(folder: Path, cut: Mapping[str, Any], options: params.Params) -> dict[
 
 
 def about(run: Mapping[str, Any], options: params.Params) -> dict[str, Any]:
-    """What a score file says of a cell, however it ended; `run`: its run.json."""
+    """Return what a score file says of a cell, however it ended; `run` is its run.json."""
     return {
         "method": run["method"],
         "start": run["start"] and run["start"]["method"],
@@ -74,17 +74,17 @@ def _scores(model: Path, cut: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _history(model: Path) -> list[list[dict[str, str]]]:
-    """The rows of history.csv, in order, by expert."""
+    """Return the rows of history.csv, in order, by expert."""
     rows = store.load_history(model)
     experts = range(len(files.read_json(model / "experts.json")))
     return [[row for row in rows if int(row["expert"]) == k] for k in experts]
 
 
 def _steady_s(model: Path) -> float | None:
-    """Seconds of training if every epoch of a network had had the speed of its median epoch.
+    """Return the seconds of training, had every epoch of a network had its median speed.
 
-    The time by the clock, less what other work beside fewer than half of the epochs has cost. None
-    of what starts from another training, whose epochs are not here.
+    That is the time by the clock, less what other work beside fewer than half of the epochs has
+    cost. None for what starts from another training, whose epochs are not here.
     """
     if files.read_json(model / "run.json")["start"]:
         return None
@@ -99,7 +99,7 @@ def _steady_s(model: Path) -> float | None:
 
 
 def _last_epochs(model: Path) -> dict[str, dict[str, float]]:
-    """By expert: its validation accuracy in the last epoch, and the range in those before."""
+    """Return by expert its validation accuracy in the last epoch, and the range in those before."""
     found = {}
     for k, rows in enumerate(_history(model)):
         *before, last = [float(row["val_accuracy"] or "nan") for row in rows[-LAST:]] or [np.nan]
@@ -113,7 +113,10 @@ def _last_epochs(model: Path) -> dict[str, dict[str, float]]:
 
 
 def _on_validation(rule: str, views: Views, outputs: store.Outputs) -> float | None:
-    """Mean of the classes' accuracies on validation images, by which the study chooses."""
+    """Return the mean of the classes' accuracies on validation images.
+
+    The study chooses by it.
+    """
     labels = outputs.val_labels
     if not len(labels):
         return None
@@ -123,7 +126,7 @@ def _on_validation(rule: str, views: Views, outputs: store.Outputs) -> float | N
 
 
 def _confusion(labels: Ints, predictions: Ints, classes: int) -> list[list[int]] | None:
-    """Images by actual and predicted class; None of too many classes."""
+    """Count images by actual and predicted class; None for too many classes."""
     if classes > MAX_CONFUSION:
         return None
     confusion = np.zeros((classes, classes), int)
@@ -134,7 +137,7 @@ def _confusion(labels: Ints, predictions: Ints, classes: int) -> list[list[int]]
 def _example(
     index: int, outputs: store.Outputs, applied: dict[str, metrics.Scored]
 ) -> dict[str, Any]:
-    """One test image: what each network says of it, and what each rule makes of that."""
+    """Describe one test image: what each network says of it, and what each rule makes of that."""
     logits = [block[index].astype(float) for block in outputs.test]
     return {
         "index": index,

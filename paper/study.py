@@ -1,4 +1,4 @@
-"""The tables of the study: the seed's questions in numbers out of the cells."""
+"""The tables of the study: the seed's questions, answered in numbers out of the cells."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DIVERGENCE = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """Question 4: a method with the rule that combines it; None: the best by validation."""
+    """A method for question 4, with the rule that combines it; None: the best by validation."""
 
     title: str
     is_split: bool
@@ -52,18 +52,21 @@ class Candidate:
     rule: str | None = "concat"
 
     def stat(self, cells: Cells, dataset: str, name: str = "accuracy") -> Stat:
-        """Without a label; `name`: accuracy, head, tail, or val_balanced, by which one chooses."""
+        """Return a figure that uses no label.
+
+        name: accuracy, head, tail, or val_balanced, by which one chooses.
+        """
         rule = self.rule or self._chosen(cells, dataset)
         return cells.stat(dataset, self.model, f"rules.{rule}.{name}", self.variation)
 
     def named(self, cells: Cells, dataset: str) -> str:
-        """The title, with the rule that validation chooses where the rule is not given."""
+        """Return the title, with the rule that validation chooses where the rule is not given."""
         if self.rule:
             return self.title
         return f"{self.title}, {self._chosen(cells, dataset) or 'the best rule'}"
 
     def _chosen(self, cells: Cells, dataset: str) -> str | None:
-        """The first of the best rules, by the mean over seeds; None if no seed was run."""
+        """Return the first of the best rules, by the mean over seeds; None if no seed was run."""
         found = {
             rule: cells.stat(dataset, self.model, f"rules.{rule}.val_balanced", self.variation)
             for rule in RULES
@@ -91,7 +94,7 @@ CANDIDATES = [
 
 
 def within(cells: Cells) -> list[Row]:
-    """Question 1: differences with the true group given, paired by seed."""
+    """Answer question 1: differences with the true group given, paired by seed."""
     rows = []
     for dataset in cells.size["main"]:
         for title, (ours, control, _) in PAIRS.items():
@@ -108,14 +111,14 @@ def within(cells: Cells) -> list[Row]:
 def within_difference(
     cells: Cells, dataset: str, ours: tuple[str, str], control: tuple[str, str], part: str
 ) -> Stat:
-    """Of two (model, variation), both with the true group given."""
+    """Return the difference of two (model, variation), both with the true group given."""
     path = f"metrics.within_group.{part}"
     first, second = (cells.stat(dataset, model, path, v) for model, v in (ours, control))
     return first - second
 
 
 def rules(cells: Cells) -> list[Row]:
-    """Question 2: every rule on the seed's split, between the oracle and single networks."""
+    """Answer question 2: every rule on the seed's split, between the oracle and single networks."""
     rows = []
     for dataset in cells.size["main"]:
         row: Row = {"dataset": dataset, "n": cells.seeds(dataset, "split_lws")}
@@ -128,7 +131,7 @@ def rules(cells: Cells) -> list[Row]:
 
 
 def rests(cells: Cells) -> list[Row]:
-    """Question 2: networks that know the rest, by how it is thinned."""
+    """Answer question 2: networks that know the rest, by how it is thinned."""
     rows = []
     for dataset in cells.size["study"]:
         for thin in THINS:
@@ -143,7 +146,7 @@ def rests(cells: Cells) -> list[Row]:
 
 
 def _controls(cells: Cells, dataset: str) -> Row:
-    """The networks that see everything, each with its own n."""
+    """Return the figures of the networks that see everything, each with its own n."""
     row: Row = {}
     for model in ("baseline", "ensemble"):
         row[model] = cells.stat(dataset, model, "metrics.accuracy")
@@ -152,7 +155,7 @@ def _controls(cells: Cells, dataset: str) -> Row:
 
 
 def cuts(cells: Cells) -> list[Row]:
-    """Question 3: how the classes are cut, and into how many groups."""
+    """Answer question 3: how the classes are cut, and into how many groups."""
     found = [("half, K 2", "")]
     found += [(f"half, {name}", name) for name in cells.variations("split_lws", "K ")]
     found += [(name, name) for name in ("mass", "shots", "thresholds")]
@@ -167,7 +170,7 @@ def cuts(cells: Cells) -> list[Row]:
 
 
 def clips(cells: Cells) -> list[Row]:
-    """Question 3: the norm at which gradients are clipped."""
+    """Answer question 3: the norm at which gradients are clipped."""
     found = [("5.0", "")]
     found += [(name[5:], name) for name in cells.variations("split_lws", "clip ")]
     order = sorted(found, key=lambda pair: math.inf if pair[0] == "null" else float(pair[0]))
@@ -180,7 +183,7 @@ def clips(cells: Cells) -> list[Row]:
 
 
 def divergence(cells: Cells) -> list[Row]:
-    """Question 3: the tail network's NaN."""
+    """Answer question 3: the tail network's NaN."""
     rows = []
     for dataset in cells.size["nan"]:
         for (batches, clip), variation in DIVERGENCE.items():
@@ -193,7 +196,7 @@ def divergence(cells: Cells) -> list[Row]:
 
 
 def schedules(cells: Cells) -> list[Row]:
-    """Question 3: longer, or with a learning rate that falls."""
+    """Answer question 3: longer training, or a learning rate that falls."""
     size, rows = cells.size, []
     epochs, long, decay = (size[key] for key in ("epochs", "long_epochs", "decay_epoch"))
     variations = {
@@ -209,7 +212,7 @@ def schedules(cells: Cells) -> list[Row]:
 
 
 def taus(cells: Cells) -> list[Row]:
-    """Question 3: τ of τ-normalisation."""
+    """Answer question 3: τ of τ-normalisation."""
     rows = []
     for dataset in cells.size["tau"]:
         for variation in [*cells.variations("tau_norm", "tau "), "validation"]:
@@ -223,7 +226,7 @@ def taus(cells: Cells) -> list[Row]:
 
 
 def everything(cells: Cells) -> list[Row]:
-    """Question 4: honest accuracy of all methods, with what they cost."""
+    """Answer question 4: honest accuracy of all methods, with what they cost."""
     rows = []
     for dataset in cells.size["study"]:
         for one in CANDIDATES:
@@ -241,7 +244,10 @@ def everything(cells: Cells) -> list[Row]:
 
 
 def swings(cells: Cells) -> list[Row]:
-    """Validation accuracy of each network at the end: how much one epoch more or less matters."""
+    """Return the validation accuracy of each network at the end.
+
+    It tells how much one epoch more or less matters.
+    """
     rows = []
     for dataset in cells.size["main"]:
         for model in tables.METHODS:
@@ -256,7 +262,7 @@ def swings(cells: Cells) -> list[Row]:
 
 
 def _of_split(cells: Cells, dataset: str, variation: str) -> Row:
-    """split_lws in one variation: concat and the fitted rule, and then the oracle."""
+    """Return figures of split_lws in one variation: concat and the fitted rule, then the oracle."""
     row: Row = {"n": cells.seeds(dataset, "split_lws", variation)}
     for title, path in (
         ("concat", "rules.concat.accuracy"),

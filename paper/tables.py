@@ -1,4 +1,4 @@
-"""The tables of the seed, ours beside its figures; all of them out of the cells alone."""
+"""The tables of the seed, with ours beside its figures, all of them out of the cells alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SEED_ANSWERS = {0: 3, 1: 8, 99: 3}  # section 5.5: test image -> class, by conca
 
 
 def datasets(cells: Cells) -> list[Row]:
-    """Table 1: the datasets, with counts as measured."""
+    """Make table 1: the datasets, with counts as measured."""
     rows = []
     for number, (name, facts) in enumerate(cells.datasets.items(), 1):
         row: Row = {"": number, "dataset": name}
@@ -60,13 +60,13 @@ def datasets(cells: Cells) -> list[Row]:
 
 
 def table2(cells: Cells) -> list[Row]:
-    """Table 2: the tendency, on one dataset."""
+    """Make table 2: the tendency, on one dataset."""
     models = ("baseline", "ros", "lws_joint", "split_lws")
     return [_compare(cells, cells.size["table2"], model, "Table 2") for model in models]
 
 
 def main_table(cells: Cells) -> list[Row]:
-    """The main table: every dataset, three methods."""
+    """Make the main table: every dataset, three methods."""
     return [
         _compare(cells, dataset, model, "main table")
         for dataset in cells.size["main"]
@@ -75,16 +75,16 @@ def main_table(cells: Cells) -> list[Row]:
 
 
 def long_table(cells: Cells) -> list[Row]:
-    """The table of 200 epochs, on one dataset."""
+    """Make the table of 200 epochs, on one dataset."""
     variation = f"{cells.size['long_epochs']} epochs"
     dataset = cells.size["long"]
     return [_compare(cells, dataset, model, "200 epochs", variation) for model in METHODS]
 
 
 def times(cells: Cells) -> list[Row]:
-    """Seconds of training and test, all methods on the same dataset; ratios by seed.
+    """Return seconds of training and test, all methods on the same dataset; ratios by seed.
 
-    A row per method and device, whose ratios are those to the baseline on this device.
+    There is a row per method and device, whose ratios are those to the baseline on this device.
     """
     dataset, rows = cells.size["table2"], []
     for model in METHODS:
@@ -108,14 +108,17 @@ def _device(cell: Cell) -> str:
 
 
 def _seconds(cells: Cells, model: str, key: str, device: str) -> Stat:
-    """Of the cells that were run on a device."""
+    """Return the seconds of the cells that were run on a device."""
     found = cells.finished(cells.size["table2"], model)
     seeds = {cell.entry["seed"] for cell in found if _device(cell) == device}
     return cells.stat(cells.size["table2"], model, f"timing.{key}").over(seeds)
 
 
 def examples(cells: Cells) -> list[Row]:
-    """Section 5.5: what both networks say of three test images, and what the seed's said."""
+    """Return what both networks say of three test images, and what the seed's networks said.
+
+    The seed's figures are in its section 5.5.
+    """
     shown, facts = shown_examples(cells)
     seed = pd.read_csv(SEED_EXAMPLES).set_index(["image", "network"])
     rows = []
@@ -132,7 +135,10 @@ def examples(cells: Cells) -> list[Row]:
 
 
 def answers(cells: Cells) -> list[Row]:
-    """Section 5.5: what each rule makes of both networks' outputs, beside the seed's answer."""
+    """Return what each rule makes of both networks' outputs, beside the seed's answer.
+
+    The seed's answers are in its section 5.5.
+    """
     shown, facts = shown_examples(cells)
     rows: list[Row] = []
     for example in shown:
@@ -148,7 +154,10 @@ def answers(cells: Cells) -> list[Row]:
 
 
 def write(rows: Sequence[Row], folder: Path, name: str) -> str:
-    """Writes <name>.md and <name>.csv (of a Stat: mean, sd and n); returns the markdown."""
+    """Write <name>.md and <name>.csv, and return the markdown.
+
+    For a Stat, the CSV file has mean, sd and n.
+    """
     shown = [{key: _text_of_stat(value) for key, value in row.items()} for row in rows]
     frame = pd.DataFrame(shown, dtype=object)  # whole numbers stay whole beside a dash
     text = to_markdown(frame) if rows else "No cell of this table was run.\n"
@@ -158,7 +167,7 @@ def write(rows: Sequence[Row], folder: Path, name: str) -> str:
 
 
 def _text_of_stat(value: Any) -> Any:
-    """A Stat as text, all else as it is."""
+    """Return a Stat as text, all else as it is."""
     return str(value) if isinstance(value, Stat) else value
 
 
@@ -176,7 +185,7 @@ def _numbers(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def compare_parts(cells: Cells, dataset: str, model: str, variation: str = "") -> Row:
-    """The three figures, the first two also of head and tail, and the optimizer's steps."""
+    """Return the three figures, the first two also of head and tail, and the optimizer's steps."""
     own = {part: cells.stat(dataset, model, f"metrics.{part}", variation) for part in PARTS}
     within = {
         f"within: {part}": cells.stat(dataset, model, f"metrics.within_group.{part}", variation)
@@ -192,12 +201,12 @@ def compare_parts(cells: Cells, dataset: str, model: str, variation: str = "") -
 
 
 def _whole(stat: Stat) -> int | None:
-    """The mean of counts, to the nearest one."""
+    """Return the mean of counts, to the nearest whole number."""
     return round(stat.mean) if stat.n else None
 
 
 def _compare(cells: Cells, dataset: str, model: str, table: str, variation: str = "") -> Row:
-    """A method on a dataset, beside the seed's figures in one of its tables."""
+    """Return a row for a method on a dataset, beside the seed's figures in one of its tables."""
     name, imb_type, factor = dataset.split("-")
     figures = _seed_figures()
     same = figures[
@@ -220,12 +229,15 @@ def _compare(cells: Cells, dataset: str, model: str, table: str, variation: str 
 
 
 def _is_cifar10(cells: Cells) -> bool:
-    """Whether the examples are the seed's."""
+    """Check whether the examples are the seed's."""
     return bool(cells.size["table2"].startswith("cifar10-"))
 
 
 def shown_examples(cells: Cells) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The examples of the first seed of split_lws, and the dataset's facts; none if not run."""
+    """Return the examples of the first seed of split_lws, and the dataset's facts.
+
+    Both are empty if it was not run.
+    """
     dataset = cells.size["table2"]
     facts, runs = cells.datasets[dataset], cells.finished(dataset, "split_lws")
     return (runs[0].score["examples"], facts) if runs and facts else ([], {})

@@ -23,14 +23,14 @@ if "DVC_STAGE" in os.environ:  # now, and not in main: importing torch takes sec
 
 
 class Parser(argparse.ArgumentParser):
-    """Bad options are one line and exit status 1, as all else that a user gets wrong."""
+    """A parser whose errors are one line and exit status 1, as all else that a user gets wrong."""
 
     def error(self, message: str) -> NoReturn:  # noqa: D102
         raise ValueError(f"{message}; see --help")
 
 
 def no_arguments(arguments: Sequence[str]) -> None:
-    """Raise a ValueError if there are any: params go through `resolve`."""
+    """Raise a ValueError if there are any arguments: params go through `resolve`."""
     if arguments:
         raise ValueError(
             f"expected no arguments, got {' '.join(arguments)}; "
@@ -41,7 +41,7 @@ def no_arguments(arguments: Sequence[str]) -> None:
 def main(stage: Callable[[Sequence[str]], None]) -> None:
     """Run a stage on the command line's arguments; what can be foreseen ends in one message.
 
-    Exit status 1; of a stage that a signal stopped, 128 and the signal's number.
+    The exit status is then 1; for a stage that a signal stopped, it is 128 and the signal's number.
     """
     name = Path(sys.argv[0]).stem
     try:
@@ -64,7 +64,7 @@ def _say(name: str, error: BaseException, text: str) -> None:
 
 
 def _explain(error: Exception) -> str | None:
-    """What went wrong, in a line; None of a mistake of ours, whose traceback is wanted."""
+    """Say in a line what went wrong; None for a mistake of ours, whose traceback is wanted."""
     if isinstance(error, (ValueError, FloatingPointError)):
         return str(error)
     if isinstance(error, FileNotFoundError):

@@ -17,7 +17,8 @@ CURVES = ("expert", "phase", "epoch", "train_loss", "val_accuracy")
 def run(arguments: Sequence[str]) -> None:
     """Write metrics/: what one compares (eval.json), costs, every rule, classes, curves.
 
-    confusion.csv has a row per test image, true and predicted class: what DVC's plot counts.
+    confusion.csv has a row per test image, with its true and predicted class, which DVC's plot
+    counts.
     """
     no_arguments(arguments)
     combine = params.read_resolved(params.Evaluate, "evaluate").combine

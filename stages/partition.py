@@ -1,4 +1,4 @@
-"""partition: the classes cut into groups by their measured frequency."""
+"""partition: cut the classes into groups by their measured frequency."""
 
 from __future__ import annotations
 

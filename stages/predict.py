@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _read(paths: Sequence[str], size: int, channels: int) -> NDArray[np.uint8]:
-    """uint8 (N, size, size, channels): the form that the experts were trained on."""
+    """Read images as uint8 (N, size, size, channels): the form that the experts were trained on."""
     images: list[NDArray[Any]] = []
     for path in paths:
         try:

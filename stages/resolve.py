@@ -1,4 +1,4 @@
-"""resolve: what each stage is to do, out of params.yaml; every problem before anything runs."""
+"""resolve: params.yaml to what each stage is to do; every problem is told before anything runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages import main
 
 
 def run(overrides: Sequence[str]) -> None:
-    """Write resolved/*.json: for each stage what it needs, the profile's values in, and no more.
+    """Write resolved/*.json: for each stage what it needs, the profile's values filled in, no more.
 
     finetune.json is null for a method that starts fresh.
     """

@@ -1,1 +1,1 @@
-"""Images, long-tailed subsets, groups of classes, batches; no torch."""
+"""Images, long-tailed subsets, groups of classes and batches; nothing here imports torch."""

@@ -46,7 +46,7 @@ class Raw:
 
 
 def read(name: str, archives: Path = ARCHIVES) -> Raw:
-    """The dataset `name`, downloaded where that is needed.
+    """Return the dataset `name`, downloaded where that is needed.
 
     Raises:
         ValueError: if it is neither in `archives` nor to be had from the network.
@@ -55,7 +55,7 @@ def read(name: str, archives: Path = ARCHIVES) -> Raw:
 
 
 def save(raw: Raw, folder: Path) -> None:
-    """Writes the arrays as .npy, which `load` maps into memory, and the names as JSON."""
+    """Write the arrays as .npy, which `load` maps into memory, and the names as JSON."""
     folder.mkdir(parents=True)
     for field in ("train_images", "train_labels", "test_images", "test_labels"):
         np.save(folder / f"{field}.npy", getattr(raw, field))
@@ -63,7 +63,7 @@ def save(raw: Raw, folder: Path) -> None:
 
 
 def load(folder: Path, field: str) -> NDArray[Any]:
-    """One array of `Raw` out of `folder`, memory-mapped.
+    """Load one array of `Raw` out of `folder`, memory-mapped.
 
     Raises:
         ValueError: if the file is missing or is not whole.
@@ -91,9 +91,10 @@ def load_all(folder: Path) -> dict[str, NDArray[Any]]:
 
 
 def _read_digits() -> Raw:
-    """The 8x8 handwritten digits that scikit-learn ships; 20 % of them, stratified, are the test.
+    """Read the 8x8 handwritten digits that scikit-learn ships.
 
-    The split is fixed, as CIFAR's is: it belongs to the dataset, not to an experiment.
+    20 % of them, stratified, are the test images. The split is fixed, as CIFAR's is: it belongs to
+    the dataset, not to an experiment.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -110,7 +111,7 @@ def _read_digits() -> Raw:
 
 
 def _read_cifar(name: str, archives: Path) -> Raw:
-    """CIFAR-10 or -100 through torchvision, which verifies every file by its md5."""
+    """Read CIFAR-10 or -100 through torchvision, which verifies every file by its md5."""
     from torchvision.datasets import CIFAR10, CIFAR100
 
     cls = CIFAR10 if name == "cifar10" else CIFAR100
@@ -126,7 +127,7 @@ def _read_cifar(name: str, archives: Path) -> Raw:
 
 
 def _fetch_cifar(cls: Any, archives: Path) -> None:
-    """Makes sure that the files of `cls` are in `archives`, intact."""
+    """Make sure that the files of `cls` are in `archives`, intact."""
     from torchvision.datasets.utils import check_integrity
 
     def bad() -> list[str]:

@@ -1,4 +1,4 @@
-"""A long-tailed training set out of a balanced one: how many images, which ones, validation."""
+"""A long-tailed subset of a balanced training set: how many images, which ones, validation."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Subset:
     """What is left of a training set.
 
     Attributes:
-        train: indices into the full set.
+        train: indices of the training images into the full set.
         val: the same, of the validation images.
-        counts: (C,) of both together.
-        sha256: of the kept indices before validation is taken out.
+        counts: (C,) images per class, of both together.
+        sha256: SHA-256 of the kept indices before validation is taken out.
     """
 
     train: Ints
@@ -31,7 +31,7 @@ class Subset:
 
 
 def make(labels: Ints, num_classes: int, options: Data) -> Subset:
-    """The long-tailed subset that params.yaml's data section describes.
+    """Make the long-tailed subset that params.yaml's data section describes.
 
     The largest class gets as many images as the smallest one of the full set has, so that every
     class can follow the profile; imb_type "none" keeps every image.
@@ -57,12 +57,12 @@ def make(labels: Ints, num_classes: int, options: Data) -> Subset:
 
 
 def summarise(subset: Subset, classes: list[str], options: Data) -> dict[str, Any]:
-    """Tell what was made, as JSON can hold it: summary.json, and a part of run.json.
+    """Describe a subset as JSON can hold it, for summary.json and a part of run.json.
 
     Args:
-        subset: of `make`.
-        classes: their names.
-        options: what it was made by.
+        subset: what `make` has made.
+        classes: the names of the classes.
+        options: what the subset was made by.
     """
     return {
         "name": options.name,
@@ -80,7 +80,7 @@ def summarise(subset: Subset, classes: list[str], options: Data) -> dict[str, An
 
 
 def class_counts(img_max: int, num_classes: int, imb_type: str, imb_factor: float) -> Ints:
-    """Images per class after imbalancing, in label order: low labels are the head.
+    """Return the images per class after imbalancing, in label order: low labels are the head.
 
     exp: img_max * f ** (k / (C - 1)), truncated. step: the first C // 2 classes keep img_max, the
     other C - C // 2 keep img_max * f, truncated. (Cui et al. 2019, Cao et al. 2019.)
@@ -117,13 +117,14 @@ def class_counts(img_max: int, num_classes: int, imb_type: str, imb_factor: floa
 
 
 def keep(labels: Ints, counts: Ints, subset: str, seed: int) -> Ints:
-    """Indices of the images that stay, class by class in label order.
+    """Return the indices of the images that stay, class by class in label order.
 
     Args:
         labels: (N,) of the full training set.
         counts: (C,) images to keep per class.
-        subset: "first_n" the first ones in file order; "ldam" the subset of Cao et al. 2019, one
-            legacy stream seeded with 0 whatever `seed` is; "random" a draw of its own by `seed`.
+        subset: "first_n": the first ones in file order. "ldam": the subset of Cao et al. 2019, from
+            one legacy stream seeded with 0 whatever `seed` is. "random": a draw of its own by
+            `seed`.
         seed: only for "random".
 
     Returns:
@@ -143,9 +144,9 @@ def keep(labels: Ints, counts: Ints, subset: str, seed: int) -> Ints:
 
 
 def split_validation(num: int, fraction: float, seed: int) -> tuple[Ints, Ints]:
-    """Positions of the training and validation images among `num` kept ones.
+    """Return the positions of the training and validation images among `num` kept ones.
 
-    The same split as torch.utils.data.random_split with a generator seeded with `seed`.
+    The split is that of torch.utils.data.random_split with a generator seeded with `seed`.
 
     Returns:
         (num - v,) and (v,) positions in drawn order, v = int(num * fraction).
@@ -156,7 +157,7 @@ def split_validation(num: int, fraction: float, seed: int) -> tuple[Ints, Ints]:
 
 
 def torch_randperm(num: int, seed: int) -> Ints:
-    """torch.randperm(num) of a CPU generator seeded with `seed`, without importing torch.
+    """Return torch.randperm(num) of a CPU generator seeded with `seed`, without importing torch.
 
     Both libraries start MT19937 alike from a 32-bit seed; torch swaps entry i with entry
     i + (next 32-bit draw mod (num - i)).
@@ -170,5 +171,5 @@ def torch_randperm(num: int, seed: int) -> Ints:
 
 
 def subset_hash(indices: Ints) -> str:
-    """SHA-256 of the kept indices, as little-endian int64 in the order that `keep` gives."""
+    """Return the SHA-256 of the kept indices, as little-endian int64 in the order of `keep`."""
     return hashlib.sha256(np.ascontiguousarray(indices, dtype="<i8").tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Cutting the classes into groups by their measured frequency."""
+"""Cut the classes into groups by their measured frequency."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MANY, MEDIUM = 101, 20  # fewest training images of a many-shot and of a medium-
 
 
 def describe(counts: Ints, classes: list[str], options: params.Partition) -> dict[str, Any]:
-    """Tell how the classes are cut: partition.json.
+    """Describe how the classes are cut, for partition.json.
 
     Args:
         counts: (C,) images per class, validation images among them.
-        classes: their names.
+        classes: the names of the classes.
         options: the criterion.
 
     Raises:
-        ValueError: if they cannot be cut so.
+        ValueError: if the classes cannot be cut that way.
     """
     cut = partition(counts, options.criterion, options.num_groups, options.thresholds)
     head, tail = halves(counts)
@@ -43,12 +43,12 @@ def describe(counts: Ints, classes: list[str], options: params.Partition) -> dic
 
 
 def by_frequency(counts: Ints) -> Ints:
-    """Class ids from the most to the least frequent; equal counts by label."""
+    """Return the class ids from the most to the least frequent; equal counts by label."""
     return np.argsort(-np.asarray(counts), kind="stable").astype(np.int64)
 
 
 def halves(counts: Ints) -> Groups:
-    """Head and tail: the first C // 2 classes by frequency, and the rest.
+    """Return head and tail: the first C // 2 classes by frequency, and the rest.
 
     >>> halves(np.array([5, 9, 1]))
     ((1,), (0, 2))
@@ -57,7 +57,10 @@ def halves(counts: Ints) -> Groups:
 
 
 def shots(counts: Ints) -> dict[str, tuple[int, ...]]:
-    """Many (> 100 training images), medium (20 to 100) and few (< 20), any of them maybe empty."""
+    """Return the many-, medium- and few-shot classes, any of which may be empty.
+
+    Many have > 100 training images, medium 20 to 100, few < 20.
+    """
     groups = _slice(by_frequency(counts), _threshold_cuts(counts, (MANY, MEDIUM)))
     return dict(zip(("many", "medium", "few"), groups, strict=True))
 
@@ -65,16 +68,16 @@ def shots(counts: Ints) -> dict[str, tuple[int, ...]]:
 def partition(
     counts: Ints, criterion: str, num_groups: int, thresholds: Sequence[int] = ()
 ) -> Groups:
-    """K groups of classes, from the most frequent to the least.
+    """Cut the classes into K groups, from the most frequent to the least.
 
     Args:
         counts: (C,) training images per class.
-        criterion: "half" equal numbers of classes (the seed's rule for K = 2); "mass" images per
-            group as equal as can be; "ratio" largest / smallest class within each group as even
-            as can be; "shots" many, medium and few, those that exist; "thresholds" a group for
-            the classes of at least each threshold, and one for the rest.
-        num_groups: K of "half", "mass" and "ratio"; the other two follow from the counts.
-        thresholds: of "thresholds", strictly falling.
+        criterion: "half": equal numbers of classes (the seed's rule for K = 2). "mass": images per
+            group as equal as can be. "ratio": largest / smallest class within each group as even as
+            can be. "shots": many, medium and few, those that exist. "thresholds": a group for the
+            classes of at least each threshold, and one for the rest.
+        num_groups: K of "half", "mass" and "ratio"; for the other two it follows from the counts.
+        thresholds: those of "thresholds", strictly falling.
 
     Raises:
         ValueError: if there are more groups than classes, or a group would be empty.
@@ -129,7 +132,10 @@ def _checked_thresholds(counts: Ints, thresholds: Sequence[int]) -> list[int]:
 def _best_cuts(
     num: int, num_groups: int, cost: Callable[[int, int], tuple[float, ...]]
 ) -> list[int]:
-    """Cuts of range(num) into non-empty runs [i, j) with the least summed cost (lexicographic)."""
+    """Return the cuts of range(num) into non-empty runs [i, j) with the least summed cost.
+
+    Costs are compared lexicographically.
+    """
 
     @cache
     def best(start: int, groups: int) -> tuple[tuple[float, ...], tuple[int, ...]]:

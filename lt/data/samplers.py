@@ -1,8 +1,8 @@
 """Which images an epoch is made of, and in which batches.
 
-Each function here makes a Sampler, (targets (N,), rng) -> index arrays; an image whose target is
--1 is not the expert's to see. A batch of a single image becomes that image twice: batch norm
-needs two.
+Each function here makes a Sampler, (targets (N,), rng) -> index arrays. An image whose target is
+-1 is one that the expert does not see. A batch of a single image becomes that image twice: batch
+norm needs two.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Thin = Literal["mean", "min", "max", "ratio"]
 
 
 def shuffled(batch_size: int) -> Sampler:
-    """Every visible image once, in random order."""
+    """Make a sampler that takes every visible image once, in random order."""
 
     def sample(targets: Ints, rng: Rng) -> list[Ints]:
         return _batches(rng.permutation(_visible(targets)), batch_size)
@@ -32,9 +32,10 @@ def shuffled(batch_size: int) -> Sampler:
 
 
 def shared(batch_size: int) -> Sampler:
-    """Batches drawn from all images, of which the expert takes those it sees (the seed's loop).
+    """Make a sampler of batches drawn from all images, out of which the expert takes its own.
 
-    A batch without one of them is skipped, so the number of steps varies from epoch to epoch.
+    This is the seed's loop. A batch without an image that the expert sees is skipped, so the number
+    of steps varies from epoch to epoch.
     """
 
     def sample(targets: Ints, rng: Rng) -> list[Ints]:
@@ -46,9 +47,10 @@ def shared(batch_size: int) -> Sampler:
 
 
 def class_balanced(batch_size: int, epoch_length: EpochLength) -> Sampler:
-    """Draws with replacement: a class, each as likely as the other, then one of its images.
+    """Make a sampler that draws a class, each as likely as the other, then one of its images.
 
-    epoch_length: "full" classes x images of the largest class; "match" as many as there are images.
+    Draws are with replacement. epoch_length: "full" draws classes x images of the largest class,
+    "match" as many as there are images.
     """
 
     def sample(targets: Ints, rng: Rng) -> list[Ints]:
@@ -61,9 +63,9 @@ def class_balanced(batch_size: int, epoch_length: EpochLength) -> Sampler:
 
 
 def under(batch_size: int, redraw: bool) -> Sampler:
-    """As many images of each class as the smallest has.
+    """Make a sampler that takes as many images of each class as the smallest has.
 
-    redraw: other ones every epoch; else always the first of each class, in stored order.
+    redraw: True takes others every epoch, False always the first of each class, in stored order.
     """
 
     def sample(targets: Ints, rng: Rng) -> list[Ints]:
@@ -81,10 +83,13 @@ def under(batch_size: int, redraw: bool) -> Sampler:
 
 
 def thinned_rest(batch_size: int, thin: Thin, ratio: float) -> Sampler:
-    """Every image of the own classes, and a part of the rest (the last target), other every epoch.
+    """Make a sampler that takes every image of the own classes, and a part of the rest.
 
-    thin: images of the rest, at most: the "mean", "min" or "max" of the own classes' counts, or
-        `ratio` times all of their images ("ratio"; 8 in Balanced Group Softmax, CVPR 2020).
+    The rest is the last target. Other images of it are drawn every epoch.
+
+    thin: how many images of the rest, at most: the "mean", "min" or "max" of the own classes'
+        counts, or `ratio` times all of their images ("ratio"; 8 in Balanced Group Softmax, CVPR
+        2020).
     """
 
     def sample(targets: Ints, rng: Rng) -> list[Ints]:
@@ -103,7 +108,11 @@ def _visible(targets: Ints) -> Ints:
 
 
 def _by_class(targets: Ints) -> tuple[Ints, Ints, Ints]:
-    """Visible indices sorted by target; images of each target that occurs; where each starts."""
+    """Sort the visible indices by target.
+
+    Returns:
+        the sorted indices, the number of images of each target that occurs, and where each starts.
+    """
     visible = _visible(targets)
     order = visible[np.argsort(targets[visible], kind="stable")]
     _, starts, counts = np.unique(targets[order], return_index=True, return_counts=True)

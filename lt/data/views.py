@@ -17,11 +17,11 @@ Others = Literal["drop", "rest", "silent"]
 class ClassView:
     """The classes that an expert tells apart, and what becomes of the others.
 
-    classes: global ids, in the order of the expert's outputs (of "silent": any order).
-    num_classes: C.
-    others: "drop" neither seen nor given an output; "rest" seen as one extra, last output (the
-        seed, section 4.2); "silent" not seen, but with outputs that never get a label (the
-        seed's own networks).
+    classes: global ids, in the order of the expert's outputs ("silent": in any order).
+    num_classes: C, the number of all classes.
+    others: "drop": neither seen nor given an output. "rest": seen as one extra, last output (the
+        seed, section 4.2). "silent": not seen, but with outputs that never get a label (the seed's
+        own networks).
     """
 
     classes: tuple[int, ...]
@@ -30,25 +30,25 @@ class ClassView:
 
     @classmethod
     def all(cls, num_classes: int) -> ClassView:
-        """The view of a single network: every class is its own."""
+        """Return the view of a single network: every class is its own."""
         return cls(tuple(range(num_classes)), num_classes)
 
     @property
     def width(self) -> int:
-        """Outputs of the expert."""
+        """The number of the expert's outputs."""
         if self.others == "silent":
             return self.num_classes
         return len(self.classes) + (self.others == "rest")
 
     @property
     def columns(self) -> Ints:
-        """(len(classes),) the output of each own class."""
+        """The output of each own class, (len(classes),)."""
         if self.others == "silent":
             return np.array(self.classes, dtype=np.int64)
         return np.arange(len(self.classes), dtype=np.int64)
 
     def targets(self, labels: Ints) -> Ints:
-        """Global labels (N,) as the expert's targets (N,); -1 where it does not see the image."""
+        """Turn global labels (N,) into the expert's targets (N,); -1 for images it does not see."""
         unseen = len(self.classes) if self.others == "rest" else -1
         table = np.full(self.num_classes, unseen, dtype=np.int64)
         table[list(self.classes)] = self.columns

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def experts(name: str, task: Task, values: Mapping[str, Any]) -> tuple[Expert, ...]:
-    """Ask method `name` for its experts; `values`: its params, `start` among them.
+    """Return the experts of method `name`; `values` are its params, `start` among them.
 
     Raises:
         ValueError: if there is no such method, or its params are missing, misspelt or ill-typed.
@@ -38,7 +38,10 @@ def experts(name: str, task: Task, values: Mapping[str, Any]) -> tuple[Expert, .
 
 
 def problems(name: str, values: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the params `values` of method `name`: key, what is allowed, what given."""
+    """Return what is wrong with the params `values` of method `name`.
+
+    Each problem says the key, what is allowed and what was given.
+    """
     return params.check(_form(name), dict(values))[1]
 
 
@@ -49,7 +52,7 @@ def _function(name: str) -> Callable[..., tuple[Expert, ...]]:
 
 @cache
 def _form(name: str) -> TypeAdapter[Any]:
-    """The params of a method: the annotations of its `experts`, and `start`."""
+    """Make the type of a method's params: the annotations of its `experts`, and `start`."""
     function = _function(name)
     hints = get_type_hints(function, include_extras=True)
     own = {key: (hints[key], ...) for key in inspect.getfullargspec(function).kwonlyargs}

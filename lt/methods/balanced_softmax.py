@@ -1,4 +1,4 @@
-"""Balanced softmax: the baseline, log counts added to the logits in training.
+"""Balanced softmax: the baseline with log counts added to the logits in training.
 
 Ren et al., "Balanced Meta-Softmax for Long-Tailed Visual Recognition", NeurIPS 2020, equation 4,
 without the meta sampler. It is logit adjustment with tau 1.
@@ -12,7 +12,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task) -> tuple[Expert, ...]:
-    """A single expert for all classes."""
+    """Return a single expert for all classes."""
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.adjusted(task.counts, 1.0), sampler, (surgery.everything,))

@@ -8,7 +8,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task) -> tuple[Expert, ...]:
-    """A single expert for all classes."""
+    """Return a single expert for all classes."""
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))

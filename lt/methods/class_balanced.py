@@ -1,4 +1,4 @@
-"""Class-balanced loss: the baseline, each class weighted by its effective number of images.
+"""Class-balanced loss: the baseline with each class weighted by its effective number of images.
 
 Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, with softmax
 cross entropy, weights as in equation 3, scaled to sum to C. Departs from the paper in the mean
@@ -14,7 +14,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, beta: Fraction) -> tuple[Expert, ...]:
-    """A single expert for all classes; beta 0 is the baseline."""
+    """Return a single expert for all classes; beta 0 is the baseline."""
     view = ClassView.all(len(task.counts))
     loss = losses.weighted(losses.effective_number_weights(task.counts, beta))
     sampler = samplers.shuffled(task.batch_size)

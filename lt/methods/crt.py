@@ -16,7 +16,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, epochs: Count, epoch_length: samplers.EpochLength) -> tuple[Expert, ...]:
-    """A single expert for all classes; `epochs` is the length of this second stage."""
+    """Return a single expert for all classes; `epochs` is the length of this second stage."""
     view = ClassView.all(len(task.counts))
     balanced = samplers.class_balanced(task.batch_size, epoch_length)
     lr = partial(schedules.cosine, lr=task.lr, epochs=epochs)

@@ -14,7 +14,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, temperature: Positive, weight: NonNegative) -> tuple[Expert, ...]:
-    """A single expert for all classes, fresh; the networks of its start are its teachers."""
+    """Return a single expert for all classes, fresh; the networks of its start are its teachers."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     loss = losses.distilled(task.groups, temperature, weight)
     phases = (

@@ -1,4 +1,4 @@
-"""Several baselines, averaged: what a split must beat that costs as much.
+"""Several baselines, averaged: what a split that costs as much must beat.
 
 They differ in their initial weights and augmentation. Averaging is evaluate's: the mean of what
 the networks say of a class is what every combination rule does where several know it.
@@ -13,7 +13,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, num: Count) -> tuple[Expert, ...]:
-    """`num` experts for all classes."""
+    """Return `num` experts for all classes."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))
     return tuple(Expert(view, (phase,), heads.linear) for _ in range(num))

@@ -13,7 +13,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, gamma: NonNegative) -> tuple[Expert, ...]:
-    """A single expert for all classes; gamma 0 is the baseline."""
+    """Return a single expert for all classes; gamma 0 is the baseline."""
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.focal(gamma), sampler, (surgery.everything,))

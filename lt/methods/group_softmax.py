@@ -14,7 +14,10 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, ratio: Positive) -> tuple[Expert, ...]:
-    """A single expert for all classes; `ratio`: others in a batch over images of the group."""
+    """Return a single expert for all classes.
+
+    In a batch, `ratio` bounds the images of others, as a multiple of those of the group.
+    """
     lone = [group for group in task.groups if len(group) == 1]
     if lone:
         raise ValueError(

@@ -24,7 +24,7 @@ def experts(
     beta: Fraction,
     drw_epoch: Count,
 ) -> tuple[Expert, ...]:
-    """A single expert for all classes; `drw_epoch`: the last without weights."""
+    """Return a single expert for all classes; `drw_epoch` is the last epoch without weights."""
     if classifier != "cosine":
         raise ValueError(
             "methods.ldam_drw.classifier: expected cosine, got linear: the margins are of cosines, "

@@ -1,4 +1,4 @@
-"""Logit adjustment in training: the baseline, tau * log prior added to the logits of the loss.
+"""Logit adjustment in training: the baseline with tau * log prior added to the logits of the loss.
 
 Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021, equation 10.
 """
@@ -12,7 +12,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, tau: NonNegative) -> tuple[Expert, ...]:
-    """A single expert for all classes; tau 0 is the baseline."""
+    """Return a single expert for all classes; tau 0 is the baseline."""
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.adjusted(task.counts, tau), sampler, (surgery.everything,))

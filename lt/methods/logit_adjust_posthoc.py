@@ -1,7 +1,7 @@
-"""Post-hoc logit adjustment: the baseline, tau * log prior taken off its logits afterwards.
+"""Post-hoc logit adjustment: the baseline with tau * log prior taken off its logits afterwards.
 
-Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021, equation 9. Of several taus,
-the one with the best class-balanced validation accuracy.
+Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021, equation 9. tau is the value of
+the grid with the best class-balanced validation accuracy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
-    """A single expert for all classes; `taus` is the grid, at least one value."""
+    """Return a single expert for all classes; `taus` is the grid, at least one value."""
     if not taus:
         raise ValueError("methods.logit_adjust_posthoc.taus: expected at least one number, got []")
     view, prior = ClassView.all(len(task.counts)), losses.log_prior(task.counts)

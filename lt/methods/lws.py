@@ -1,4 +1,4 @@
-"""Learnable Weight Scaling: on the frozen baseline, only a scale per class, class-balanced.
+"""Learnable Weight Scaling: on the frozen baseline, only class scales are learned, class-balanced.
 
 Kang et al., "Decoupling Representation and Classifier", ICLR 2020, section 4.3; the learning
 rate falls from train.lr along half a cosine, as there.
@@ -18,7 +18,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 def experts(
     task: Task, *, scale_epochs: Count, epoch_length: samplers.EpochLength
 ) -> tuple[Expert, ...]:
-    """A single expert for all classes; `scale_epochs` is the length of this second stage."""
+    """Return a single expert for all classes; `scale_epochs` is the length of this second stage."""
     view = ClassView.all(len(task.counts))
     balanced = samplers.class_balanced(task.batch_size, epoch_length)
     lr = partial(schedules.cosine, lr=task.lr, epochs=scale_epochs)

@@ -12,7 +12,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task) -> tuple[Expert, ...]:
-    """A single expert for all classes, its logits (bias included) scaled per class."""
+    """Return a single expert for all classes, its logits (bias included) scaled per class."""
     view = ClassView.all(len(task.counts))
     sampler = samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))

@@ -20,7 +20,7 @@ from lt.train.plan import ClassView, Expert, Mix, Phase, Task
 def experts(
     task: Task, *, alpha: Positive, remix: bool, kappa: Positive, tau: NonNegative
 ) -> tuple[Expert, ...]:
-    """A single expert for all classes; kappa and tau are those of Remix."""
+    """Return a single expert for all classes; kappa and tau are those of Remix."""
     counts = losses.constant(task.counts)
 
     def same(targets: Tensor, others: Tensor, share: Tensor) -> Tensor:  # noqa: ARG001

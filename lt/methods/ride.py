@@ -1,4 +1,4 @@
-"""RIDE: one network whose last stage is there several times, trained to differ, and averaged.
+"""RIDE: one network that has its last stage several times, trained to differ, and averaged.
 
 After Wang et al., "Long-tailed Recognition by Routing Diverse Distribution-Aware Experts", ICLR
 2021. Simpler in much: the last stage alone is there several times, at full width, where theirs
@@ -16,7 +16,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, num: Several, diversity: NonNegative) -> tuple[Expert, ...]:
-    """A single expert for all classes, with `num` branches."""
+    """Return a single expert for all classes, with `num` branches."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.branched(diversity), sampler, (surgery.branch(num),))
     return (Expert(view, (phase,), heads.linear),)

@@ -11,7 +11,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, redraw: bool) -> tuple[Expert, ...]:
-    """A single expert for all classes; `redraw` draws other images every epoch."""
+    """Return a single expert for all classes; `redraw` draws other images every epoch."""
     view = ClassView.all(len(task.counts))
     sampler = samplers.under(task.batch_size, redraw)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))

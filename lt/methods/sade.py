@@ -17,7 +17,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
-    """An expert for all classes per tau."""
+    """Return an expert for all classes per tau."""
     if not taus:
         raise ValueError("methods.sade.taus: expected at least one number, got []")
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)

@@ -18,7 +18,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 def experts(
     task: Task, *, others: Literal["drop", "silent"], batches: Literal["own", "shared"]
 ) -> tuple[Expert, ...]:
-    """An expert per group."""
+    """Return an expert per group."""
     make = samplers.shared if batches == "shared" else samplers.shuffled
     sampler = make(task.batch_size)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))

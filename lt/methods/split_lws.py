@@ -1,6 +1,6 @@
 """The seed's "my model + LWS": the split, with a learned scale on every output.
 
-The seed, section 5.2. `others` and `batches` as in split.py. `scales`: "joint" trains them with
+The seed, section 5.2. `others` and `batches` are as in split.py. `scales`: "joint" trains them with
 the networks, as the seed does; "two_stage" afterwards, class-balanced, on the frozen networks
 for `scale_epochs` epochs (Kang et al., ICLR 2020, section 4.3).
 """
@@ -25,7 +25,7 @@ def experts(
     scales: Literal["joint", "two_stage"],
     scale_epochs: Count,
 ) -> tuple[Expert, ...]:
-    """An expert per group."""
+    """Return an expert per group."""
     make = samplers.shared if batches == "shared" else samplers.shuffled
     whole = Phase(task.epochs, losses.cross_entropy, make(task.batch_size), (surgery.everything,))
     balanced = samplers.class_balanced(task.batch_size, "match")

@@ -15,7 +15,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, thin: samplers.Thin, ratio: Positive) -> tuple[Expert, ...]:
-    """An expert per group, with an output more than the group has classes."""
+    """Return an expert per group, with an output more than the group has classes."""
 
     def expert(k: int, group: tuple[int, ...]) -> Expert:
         view = ClassView(group, len(task.counts), "rest")

@@ -1,4 +1,4 @@
-"""τ-normalisation: the baseline, its classifier's rows then divided by their norm ** τ.
+"""τ-normalisation: the baseline with its classifier's rows divided by their norm ** τ afterwards.
 
 Kang et al., "Decoupling Representation and Classifier", ICLR 2020, section 4.2. The bias is
 dropped. τ is the value of the grid with the best class-balanced validation accuracy.
@@ -13,7 +13,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 
 
 def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
-    """A single expert for all classes; `taus` is the grid, at least one value."""
+    """Return a single expert for all classes; `taus` is the grid, at least one value."""
     if not taus:
         raise ValueError("methods.tau_norm.taus: expected at least one number, got []")
     view = ClassView.all(len(task.counts))

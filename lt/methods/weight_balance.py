@@ -1,4 +1,4 @@
-"""Weight balancing: the baseline's classifier trained on, weights decayed hard and norms bounded.
+"""Weight balancing: the baseline's classifier trained further, with hard decay and bounded norms.
 
 Alshammari et al., "Long-Tailed Recognition via Weight Balancing", CVPR 2022: the second stage,
 class-balanced loss, weight decay and MaxNorm on the classifier alone. The first stage there has a
@@ -27,7 +27,7 @@ def experts(
     max_norm: Positive,
     beta: Fraction,
 ) -> tuple[Expert, ...]:
-    """A single expert for all classes; `beta` is that of class_balanced."""
+    """Return a single expert for all classes; `beta` is that of class_balanced."""
     view = ClassView.all(len(task.counts))
     phase = Phase(
         epochs,

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 def make(name: str, channels: int) -> tuple[nn.Module, int]:
-    """A feature extractor for images of 8x8 and more, and the number of its features.
+    """Make a feature extractor for images of 8x8 and more; return it and its number of features.
 
     resnet18: torchvision's, with the stem made for ImageNet (7x7 stride 2, max-pool).
     resnet18_cifar: the same with a 3x3 stem and no pooling.
@@ -21,7 +21,7 @@ def make(name: str, channels: int) -> tuple[nn.Module, int]:
 
 
 def split(module: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """A backbone cut before its last stage: images -> maps, and maps -> features."""
+    """Cut a backbone before its last stage: images -> maps, and maps -> features."""
     layers = list(module.children())
     if not isinstance(module, nn.Sequential):  # torchvision's, whose order is that of its children
         layers = [*layers[:-1], nn.Flatten()]  # fc, the identity, is not used

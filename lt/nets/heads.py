@@ -1,4 +1,4 @@
-"""Classifiers: what a net's features become logits by."""
+"""Classifiers: they turn a net's features into logits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Scaled(nn.Module):
 
 
 class Cosine(nn.Module):
-    """`scale` times the cosines between features and a vector per class."""
+    """A classifier: `scale` times the cosines between features and a vector per class."""
 
     def __init__(self, features: int, width: int, scale: float) -> None:
         super().__init__()
@@ -43,9 +43,10 @@ class Cosine(nn.Module):
 
 
 class NearestMean(nn.Module):
-    """Outputs (B, classes): cosines to the class means, or negative squared distances to them.
+    """A classifier: cosines to the class means (B, classes), or negative squared distances to them.
 
-    Less the square of the features themselves, which is the same for every class.
+    The distances are without the square of the features themselves, which is the same for every
+    class.
     """
 
     def __init__(self, means: Tensor, distance: Distance) -> None:
@@ -95,8 +96,9 @@ class Branches(nn.Module):
 class Groups(nn.Module):
     """Balanced Group Softmax: an output per class of a group and one for the others, per group.
 
-    In training (B, classes + groups): group after group, its others last. Else (B, classes) the
-    log of each class's probability in its group, in the order of the classes' ids.
+    In training, outputs are (B, classes + groups): group after group, its others last. Else they
+    are (B, classes): the log of each class's probability in its group, in the order of the classes'
+    ids.
     """
 
     def __init__(self, features: int, groups: Sequence[Sequence[int]]) -> None:
@@ -135,7 +137,7 @@ def grouped(groups: Sequence[Sequence[int]]) -> Head:
 
 
 def describe(classifier: nn.Module) -> dict[str, Any]:
-    """Tell the form of a classifier, as JSON can hold it: what `build` makes it of again.
+    """Describe the form of a classifier as JSON can hold it, for `build` to make it again.
 
     Raises:
         TypeError: if it is of none of the kinds of this file.
@@ -159,7 +161,7 @@ def describe(classifier: nn.Module) -> dict[str, Any]:
 
 
 def build(form: Mapping[str, Any], features: int) -> nn.Module:
-    """Make a classifier of the form that `describe` told; its weights are still to be read.
+    """Make a classifier of a form from `describe`; its weights are still to be read.
 
     Branches hold a part of the backbone: `lt.nets.net` builds those.
     """

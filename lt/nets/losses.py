@@ -22,12 +22,15 @@ Share = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001 (the contract)
-    """Mean softmax cross entropy; also of shared targets."""
+    """Return the mean softmax cross entropy; targets may be shared."""
     return functional.cross_entropy(logits, targets)
 
 
 def focal(gamma: float) -> Loss:
-    """Mean of (1 - p) ** gamma times the cross entropy -log p (Lin et al. 2017, equation 4)."""
+    """Make the focal loss (Lin et al. 2017, equation 4).
+
+    It is the mean of (1 - p) ** gamma times the cross entropy -log p.
+    """
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
         each = functional.cross_entropy(logits, targets, reduction="none")
@@ -39,7 +42,7 @@ def focal(gamma: float) -> Loss:
 
 
 def weighted(weights: Sequence[float]) -> Loss:
-    """Weighted mean of the cross entropies, weights by target."""
+    """Make the weighted mean of the cross entropies, with weights by target."""
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
         return functional.cross_entropy(logits, targets, _on(tuple(weights), logits.device))
@@ -48,9 +51,9 @@ def weighted(weights: Sequence[float]) -> Loss:
 
 
 def adjusted(counts: Sequence[int], tau: float) -> Loss:
-    """Cross entropy of logits + tau * log prior (Menon et al. 2021, equation 10).
+    """Make the cross entropy of logits + tau * log prior (Menon et al. 2021, equation 10).
 
-    tau = 1 is balanced softmax (Ren et al. 2020); also of shared targets.
+    tau = 1 is balanced softmax (Ren et al. 2020). Targets may be shared.
     """
     offsets = tuple((tau * log_prior(counts)).tolist())
 
@@ -63,11 +66,12 @@ def adjusted(counts: Sequence[int], tau: float) -> Loss:
 def ldam(
     counts: Sequence[int], largest: float, scale: float, weights: Sequence[float], from_epoch: int
 ) -> Loss:
-    """Cross entropy of scale * (cosine - margin of the true class) (Cao et al. 2019, equation 13).
+    """Make the LDAM loss (Cao et al. 2019, equation 13).
 
-    The logits are those of a cosine classifier, times `scale`. Margins fall with counts ** -1/4,
-    and the rarest class has the `largest`. After `from_epoch` epochs the mean is weighted, by
-    target (deferred re-weighting).
+    It is the cross entropy of scale * (cosine - margin of the true class). The logits are those of
+    a cosine classifier, times `scale`. Margins fall with counts ** -1/4, and the rarest class has
+    the `largest`. After `from_epoch` epochs the mean is weighted, by target (deferred
+    re-weighting).
     """
     each = torch.tensor(counts, dtype=torch.float64) ** -0.25
     margins = tuple((scale * largest * each / each.max()).tolist())
@@ -82,7 +86,7 @@ def ldam(
 
 
 def effective_number_weights(counts: Sequence[int], beta: float) -> tuple[float, ...]:
-    """(1 - beta) / (1 - beta ** n) for each class, scaled to sum to C (Cui et al. 2019).
+    """Return (1 - beta) / (1 - beta ** n) for each class, scaled to sum to C (Cui et al. 2019).
 
     >>> [round(weight, 4) for weight in effective_number_weights((100, 1), 0.9)]
     [0.1818, 1.8182]
@@ -92,16 +96,19 @@ def effective_number_weights(counts: Sequence[int], beta: float) -> tuple[float,
 
 
 def log_prior(counts: Sequence[int]) -> Tensor:
-    """(C,) float64 log of C times each class's share of the images: 0 where all are equal."""
+    """Return (C,) float64: the log of C times each class's share of the images.
+
+    It is 0 where all shares are equal.
+    """
     values = torch.tensor(counts, dtype=torch.float64)
     return torch.log(len(counts) * values / values.sum())
 
 
 def branched(diversity: float) -> Loss:
-    """Cross entropies of every branch, added up, less `diversity` times how they differ.
+    """Make the sum of the branches' cross entropies, less `diversity` times how they differ.
 
-    Of logits (B, branches, width). They differ by the KL divergence from the distribution of the
-    mean logits, which is taken as given (after Wang et al. 2021).
+    The logits are (B, branches, width). Branches differ by the KL divergence from the distribution
+    of the mean logits, which is taken as given (after Wang et al. 2021).
     """
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
@@ -115,10 +122,10 @@ def branched(diversity: float) -> Loss:
 
 
 def group_softmax(groups: Sequence[Sequence[int]], ratio: float) -> Loss:
-    """A cross entropy per group of classes, added up; a group's last output is "others".
+    """Make the sum of a cross entropy per group of classes; a group's last output is "others".
 
-    Of logits (B, classes + groups), group after group. Images of other classes count up to
-    `ratio` times those of the group, the first of the batch, which is in random order (Li et al.
+    The logits are (B, classes + groups), group after group. Images of other classes count up to
+    `ratio` times those of the group: the first of the batch, which is in random order (Li et al.
     2020, section 3.2).
     """
     num_classes = sum(map(len, groups))
@@ -143,11 +150,11 @@ def group_softmax(groups: Sequence[Sequence[int]], ratio: float) -> Loss:
 
 
 def distilled(groups: Sequence[Sequence[int]], temperature: float, weight: float) -> Loss:
-    """Cross entropy, and `weight` times what each group's teacher says of the group's images.
+    """Make the cross entropy, plus `weight` times what each group's teacher says of its images.
 
-    Of logits (B, C + the teachers' outputs). A teacher is heard on the images of its own group:
-    the KL divergence of the own outputs for these classes, both at `temperature`, times its
-    square (Hinton et al. 2015).
+    The logits are (B, C + the teachers' outputs). A teacher is heard on the images of its own
+    group, by the KL divergence of the own outputs for these classes, both at `temperature`, times
+    its square (Hinton et al. 2015).
     """
     num_classes = sum(map(len, groups))
 
@@ -170,7 +177,7 @@ def distilled(groups: Sequence[Sequence[int]], temperature: float, weight: float
 
 
 def constant(values: Sequence[float]) -> Callable[[torch.device], Tensor]:
-    """A float tensor, kept on each device that asks for it."""
+    """Make a function that gives `values` as a float tensor, kept on each device asked for."""
     return partial(_on, tuple(map(float, values)))
 
 

@@ -33,9 +33,10 @@ class Net(nn.Module):
 
 
 class Taught(nn.Module):
-    """A net that its teachers see the same images beside.
+    """A net beside teachers, which see the same images.
 
-    (B, width + the teachers' widths) in training, the own outputs first; else the own (B, width).
+    In training, outputs are (B, width + the teachers' widths), the own outputs first. Else they are
+    the own (B, width).
     """
 
     def __init__(
@@ -63,8 +64,8 @@ def initialise(net: T, generator: torch.Generator) -> T:
     """Draw fresh weights, all of them from `generator`, in the order of `net.modules()`.
 
     Convolutions: normal, std sqrt(2 / (k * k * out_channels)) (He et al. 2015). Linear layers:
-    torch's default; of a cosine classifier, then scaled to norm 1. Batch norm and scales start as
-    the identity.
+    torch's default; those of a cosine classifier are then scaled to norm 1. Batch norm and scales
+    start as the identity.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
@@ -84,13 +85,13 @@ def initialise(net: T, generator: torch.Generator) -> T:
 
 
 def form(net: Net, backbone: str, channels: int, image_size: int) -> dict[str, Any]:
-    """Tell all that `load` needs beside the weights, as JSON can hold it.
+    """Describe all that `load` needs beside the weights, as JSON can hold it.
 
     Args:
-        net: after its last phase.
-        backbone: its name.
-        channels: of its images.
-        image_size: pixels along a side of them.
+        net: the net after its last phase.
+        backbone: the name of its backbone.
+        channels: the channels of its images.
+        image_size: the pixels along a side of them.
     """
     return {
         "backbone": backbone,
@@ -112,7 +113,7 @@ def load(folder: Path) -> tuple[Net, ...]:
     """Read back the networks of a training, of whatever method.
 
     Args:
-        folder: what a training wrote: experts.json and expert_<k>.safetensors.
+        folder: what a training has written: experts.json and expert_<k>.safetensors.
 
     Raises:
         ValueError: if a file of weights is missing, cut short or does not fit.
@@ -124,7 +125,7 @@ def load(folder: Path) -> tuple[Net, ...]:
 
 
 def _build(form: Mapping[str, Any]) -> Net:
-    """A net of this form, its weights undefined."""
+    """Make a net of this form, with its weights undefined."""
     module, features = backbones.make(form["backbone"], form["channels"])
     head = form["head"]
     if head["kind"] != heads.Branches.__name__:
@@ -135,7 +136,7 @@ def _build(form: Mapping[str, Any]) -> Net:
 
 
 def branches(last: nn.Module, classifier: nn.Module, num: int) -> heads.Branches:
-    """The last stage and the classifier `num` times."""
+    """Copy the last stage and the classifier `num` times."""
     return heads.Branches(
         [nn.Sequential(copy.deepcopy(last), copy.deepcopy(classifier)) for _ in range(num)]
     )

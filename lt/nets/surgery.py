@@ -37,19 +37,22 @@ Setup = Callable[[Net, Given], list[nn.Parameter]]
 
 
 def everything(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001 (the contract)
-    """The whole net is trained."""
+    """Return all parameters: the whole net is trained."""
     return list(net.parameters())
 
 
 def scales_only(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
-    """LWS (Kang et al. 2020, section 4.3): a scale per output, all else frozen bit for bit."""
+    """Add a scale per output, all else frozen bit for bit: LWS (Kang et al. 2020, section 4.3)."""
     net.requires_grad_(False)
     net.classifier = scaled = Scaled(_linear(net))
     return [scaled.scale]
 
 
 def tau_normalise(tau: float) -> Setup:
-    """Rows of the classifier divided by their norm ** tau, bias dropped (Kang et al. 2020, 4.2)."""
+    """Make a setup that divides the classifier's rows by their norm ** tau.
+
+    The bias is dropped (Kang et al. 2020, section 4.2).
+    """
 
     def setup(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
         net.requires_grad_(False)
@@ -62,7 +65,7 @@ def tau_normalise(tau: float) -> Setup:
 
 
 def new_classifier(net: Net, given: Given) -> list[nn.Parameter]:
-    """As in cRT (Kang et al. 2020, 4.1): a classifier drawn anew, all else frozen bit for bit."""
+    """Draw a new classifier, all else frozen bit for bit: cRT (Kang et al. 2020, section 4.1)."""
     net.requires_grad_(False)
     old = _linear(net)
     net.classifier = fresh = nn.Linear(old.in_features, old.out_features)
@@ -74,7 +77,7 @@ def new_classifier(net: Net, given: Given) -> list[nn.Parameter]:
 
 
 def shift_bias(offsets: Sequence[float]) -> Setup:
-    """Something is added to each output, and nothing is trained."""
+    """Make a setup that adds `offsets` to the outputs; nothing is trained."""
 
     def setup(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
         net.requires_grad_(False)
@@ -86,7 +89,10 @@ def shift_bias(offsets: Sequence[float]) -> Setup:
 
 
 def nearest_mean(distance: Distance) -> Setup:
-    """Classes are told by the nearest mean of their features (Kang et al. 2020, section 4.1)."""
+    """Make a setup that tells classes by the nearest mean of their features.
+
+    The source is Kang et al. 2020, section 4.1.
+    """
 
     def setup(net: Net, given: Given) -> list[nn.Parameter]:
         net.requires_grad_(False)
@@ -99,7 +105,10 @@ def nearest_mean(distance: Distance) -> Setup:
 
 
 def max_norm(limit: float) -> Setup:
-    """The classifier alone is trained, its rows with norms of `limit` x the mean now, at most."""
+    """Make a setup that trains the classifier alone, with the norms of its rows bounded.
+
+    The bound is `limit` x the mean of the norms that the rows have now.
+    """
 
     def setup(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
         net.requires_grad_(False)
@@ -111,7 +120,7 @@ def max_norm(limit: float) -> Setup:
 
 
 def branch(num: int) -> Setup:
-    """RIDE's form: the last stage and the classifier `num` times, each drawn anew."""
+    """Make a setup for RIDE: the last stage and the classifier `num` times, each drawn anew."""
 
     def setup(net: Net, given: Given) -> list[nn.Parameter]:
         stem, last = backbones.split(net.backbone)
@@ -123,14 +132,14 @@ def branch(num: int) -> Setup:
 
 
 def learn_from_start(net: Net, given: Given) -> list[nn.Parameter]:
-    """The networks that the method starts from become teachers, frozen, beside the net."""
+    """Put the networks that the method starts from beside the net, as frozen teachers."""
     net.backbone = Taught(net.backbone, net.classifier, given.start)
     net.classifier = nn.Identity()
     return [parameter for parameter in net.parameters() if parameter.requires_grad]
 
 
 def forget_teachers(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
-    """Takes `learn_from_start` back: the net alone."""
+    """Undo `learn_from_start`, so that only the net is left."""
     taught = net.backbone
     assert isinstance(taught, Taught)
     net.backbone, net.classifier = taught.backbone, taught.classifier

@@ -1,1 +1,1 @@
-"""What networks say of images, combined and judged; no torch but in `predict`."""
+"""What networks say of images, combined and judged; only `predict` imports torch."""

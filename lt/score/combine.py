@@ -27,12 +27,12 @@ SCALES = (0.01, 100.0)
 
 
 def concat(logits: Logits, views: Views) -> Floats:
-    """Each expert's outputs for its own classes, side by side (the seed)."""
+    """Put each expert's outputs for its own classes side by side (the seed)."""
     return _place(_own(logits, views), views)
 
 
 def sum_outputs(logits: Logits, views: Views) -> Floats:
-    """The full outputs added up (the seed); without silent outputs the same as concat."""
+    """Add up the full outputs (the seed); without silent outputs, this is the same as concat."""
     total = np.zeros((len(logits[0]), views[0].num_classes))
     for block, view in zip(logits, views, strict=True):
         if view.others == "silent":
@@ -43,17 +43,17 @@ def sum_outputs(logits: Logits, views: Views) -> Floats:
 
 
 def concat_abssum(logits: Logits, views: Views) -> Floats:
-    """Each expert's outputs over the sum of their absolute values, then concat (the seed)."""
+    """Divide each expert's outputs by the sum of their absolute values, then concat (the seed)."""
     return concat([block / _tiny(np.abs(block).sum(1, keepdims=True)) for block in logits], views)
 
 
 def concat_softmax(logits: Logits, views: Views) -> Floats:
-    """Each expert's probabilities among its own classes."""
+    """Put each expert's probabilities among its own classes side by side."""
     return _place([log_softmax(block) for block in _own(logits, views)], views)
 
 
 def concat_zscore(logits: Logits, views: Views) -> Floats:
-    """Each expert's own outputs, per image shifted and scaled to mean 0 and deviation 1."""
+    """Shift and scale each expert's own outputs to mean 0 and deviation 1, per image."""
 
     def standardised(block: Floats) -> Floats:
         centred: Floats = block - block.mean(1, keepdims=True)
@@ -63,7 +63,7 @@ def concat_zscore(logits: Logits, views: Views) -> Floats:
 
 
 def rest(logits: Logits, views: Views) -> Floats:
-    """p(class) of each expert, its rest output dropped, times 1 - p(rest)."""
+    """Multiply p(class) of each expert, its rest output dropped, by 1 - p(rest)."""
     blocks = []
     for block, view in zip(logits, views, strict=True):
         own = log_softmax(block)[:, view.columns]
@@ -72,7 +72,7 @@ def rest(logits: Logits, views: Views) -> Floats:
 
 
 def rest_pair(logits: Logits, views: Views) -> Floats:
-    """p(class) of each expert times the p(rest) of every other: p_head(rest) gates the tail."""
+    """Multiply p(class) of each expert by p(rest) of every other: p_head(rest) gates the tail."""
     log_p = [log_softmax(block) for block in logits]
     if len(views) > 1:
         gates = [block[:, -1:] for block in log_p]  # log p(rest)
@@ -82,7 +82,10 @@ def rest_pair(logits: Logits, views: Views) -> Floats:
 
 
 def max_confidence(logits: Logits, views: Views) -> Floats:
-    """The expert with the largest probability of an own class, among all its outputs, answers."""
+    """Let the expert answer that has the largest probability of an own class.
+
+    The probability is that among all of the expert's outputs.
+    """
     return _place(_own([log_softmax(block) for block in logits], views), views)
 
 
@@ -99,9 +102,10 @@ UNFITTED: dict[str, Rule] = {
 
 
 def fit_temperature(logits: Logits, labels: Ints, views: Views) -> Rule:
-    """One temperature per expert, of the least NLL on the validation images of its own classes.
+    """Fit a temperature per expert: the least NLL on the validation images of its own classes.
 
-    Then concat_softmax of the outputs over their temperature (Guo et al. 2017, per network).
+    The rule is then concat_softmax of the outputs over their temperature (Guo et al. 2017, per
+    network).
     """
     from scipy.optimize import minimize_scalar
 
@@ -126,7 +130,7 @@ def fit_temperature(logits: Logits, labels: Ints, views: Views) -> Rule:
 
 
 def fit_affine(logits: Logits, labels: Ints, views: Views) -> Rule:
-    """A scale and an offset per expert, of the least class-balanced NLL of the joint outputs."""
+    """Fit a scale and an offset per expert: the least class-balanced NLL of the joint outputs."""
     from scipy.optimize import minimize
 
     weights = 1 / np.bincount(labels)[labels]
@@ -163,7 +167,10 @@ FITTED: dict[str, Callable[[Logits, Ints, Views], Rule]] = {
 
 
 def applicable(views: Views, has_validation: bool) -> list[str]:
-    """List the rules that make sense: rest rules need rest outputs, fitted ones validation."""
+    """List the rules that make sense.
+
+    Rest rules need rest outputs, and fitted ones need validation images.
+    """
     rests = len(views) == 1 or all(view.others == "rest" for view in views)
     names = [name for name in UNFITTED if rests or name not in ("rest", "rest_pair")]
     return names + (list(FITTED) if has_validation else [])
@@ -181,7 +188,7 @@ def check_applies(name: str, views: Views, has_validation: bool) -> None:
 
 
 def make(name: str, val_logits: Logits, val_labels: Ints, views: Views) -> Rule:
-    """Make the rule `name`; what it fits is fitted on validation.
+    """Make the rule `name`; what it fits is fitted on validation images.
 
     Raises:
         ValueError: if the rule does not apply.
@@ -193,7 +200,7 @@ def make(name: str, val_logits: Logits, val_labels: Ints, views: Views) -> Rule:
 
 
 def log_softmax(block: Floats) -> Floats:
-    """Logarithms of the softmax over the last axis, in float64."""
+    """Return the logarithms of the softmax over the last axis, in float64."""
     shifted = block.astype(np.float64) - block.max(-1, keepdims=True)
     result: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
     return result
@@ -204,7 +211,7 @@ def _own(logits: Logits, views: Views) -> list[Floats]:
 
 
 def _place(blocks: Logits, views: Views) -> Floats:
-    """(N, own classes) blocks into (N, C)."""
+    """Put (N, own classes) blocks into (N, C), as means where several experts know a class."""
     shape = (len(blocks[0]), views[0].num_classes)
     total, known = np.zeros(shape), np.zeros(shape[1])
     for block, view in zip(blocks, views, strict=True):
@@ -215,7 +222,10 @@ def _place(blocks: Logits, views: Views) -> Floats:
 
 
 def _stacked(logits: Logits, views: Views) -> tuple[Floats, Floats]:
-    """Own outputs (K, N, C) and who knows what (K, C), so that their sum over K is `concat`."""
+    """Stack the own outputs (K, N, C), so that their sum over K is `concat`.
+
+    The second array (K, C) holds each expert's share in each class that it knows.
+    """
     known = np.zeros((len(views), views[0].num_classes))
     blocks = np.zeros((len(views), len(logits[0]), views[0].num_classes))
     for k, (block, view) in enumerate(zip(_own(logits, views), views, strict=True)):
@@ -226,5 +236,5 @@ def _stacked(logits: Logits, views: Views) -> tuple[Floats, Floats]:
 
 
 def _tiny(values: Floats) -> Floats:
-    """Kept away from 0, for divisors."""
+    """Keep divisors away from 0."""
     return np.maximum(values, np.finfo(np.float32).tiny)

@@ -1,6 +1,7 @@
-"""Scores and labels -> metrics. Percent where it is one; None where a group has no class.
+"""Metrics out of scores and labels.
 
-No network runs here: `score` and `by_rule` start from the outputs that a training has left.
+They are in percent where they can be, and None where a group has no class. No network runs here:
+`score` and `by_rule` start from the outputs that a training has left.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Metrics:
     nll: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Make a nested dict, in the order above."""
+        """Return a nested dict, in the order above."""
         return asdict(self)
 
 
@@ -65,8 +66,8 @@ def score(rule: str, views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> 
     Args:
         rule: one of params.Rule; what it fits is fitted on the validation outputs.
         views: the classes of each expert.
-        outputs: of the experts.
-        cut: partition.json: the groups, and the classes of each of PARTS.
+        outputs: what the experts say of the test and validation images.
+        cut: what partition.json holds: the groups, and the classes of each of PARTS.
 
     Raises:
         ValueError: if the rule does not apply to these experts.
@@ -78,7 +79,7 @@ def score(rule: str, views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> 
 
 
 def by_rule(views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> dict[str, Scored | None]:
-    """Score them with every rule; None where one does not apply."""
+    """Score the experts' outputs with every rule; None where one does not apply."""
     allowed = combine.applicable(views, len(outputs.val_labels) > 0)
     return {
         rule: score(rule, views, outputs, cut) if rule in allowed else None
@@ -97,11 +98,11 @@ def evaluate(
 
     Args:
         scores: (N, C) combined; softmax(scores) is the predicted distribution.
-        own_scores: (N, C) each class's output by its own network (the concat rule): what
-            chooses within a given group.
+        own_scores: (N, C) each class's output by its own network (the concat rule); they choose
+            within a given group.
         labels: (N,) true classes.
         groups: the K groups of the partition.
-        parts: classes of head, tail, many, medium and few.
+        parts: the classes of head, tail, many, medium and few.
     """
     predictions = scores.argmax(axis=1)
     right = predictions == labels
@@ -123,7 +124,7 @@ def evaluate(
 
 
 def within_group(own_scores: Floats, labels: Ints, groups: Sequence[Sequence[int]]) -> Ints:
-    """(N,) predictions where the true group is given: the best score among its classes."""
+    """Return (N,) predictions with the true group given: the best score among its classes."""
     group_of = _group_of(groups, own_scores.shape[1])
     same = group_of[labels][:, None] == group_of[None, :]  # (N, C)
     result: Ints = np.where(same, own_scores, -np.inf).argmax(axis=1)
@@ -131,24 +132,27 @@ def within_group(own_scores: Floats, labels: Ints, groups: Sequence[Sequence[int
 
 
 def percent(right: NDArray[np.bool_]) -> float:
-    """Percent of True."""
+    """Return the percentage of True."""
     return 100 * float(np.count_nonzero(right)) / len(right)
 
 
 def per_class(predictions: Ints, labels: Ints, num_classes: int) -> list[float | None]:
-    """Accuracy of each class, None for a class without a test image."""
+    """Return the accuracy of each class; None for a class without a test image."""
     right = predictions == labels
     return [_part(right, labels, [label]) for label in range(num_classes)]
 
 
 def balanced_accuracy(predictions: Ints, labels: Ints) -> float:
-    """Mean accuracy of the classes that have a test image, in percent."""
+    """Return the mean accuracy of the classes that have a test image, in percent."""
     each = [percent(predictions[labels == label] == label) for label in np.unique(labels)]
     return float(np.mean(each))
 
 
 def macro_f1(predictions: Ints, labels: Ints, num_classes: int) -> float:
-    """Mean over the classes of F1 = 2 TP / (2 TP + FP + FN), in percent; 0 where it is 0 / 0."""
+    """Return the mean over the classes of F1 = 2 TP / (2 TP + FP + FN), in percent.
+
+    F1 is 0 where it would be 0 / 0.
+    """
     hits = np.bincount(labels[predictions == labels], minlength=num_classes)
     both = np.bincount(labels, minlength=num_classes) + np.bincount(
         predictions, minlength=num_classes
@@ -157,9 +161,10 @@ def macro_f1(predictions: Ints, labels: Ints, num_classes: int) -> float:
 
 
 def ece(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> float:
-    """Expected calibration error in percent, equal bins of the top probability (Guo et al. 2017).
+    """Return the expected calibration error in percent (Guo et al. 2017).
 
-    Bin b holds the confidences in (b / bins, (b + 1) / bins].
+    The bins of the top probability are equal: bin b holds the confidences in
+    (b / bins, (b + 1) / bins].
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels

@@ -19,10 +19,10 @@ BATCH = {"cpu": 500, "cuda": 2500}  # images per forward pass
 def predict(
     net: nn.Module, pixels: Tensor, recipe: Recipe, precision: str = "fp32", place: str = "outputs"
 ) -> NDArray[np.float32]:
-    """Logits (N, width) of uint8 images (N, H, W, channels), in evaluation mode.
+    """Return the logits (N, width) of uint8 images (N, H, W, channels), in evaluation mode.
 
     Raises:
-        FloatingPointError: if one is not finite; `place` says where.
+        FloatingPointError: if a logit is not finite; `place` says where.
     """
     net.eval()
     size = BATCH[pixels.device.type]
@@ -40,7 +40,10 @@ def predict(
 
 
 def features(net: Net, pixels: Tensor, recipe: Recipe) -> Tensor:
-    """The backbone's (N, features) of uint8 images, in evaluation mode and fp32, on the device."""
+    """Return the backbone's (N, features) of uint8 images, on the device.
+
+    The net is in evaluation mode, and computes in fp32.
+    """
     net.eval()
     with torch.no_grad():
         batches = torch.split(pixels, BATCH[pixels.device.type])
@@ -48,12 +51,12 @@ def features(net: Net, pixels: Tensor, recipe: Recipe) -> Tensor:
 
 
 def accuracy(logits: NDArray[np.float32], targets: Ints) -> float:
-    """Percent of (N, width) logits whose argmax is the target."""
+    """Return the percentage of (N, width) logits whose argmax is the target."""
     return 100 * float((logits.argmax(axis=1) == targets).mean())
 
 
 def balanced_accuracy(logits: NDArray[np.float32], targets: Ints) -> float:
-    """Mean of the accuracies on the classes that occur among the targets (N,)."""
+    """Return the mean of the accuracies on the classes that occur among the targets (N,)."""
     return float(
         np.mean(
             [
@@ -65,19 +68,25 @@ def balanced_accuracy(logits: NDArray[np.float32], targets: Ints) -> float:
 
 
 def normalise(images: Tensor, recipe: Recipe) -> Tensor:
-    """uint8 (B, H, W, channels) -> float32 (B, channels, H, W), channels_last in memory."""
+    """Normalise uint8 (B, H, W, channels) to float32 (B, channels, H, W).
+
+    The result is channels_last in memory.
+    """
     mean, std = _constants(recipe, images.device)
     return ((images.float() - mean) / std).permute(0, 3, 1, 2)
 
 
 @cache
 def _constants(recipe: Recipe, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of pixels in 0..255; kept, since a copy to a GPU waits for it."""
+    """Return the mean and deviation of pixels in 0..255.
+
+    They are kept, since copying them to a GPU waits for it.
+    """
     scaled = [[255 * value for value in values] for values in (recipe.mean, recipe.std)]
     mean, std = torch.tensor(scaled, device=device)
     return mean, std
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """The context in which a net computes."""
+    """Return the context in which a net computes."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

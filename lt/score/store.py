@@ -41,11 +41,11 @@ def save(
     """Write all of a training but its weights.
 
     Args:
-        folder: it is there.
-        experts: of each its view, its form (`lt.nets.net.form`) and its costs: experts.json.
-        outputs: outputs.npz.
-        history: a row per epoch, with the keys of HISTORY: history.csv.
-        facts: by name, of each a JSON file.
+        folder: the folder to write to, which is there.
+        experts: for experts.json: of each its view, its form (`lt.nets.net.form`) and its costs.
+        outputs: for outputs.npz.
+        history: for history.csv: a row per epoch, with the keys of HISTORY.
+        facts: for a JSON file each, by its name.
     """
     blocks = {f"test_{k}": block for k, block in enumerate(outputs.test)}
     blocks |= {f"val_{k}": block for k, block in enumerate(outputs.val)}
@@ -65,7 +65,7 @@ def load_views(folder: Path) -> list[ClassView]:
 
 
 def load_costs(folder: Path) -> dict[str, int]:
-    """Parameters, optimizer updates and images shown, summed over the experts."""
+    """Read parameters, optimizer updates and images shown, summed over the experts."""
     experts = files.read_json(folder / "experts.json")
     return {name: sum(e[name] for e in experts) for name in COSTS}
 

@@ -1,4 +1,4 @@
-"""Metrics -> markdown tables."""
+"""Markdown tables of metrics."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ MISSING = "–"
 
 
 def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
-    """This run's three figures, beside the seed's for the same dataset and method if there are any.
+    """Make a table of this run's three figures, beside the seed's if there are any.
+
+    The seed's are those for the same dataset and method.
 
     Args:
-        metrics: eval.json.
-        run: run.json: model, train and data.
+        metrics: what eval.json holds.
+        run: what run.json holds: model, train and data.
     """
     rows = []
     for key, label in FIGURES.items():
@@ -53,9 +55,10 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
 
 
 def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
-    """One row for all DVC experiments that differ in nothing but the seed of training.
+    """Make a row for all DVC experiments that differ in nothing but the seed of training.
 
-    n of them; mean ± standard deviation (of a sample) where they are several.
+    n is how many they are. Where they are several, figures are mean ± standard deviation (of a
+    sample).
 
     Args:
         experiments: as dvc.api.exp_show gives them: flat, with the metrics and params by name.
@@ -89,7 +92,7 @@ def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _same_but_for_seed(experiment: Mapping[str, Any]) -> str:
-    """All params that act on it, without the seed and other methods' own."""
+    """Return all params that act on an experiment, but not its seed or other methods' own."""
     model, profile = experiment["model"], experiment["profile"]
     own = f"methods.{model}.", f"profiles.{profile}."
     sections = ("data.", "partition.", "train.", "evaluate.", *own)
@@ -112,7 +115,7 @@ def predictions_table(
     views: Views,
     classes: Sequence[str],
 ) -> str:
-    """One row per image: the combined answer, then each expert's best own class and its logit."""
+    """Make a row per image: the combined answer, and each expert's best own class and its logit."""
     rows = []
     for i, name in enumerate(names):
         best = int(probabilities[i].argmax())
@@ -126,7 +129,7 @@ def predictions_table(
 
 
 def to_markdown(frame: pd.DataFrame) -> str:
-    """Two decimals, a dash where there is no number."""
+    """Render a table with two decimals, and a dash where there is no number."""
     cells = {name: [_cell(value) for value in frame[name]] for name in frame.columns}
     return f"{pd.DataFrame(cells).to_markdown(index=False, disable_numparse=True)}\n"
 
@@ -138,7 +141,7 @@ def _cell(value: Any) -> str:
 
 
 def _train(experiment: Mapping[str, Any], name: str) -> Any:
-    """A param of the train section, out of the profile where that gives it."""
+    """Return a param of the train section, out of the profile where that gives it."""
     value = experiment[f"train.{name}"]
     if value == params.PROFILE:
         return experiment[f"profiles.{experiment['profile']}.train.{name}"]

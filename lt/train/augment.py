@@ -11,7 +11,7 @@ from lt.nets.losses import Share
 
 
 def draw(number: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """The chance in an augmentation, of every image of an epoch at once.
+    """Draw what an augmentation leaves to chance, for every image of an epoch at once.
 
     Returns:
         int64 (number, 3) on the generator's device: whether the image is mirrored, and the row and
@@ -25,7 +25,7 @@ def draw(number: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
 
 
 def crop_and_flip(images: Tensor, draws: Tensor, pad: int) -> Tensor:
-    """Each image padded with black, cropped to its size, perhaps mirrored.
+    """Pad each image with black, crop it to its size, and perhaps mirror it.
 
     Args:
         images: uint8 (B, H, W, channels).
@@ -47,9 +47,10 @@ def crop_and_flip(images: Tensor, draws: Tensor, pad: int) -> Tensor:
 
 
 def blend(targets: Tensor, share: Tensor, kept: Share, width: int) -> Tensor:
-    """Targets (B,) of a batch whose images are each blended with the one before, as (B, width).
+    """Blend each target (B,) of a batch with the one before, as its images are: (B, width).
 
-    share: () of the pixels that is the image's own; kept: what of its target that leaves.
+    share: () the part of the pixels that is the image's own; kept: which part of its target that
+    leaves.
     """
     others = targets.roll(1, 0)
     own = kept(targets, others, share).expand(len(targets))[:, None]

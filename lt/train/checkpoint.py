@@ -1,8 +1,8 @@
 """Checkpoints: what a run that was cut off goes on from.
 
 They lie in a folder named after everything that the outcome depends on, data, params, code and
-device, so that a changed run never meets those of another. One file per expert, replaced whole
-after an epoch; safetensors, with the rest as JSON in its header.
+device, so that a changed run never meets those of another. There is one file per expert, replaced
+whole after an epoch. It is safetensors, with the rest as JSON in its header.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PATIENCE = 20.0
 
 
 def scratch() -> Path:
-    """The folder of all runs' checkpoints: the environment's LT_SCRATCH, or .scratch."""
+    """Return the folder of all runs' checkpoints: the environment's LT_SCRATCH, or .scratch."""
     return Path(os.environ.get("LT_SCRATCH") or ".scratch")
 
 
@@ -40,9 +40,9 @@ def scratch() -> Path:
 class Saved:
     """An expert after a whole epoch.
 
-    phase, epoch: those it has behind it, both from 1.
-    tensors: of the net ("net." and the name in its state_dict) and, in the order of the phase's
-        parameters, of the optimizer ("momentum.0", ...).
+    phase, epoch: those that it has behind it, both from 1.
+    tensors: those of the net ("net." and the name in its state_dict) and, in the order of the
+        phase's parameters, of the optimizer ("momentum.0", ...).
     progress: the rest, as JSON can hold it.
     """
 
@@ -53,7 +53,7 @@ class Saved:
 
 
 class Checkpoints:
-    """Those of one run.
+    """The checkpoints of one run.
 
     Args:
         root: the folder of all runs' checkpoints; made when the first one is written.
@@ -76,15 +76,15 @@ class Checkpoints:
             self._load(int(path.stem.removeprefix("expert_")), path)
 
     def seconds(self) -> float:
-        """Seconds of training so far, those of the runs that were cut off included."""
+        """Return the seconds of training so far, including those of runs that were cut off."""
         return self.before + time.monotonic() - self.start
 
     def epochs(self) -> int:
-        """Epochs that the experts have behind them."""
+        """Return how many epochs the experts have behind them."""
         return sum(len(saved.progress["history"]) for saved in self.saved.values())
 
     def messages(self) -> list[str]:
-        """What a person should know before the run begins, a line each."""
+        """List what a person should know before the run begins, a line each."""
         lines = [f"warning: checkpoint {line}" for line in self.refused]
         for number, saved in self.saved.items():
             place = f"phase {saved.phase}, epoch {saved.epoch}"
@@ -100,12 +100,12 @@ class Checkpoints:
 
     @contextmanager
     def keep(self) -> Iterator[None]:
-        """Within it, checkpoints can be written; one that ends well removes them.
+        """Let checkpoints be written within the block; a block that ends well removes them.
 
-        Of what stops the run from outside, the exception's notes say that it can go on.
+        If something stops the run from outside, the exception's notes say that it can go on.
 
         Raises:
-            OSError: before anything is trained, if they could not be written.
+            OSError: before anything is trained, if checkpoints could not be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -121,7 +121,9 @@ class Checkpoints:
         shutil.rmtree(self.folder)
 
     def save(self, number: int, saved: Saved, last: bool) -> None:
-        """Keeps expert `number`; not if too little time has passed, unless it is a `last` epoch.
+        """Keep expert `number`.
+
+        Nothing is kept if too little time has passed, unless it is a `last` epoch.
 
         Raises:
             OSError: if that fails; the expert's former checkpoint is still there then.

@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 def pick_device(deterministic: bool) -> torch.device:
-    """The GPU if there is one, else the CPU with as many threads as the process may use.
+    """Return the GPU if there is one, else the CPU with as many threads as the process may use.
 
-    deterministic: kernels are the deterministic ones where torch has them; else the fastest.
+    deterministic: True chooses deterministic kernels where torch has them, False the fastest.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
@@ -27,10 +27,11 @@ def pick_device(deterministic: bool) -> torch.device:
 
 
 def pick_precision(wanted: str, device: torch.device) -> str:
-    """What "auto" stands for: bf16 where the device multiplies matrices in it, else fp32.
+    """Return the precision `wanted`, or what "auto" stands for.
 
-    That is a GPU of 2020 or later, or a CPU with AVX512-BF16, where it was measured faster for
-    every backbone (bench/README.md), or AMX.
+    That is bf16 where the device multiplies matrices in it, else fp32. Such a device is a GPU of
+    2020 or later, or a CPU with AVX512-BF16, where it was measured faster for every backbone
+    (bench/README.md), or AMX.
     """
     if wanted != "auto":
         return wanted
@@ -42,7 +43,7 @@ def pick_precision(wanted: str, device: torch.device) -> str:
 
 
 def side_by_side(runs: Sequence[Generator[None, None, T]], device: torch.device) -> list[T]:
-    """The results of runs that yield whenever the device has work to do.
+    """Return the results of runs that yield whenever the device has work to do.
 
     On a GPU they share it, each on a stream of its own; on a CPU one follows the other.
     """
@@ -57,7 +58,7 @@ def side_by_side(runs: Sequence[Generator[None, None, T]], device: torch.device)
 def take_turns(
     runs: Sequence[Generator[None, None, T]], streams: Sequence[torch.cuda.Stream | None]
 ) -> list[T]:
-    """The results of runs that go on in turn, from yield to yield, each on its stream."""
+    """Return the results of runs that go on in turn, from yield to yield, each on its stream."""
     waiting, results = dict(enumerate(runs)), {}
     while waiting:
         for k, run in list(waiting.items()):
@@ -71,9 +72,10 @@ def take_turns(
 
 
 def cgroup_cpus(root: Path) -> int:
-    """CPUs' worth of time that cgroups allow this process, at least 1; all there are if none do.
+    """Return the CPUs' worth of time that cgroups allow this process, at least 1.
 
-    A container limited to two CPUs still sees all of the host's. `root` is that of the file system.
+    If no cgroup sets a limit, it is all CPUs that there are. A container limited to two CPUs still
+    sees all of the host's. `root` is that of the file system.
     """
     quotas = [float(os.cpu_count() or 1)]
     own = root / "proc/self/cgroup"
@@ -87,7 +89,7 @@ def cgroup_cpus(root: Path) -> int:
 
 
 def _quota(folder: Path) -> float:
-    """CPUs that one cgroup allows; infinite if it sets no limit."""
+    """Return the CPUs that one cgroup allows; infinite if it sets no limit."""
     try:
         if (folder / "cpu.max").exists():
             quota, period = (folder / "cpu.max").read_text().split()

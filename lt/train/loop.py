@@ -62,7 +62,7 @@ class Trained:
 
 
 def fit(jobs: Sequence[Job]) -> list[Trained]:
-    """Trains experts through their phases; on a GPU, side by side.
+    """Train experts through their phases; on a GPU, side by side.
 
     Raises:
         ValueError: if an expert has no training image, or needs validation images and has none.
@@ -74,7 +74,7 @@ def fit(jobs: Sequence[Job]) -> list[Trained]:
 
 
 def train(job: Job) -> Generator[None, None, Trained]:
-    """Trains one expert; yields whenever the device has an epoch's work to do."""
+    """Train one expert; yield whenever the device has an epoch's work to do."""
     saved = job.checkpoints.saved.pop(job.number, None) if job.checkpoints else None
     trained = Trained(_begin(job))
     if saved:
@@ -91,9 +91,10 @@ def train(job: Job) -> Generator[None, None, Trained]:
 
 
 def _best(trained: Trained, job: Job, at: int) -> Generator[None, None, Trained]:
-    """Phase `at` run from `trained` with each setup; the first with the best validation accuracy.
+    """Run phase `at` from `trained` with each setup, and return the best outcome.
 
-    It keeps no checkpoints: a run that is cut off in it starts the phase again.
+    That is the first with the best validation accuracy. No checkpoints are kept: a run that is cut
+    off here starts the phase again.
     """
     best, best_accuracy = trained, -1.0
     for setup in job.expert.phases[at - 1].setups:
@@ -109,7 +110,7 @@ def _best(trained: Trained, job: Job, at: int) -> Generator[None, None, Trained]
 def _run(
     trained: Trained, job: Job, at: int, setup: Setup, start: Saved | None
 ) -> Generator[None, None, None]:
-    """Phase `at` in place, from its first epoch or from a checkpoint in it."""
+    """Run phase `at` in place, from its first epoch or from a checkpoint in it."""
     phase, parameters = job.expert.phases[at - 1], setup(trained.net, _given(trained.net, job, at))
     if not phase.epochs:
         return
@@ -134,7 +135,7 @@ def _run(
 def _epoch(
     steps: Steps, job: Job, at: int, epoch: int, batches: list[Ints]
 ) -> Generator[None, None, Row]:
-    """A step per batch; the epoch's row of the history."""
+    """Take a step per batch, and return the epoch's row of the history."""
     begin, setting = time.perf_counter(), job.setting
     place = f"expert {job.number}, phase {at}, epoch {epoch}"
     lr = _lr(epoch, job.expert.phases[at - 1], setting.options)
@@ -167,9 +168,9 @@ def form(experts: Sequence[Expert], backbone: str, channels: int, start: Nets) -
     """Make nets of the form that the experts have after their last phase, as a rehearsal.
 
     Args:
-        experts: of a method.
-        backbone: its name.
-        channels: of the images.
+        experts: those of a method.
+        backbone: the name of their backbone.
+        channels: the channels of the images.
         start: the nets of the method that they start from.
     """
     result = []
@@ -188,7 +189,7 @@ def _copy_or_new(expert: Expert, number: int, backbone: str, channels: int, star
 
 
 def _begin(job: Job) -> Net:
-    """The net before its first phase."""
+    """Make the net as it is before its first phase."""
     setting, channels = job.setting, job.setting.train.pixels.shape[-1]
     args = job.expert, job.number, setting.options.backbone, channels, job.start
     net = _copy_or_new(*args)
@@ -199,7 +200,7 @@ def _begin(job: Job) -> Net:
 
 
 def _given(net: Net, job: Job, at: int) -> Given:
-    """What a setup of phase `at` may use."""
+    """Make what a setup of phase `at` may use."""
     setting = job.setting
     targets = job.expert.view.targets(setting.train.labels)
     seen = np.flatnonzero(targets >= 0)
@@ -213,7 +214,7 @@ def _given(net: Net, job: Job, at: int) -> Given:
 
 
 def _blank(expert: Expert, net: Net, start: Nets) -> Given:
-    """What a setup is given where the net's form alone matters."""
+    """Make what a setup is given where the net's form alone matters."""
     width = expert.view.width
     zeros = torch.zeros(width, net.features)
     return Given(torch.Generator(), lambda: (zeros, np.arange(width)), start)
@@ -225,7 +226,7 @@ def _generator(device: torch.device, *key: int) -> torch.Generator:
 
 
 def _validate(net: Net, job: Job, place: str) -> tuple[NDArray[np.float32], Ints]:
-    """Logits and targets of the validation images that the expert sees."""
+    """Return logits and targets of the validation images that the expert sees."""
     val, setting = job.setting.val, job.setting
     targets = job.expert.view.targets(val.labels)
     seen = np.flatnonzero(targets >= 0)
@@ -243,7 +244,7 @@ def _check_images(job: Job) -> None:
 
 
 def check_choice(expert: Expert, val_images: float) -> None:
-    """Raises a ValueError if the expert chooses on validation images, and there are none."""
+    """Raise a ValueError if the expert chooses on validation images, and there are none."""
     if not val_images and any(len(phase.setups) > 1 for phase in expert.phases):
         raise ValueError(
             "data.val_fraction: this method chooses on validation images; expected more than 0, "

@@ -27,8 +27,8 @@ class Task:
     Attributes:
         counts: (C,) training images per class, validation images not among them.
         groups: K groups of class ids, from the most frequent to the least.
-        epochs: of params.yaml's train section, as are the next two.
-        batch_size: images.
+        epochs: from params.yaml's train section, as are the next two.
+        batch_size: the images of a batch.
         lr: the learning rate.
     """
 
@@ -41,7 +41,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Mix:
-    """Each image of a batch blended with another of the batch (mixup; Zhang et al. 2018).
+    """The blending of each image of a batch with another of it (mixup; Zhang et al. 2018).
 
     Attributes:
         alpha: the first image's share is drawn from Beta(alpha, alpha), once for a batch.
@@ -61,9 +61,9 @@ class Phase:
         epochs: its length.
         loss: see lt/nets/losses.py.
         sampler: see lt/data/samplers.py.
-        setups: usually one (lt/nets/surgery.py). Of several, each is tried on a copy, and the copy
-            with the best class-balanced validation accuracy goes on (τ of τ-normalisation); the
-            first wins ties. All of them give the net the same form.
+        setups: usually one (lt/nets/surgery.py). If there are several, each is tried on a copy, and
+            the copy with the best class-balanced validation accuracy goes on (τ of
+            τ-normalisation); the first wins ties. All of them give the net the same form.
         lr: epoch -> learning rate; None: that of params.yaml's train section.
         weight_decay: None: that of params.yaml's train section.
         mix: blends images, if given.
@@ -86,10 +86,10 @@ class Expert:
         view: the classes.
         phases: what happens, one after the other.
         head: makes the classifier.
-        start: what a method to start from (`methods.<name>.start`) is to it. "free": it can do
-            without; else it begins as a copy of that one's network of the same number. "needed":
-            such a copy, whose classifier its setups change. "teachers": it begins fresh, beside
-            those networks, one per group.
+        start: what the networks of a method to start from (`methods.<name>.start`) are to it.
+            "free": it can do without; with them, it begins as a copy of the network of the same
+            number. "needed": it begins as such a copy, whose classifier its setups change.
+            "teachers": it begins fresh, beside those networks, one per group.
     """
 
     view: ClassView

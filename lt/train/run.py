@@ -29,8 +29,8 @@ class Inputs:
 
     Attributes:
         raw: the arrays of a dataset as published, by their names in `datasets.Raw`.
-        train: indices of the training images in it; those of the validation images are `val`.
-        val: see train.
+        train: indices of the training images in it.
+        val: indices of the validation images in it.
         summary: what `prepare` says of the subset.
         partition: what `partition` says of the groups.
     """
@@ -43,7 +43,7 @@ class Inputs:
 
     @classmethod
     def read(cls, raw: Path, longtail: Path, partition: Path) -> Inputs:
-        """Read what the stages before have written; `raw`: the folder of all datasets."""
+        """Read what the stages before have written; `raw` is the folder of all datasets."""
         summary = files.read_json(longtail / "summary.json")
         return cls(
             raw=datasets.load_all(raw / summary["name"]),
@@ -111,9 +111,9 @@ def _run(training: params.Training, inputs: Inputs, out: Path, start: Start, qui
 def about(
     training: params.Training, inputs: Inputs, device: torch.device, precision: str
 ) -> dict[str, Any]:
-    """What run.json says of a training that starts fresh.
+    """Return what run.json says of a training that starts fresh.
 
-    Not the revision, on which no outcome depends.
+    The revision is not in it, since no outcome depends on it.
     """
     return {
         "model": training.model,
@@ -131,7 +131,7 @@ def about(
 def _entries(
     experts: Sequence[plan.Expert], trained: Sequence[loop.Trained], setting: step.Setting
 ) -> list[dict[str, Any]]:
-    """experts.json: of each network its view, its form and its costs."""
+    """Return what experts.json holds: of each network its view, its form and its costs."""
     *_, size, channels = setting.train.pixels.shape
     return [
         {
@@ -146,7 +146,7 @@ def _entries(
 
 
 def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting, step.Images]:
-    """The images on the device: those to train and validate on, and the test images."""
+    """Put the images on the device: those to train and validate on, and the test images."""
     device = pick_device(training.train.deterministic)
 
     def images(part: str, index: Any) -> step.Images:

@@ -14,15 +14,16 @@ def stepped(
     milestones: Sequence[int],
     gamma: float,
 ) -> float:
-    """A linear warm-up, then falls by gamma.
+    """Return the learning rate of an epoch: a linear warm-up, then falls by gamma.
 
     Args:
         epoch: from 1.
         lr: the learning rate between warm-up and first fall.
-        warmup: epochs; in the k-th of them it is lr * k / warmup. Falls count through it.
-        step_size: epochs after which it falls, again and again (torch's StepLR); None: never.
-        milestones: epochs after which it falls, each once (torch's MultiStepLR).
-        gamma: what is left of it after a fall.
+        warmup: its length in epochs; in the k-th of them the rate is lr * k / warmup. The epochs of
+            the falls are counted from the start, warm-up included.
+        step_size: epochs after which the rate falls, again and again (torch's StepLR); None: never.
+        milestones: epochs after which the rate falls, each once (torch's MultiStepLR).
+        gamma: what is left of the rate after a fall, as a factor.
 
     >>> epochs = (1, 5, 6, 160, 161, 180, 181)
     >>> [round(stepped(epoch, 0.1, 5, None, (160, 180), 0.01), 9) for epoch in epochs]
@@ -37,7 +38,7 @@ def stepped(
 
 
 def cosine(epoch: int, lr: float, epochs: int) -> float:
-    """Half a cosine from lr, in the first epoch, towards 0, after the last.
+    """Return the rate on half a cosine from lr, in the first epoch, towards 0, after the last.
 
     >>> [round(cosine(epoch, 0.1, 4), 6) for epoch in (1, 2, 3, 4)]
     [0.1, 0.085355, 0.05, 0.014645]

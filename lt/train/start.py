@@ -24,11 +24,11 @@ class Start:
     """What a method starts from; nothing, if it starts fresh.
 
     Attributes:
-        folder: of that training.
+        folder: the folder of that training.
         nets: its networks.
         views: the classes of each.
         run: its run.json.
-        seconds: what it took.
+        seconds: how long it took.
         costs: its updates and images.
     """
 
@@ -41,7 +41,7 @@ class Start:
 
     @classmethod
     def read(cls, folder: Path | None) -> Start:
-        """Read the training in `folder`; None: fresh."""
+        """Read the training in `folder`; None is a fresh start."""
         if folder is None:
             return cls()
         seconds = files.read_json(folder / "timing.json")["train_s"]
@@ -49,7 +49,7 @@ class Start:
         return cls(folder, net.load(folder), views, run, seconds, store.load_costs(folder))
 
     def check(self, model: str, experts: Sequence[Expert], groups: Groups) -> None:
-        """Raise a ValueError if `experts` cannot start from these networks, or not without any."""
+        """Raise a ValueError if `experts` cannot start from these networks, or from none."""
         wanted, views = experts[0].start, [expert.view for expert in experts]
         if self.run is None:
             if wanted != "free":
@@ -70,7 +70,7 @@ class Start:
         raise ValueError(f"methods.{model}.start: expected {expected}; got {given}")
 
     def check_same(self, run: Mapping[str, Any]) -> None:
-        """Raise a ValueError if this training was of other data, params or seed than `run`."""
+        """Raise a ValueError if this training had other data, params or seed than `run`."""
         for key in ("seed", "train", "data") if self.run else ():
             assert self.run
             if self.run[key] != json.loads(json.dumps(run[key])):
@@ -80,14 +80,14 @@ class Start:
                 )
 
     def digest(self) -> str:
-        """SHA-256 of the weights and the method."""
+        """Return the SHA-256 of the weights and the method."""
         sha = hashlib.sha256(json.dumps(self.run and self.run["method"]).encode())
         for path in sorted(self.folder.glob("expert_*.safetensors")) if self.folder else []:
             sha.update(path.read_bytes())
         return sha.hexdigest()
 
     def add_costs(self, trained: Sequence[loop.Trained]) -> None:
-        """Count what this training took to the first of the experts that went on from it."""
+        """Add what this training took to the first of the experts that went on from it."""
         if self.costs:
             trained[0].updates += self.costs["updates"]
             trained[0].images += self.costs["images"]
@@ -97,7 +97,7 @@ def rehearse(options: params.Params) -> None:
     """Plan all that `options` asks for, trainings and combination, without an image.
 
     Raises:
-        ValueError: what would be refused whatever the images are: now, and not after hours.
+        ValueError: for what would be refused whatever the images are: now, and not after hours.
     """
     train, val_fraction = options.train, options.data.val_fraction
     task = Task((8, 4, 2, 2), ((0, 1), (2, 3)), train.epochs, train.batch_size, train.lr)

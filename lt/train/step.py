@@ -28,13 +28,16 @@ MAX_RECORDED = 8  # sizes of batch: those of an epoch, and some of a sampler wit
 
 @dataclass(frozen=True)
 class Images:
-    """pixels: uint8 (N, H, W, channels) on the device; labels: global ids (N,) on the host."""
+    """Images and their labels.
+
+    pixels: uint8 (N, H, W, channels) on the device; labels: global ids (N,) on the host.
+    """
 
     pixels: Tensor
     labels: Ints
 
     def digest(self) -> str:
-        """SHA-256 of pixels and labels."""
+        """Return the SHA-256 of pixels and labels."""
         sha = hashlib.sha256(self.pixels.cpu().numpy().data)
         sha.update(self.labels.data)
         return sha.hexdigest()
@@ -58,7 +61,7 @@ class Setting:
 
 
 class Steps:
-    """Trains `parameters` of `net` on images with the targets (N,) given, by SGD."""
+    """The training of `parameters` of `net` by SGD, on images with the targets (N,) given."""
 
     def __init__(
         self,
@@ -86,7 +89,7 @@ class Steps:
         self.pool = torch.cuda.graph_pool_handle() if self.device.type == "cuda" else None
 
     def run(self, batches: list[Ints], epoch: int, lr: float, generator: torch.Generator) -> Tensor:
-        """One epoch.
+        """Train for one epoch.
 
         Args:
             batches: index arrays into the images.
@@ -110,7 +113,7 @@ class Steps:
         return torch.stack([self._step(*step) for step in steps])
 
     def _shares(self, number: int, generator: torch.Generator) -> Tensor:
-        """(number,) of each batch, what an image keeps of itself."""
+        """Return shares (number,): for each batch, what an image keeps of itself."""
         shares = np.ones(number)
         if self.phase.mix:
             rng = np.random.default_rng(generator.initial_seed())
@@ -118,7 +121,7 @@ class Steps:
         return torch.from_numpy(shares.astype(np.float32)).to(self.device)
 
     def state(self) -> dict[str, Tensor]:
-        """The net's state ("net.<name>") and the optimizer's ("momentum.<number>")."""
+        """Return the net's state ("net.<name>") and the optimizer's ("momentum.<number>")."""
         state = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         for number, parameter in enumerate(self.parameters):
             if "momentum_buffer" in self.optimizer.state[parameter]:
@@ -126,7 +129,7 @@ class Steps:
         return state
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Goes on from what `state` gave."""
+        """Go on from what `state` gave."""
         net = {name: value for name, value in state.items() if name.startswith("net.")}
         self.net.load_state_dict({name.removeprefix("net."): net[name] for name in net})
         for number, parameter in enumerate(self.parameters):
@@ -146,7 +149,7 @@ class Steps:
         return recording.replay(rows, share) if recording else self._compute(rows, share)
 
     def _compute(self, rows: Tensor, share: Tensor) -> Tensor:
-        """One step.
+        """Take one step.
 
         Args:
             rows: (B, 4) an image's index, then its draws.
@@ -198,7 +201,7 @@ class _Recording:
 
 
 def train_mode(net: nn.Module) -> None:
-    """Training mode, but for what is frozen: there batch norm must not move."""
+    """Set training mode, but for what is frozen: there batch norm must not move."""
     for module in net.modules():
         own = list(module.parameters())
         module.training = not own or any(parameter.requires_grad for parameter in own)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, log_loss
+from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss
 
 from lt.score import metrics
 
@@ -27,6 +27,7 @@ PARTS = {"head": (0, 1), "tail": (2, 3), "many": (0,), "medium": (1, 2), "few": 
 def test_by_hand() -> None:
     result = metrics.evaluate(SCORES, SCORES, LABELS, GROUPS, PARTS)
     assert result.accuracy == 50  # images 0, 2, 3
+    assert result.balanced_accuracy == pytest.approx((100 + 50 + 50 + 0) / 4)
     assert result.head == pytest.approx(200 / 3)
     assert result.tail == pytest.approx(100 / 3)
     assert (result.many, result.medium, result.few) == (100, 50, None)
@@ -52,6 +53,9 @@ def test_agrees_with_scikit_learn() -> None:
     guesses = scores.argmax(1)
     expected = 100 * f1_score(labels, guesses, average="macro", labels=range(7), zero_division=0)
     assert result.macro_f1 == pytest.approx(expected)
+    expected = 100 * balanced_accuracy_score(labels, guesses)
+    assert result.balanced_accuracy == pytest.approx(expected)
+    assert result.balanced_accuracy != pytest.approx(result.accuracy), "classes differ in size"
     p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     assert result.nll == pytest.approx(log_loss(labels, p, labels=range(7)))
 
