@@ -117,7 +117,7 @@ def forget(repo: Path) -> None:
     for stage in ("train", "finetune", "evaluate", "table"):
         del lock["stages"][stage]
     (repo / "dvc.lock").write_text(yaml.safe_dump(lock))
-    for name in ("models", ".dvc/cache/runs"):
+    for name in ("models/trained", "models/final", ".dvc/cache/runs"):
         shutil.rmtree(repo / name, ignore_errors=True)
     (repo / "metrics/eval.json").unlink()
 

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+# Before torch starts, and for children: small steps are a thousand parallel regions, each with a
+# barrier, and beside a busy neighbour two threads wait for each other most of the time.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import numpy as np
 import pytest
 import torch
