@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 from pydantic import TypeAdapter, create_model
 
 from lt import params
+from lt.validate import check
 
 if TYPE_CHECKING:
     from lt.train.plan import Expert, Task
@@ -28,7 +29,7 @@ def experts(name: str, task: Task, values: Mapping[str, Any]) -> tuple[Expert, .
     if name not in params.method_names():
         exist = ", ".join(params.method_names())
         raise ValueError(f"model: no method {name!r}; those that exist: {exist}")
-    own, found = params.check(_form(name), dict(values))
+    own, found = check(_form(name), dict(values))
     if own is None:
         raise ValueError("\n".join(f"params.yaml: methods.{name}.{one}" for one in found))
     result: tuple[Expert, ...] = _function(name)(
@@ -42,7 +43,7 @@ def problems(name: str, values: Mapping[str, Any]) -> list[str]:
 
     Each problem says the key, what is allowed and what was given.
     """
-    return params.check(_form(name), dict(values))[1]
+    return check(_form(name), dict(values))[1]
 
 
 def _function(name: str) -> Callable[..., tuple[Expert, ...]]:

@@ -14,6 +14,7 @@ from lt.score import predict, store
 from lt.train import loop, run, step
 from lt.train.plan import Task
 from lt.train.start import Start, rehearse
+from lt.validate import check
 from tests.conftest import ROOT
 from tests.test_methods import plan, trained
 
@@ -81,7 +82,7 @@ def test_what_a_training_is_comes_back_from_json() -> None:
     options = params.load(["model=crt"], ROOT / "params.yaml")
     for one in params.trainings(options):
         adapter = params._adapter(params.Training)
-        assert params.check(adapter, json.loads(json.dumps(asdict(one)))) == (one, [])
+        assert check(adapter, json.loads(json.dumps(asdict(one)))) == (one, [])
 
 
 @pytest.mark.parametrize("method", params.method_names())
