@@ -30,12 +30,6 @@ BACKBONES = ["resnet32", "resnet18", "resnet20", "resnet18_cifar"]
 def plain_net(name: str) -> nn.Module:
     """Make the same architecture out of plain nn.Conv2d, in torch's default memory format."""
     module, features = backbones.make(name, 3)
-    for parent in list(module.modules()):
-        for key, child in list(parent.named_children()):
-            if isinstance(child, nn.Conv2d):
-                shape = child.in_channels, child.out_channels, child.kernel_size
-                plain = nn.Conv2d(*shape, child.stride, child.padding, bias=False)  # type: ignore
-                setattr(parent, key, plain)
     net = nets.Net(module, nn.Linear(features, 10), features)
     return nets.initialise(net, torch.Generator().manual_seed(0))
 

@@ -3,70 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lt import files, params
-from lt.score.tables import MISSING
+from lt.score.stats import MISSING, Stat
 from paper import CELLS, FOLDER, PARAMS
-
-
-@dataclass(frozen=True)
-class Stat:
-    """One quantity by seed, in percent points, seconds or another unit."""
-
-    by_seed: Mapping[int, float] = field(default_factory=dict)
-
-    @property
-    def n(self) -> int:
-        """Number of seeds."""
-        return len(self.by_seed)
-
-    @property
-    def mean(self) -> float:
-        """The mean; NaN for no seed."""
-        return float(np.mean(list(self.by_seed.values()))) if self.by_seed else math.nan
-
-    @property
-    def sd(self) -> float:
-        """Standard deviation of a sample; NaN for fewer than two seeds."""
-        return float(np.std(list(self.by_seed.values()), ddof=1)) if self.n > 1 else math.nan
-
-    def __sub__(self, other: Stat) -> Stat:
-        """Return the differences, paired by seed; seeds that one lacks are left out."""
-        both = self.by_seed.keys() & other.by_seed.keys()
-        return Stat({seed: self.by_seed[seed] - other.by_seed[seed] for seed in sorted(both)})
-
-    def __truediv__(self, other: Stat) -> Stat:
-        """Return the ratios, paired by seed."""
-        both = self.by_seed.keys() & other.by_seed.keys()
-        return Stat({seed: self.by_seed[seed] / other.by_seed[seed] for seed in sorted(both)})
-
-    def over(self, seeds: Collection[int]) -> Stat:
-        """Return the quantity for these seeds alone."""
-        return Stat({seed: value for seed, value in self.by_seed.items() if seed in seeds})
-
-    def interval(self) -> tuple[float, float] | None:
-        """Return the 95 % confidence interval of the mean (Student's t).
-
-        It is None for fewer than two seeds.
-        """
-        if self.n < 2:
-            return None
-        from scipy.stats import t
-
-        half = float(t.ppf(0.975, self.n - 1)) * self.sd / math.sqrt(self.n)
-        return self.mean - half, self.mean + half
-
-    def __str__(self) -> str:
-        if not self.by_seed:
-            return MISSING
-        return f"{self.mean:.2f} ± {self.sd:.2f}" if self.n > 1 else f"{self.mean:.2f}"
 
 
 @dataclass(frozen=True)
@@ -148,6 +92,15 @@ class Cells:
         """
         values = {cell.entry["seed"]: cell.get(path) for cell in self.of(dataset, model, variation)}
         return Stat({seed: value for seed, value in values.items() if value is not None})
+
+    def row(
+        self, dataset: str, model: str, variation: str, paths: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return n and some numbers of a table's row; `paths`: by the columns' titles."""
+        numbers = {
+            title: self.stat(dataset, model, path, variation) for title, path in paths.items()
+        }
+        return {"n": self.seeds(dataset, model, variation), **numbers}
 
     def seeds(self, dataset: str, model: str, variation: str = "") -> str:
         """Say how many seeds ended well, and how many diverged besides; a dash for none."""

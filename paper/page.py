@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from paper.cells import Cells, Stat
+from lt.score.stats import Stat
+from paper.cells import Cells
 from paper.study import CANDIDATES, FITTED, PAIRS, Candidate, within_difference
 
 TEMPLATE = Path(__file__).with_name("results_template.md")

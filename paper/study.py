@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lt.score.combine import RULES
+from lt.score.stats import Stat
 from paper import tables
-from paper.cells import Cells, Stat
+from paper.cells import Cells
 from paper.tables import Row
 
 THINS = ("mean", "min", "max", "ratio")
+CHOSEN = "chosen on validation"
 FITTED = "affine"  # the rule that is fitted on validation images to the joint prediction
 CLIPPED = "clip 5.0"  # of a baseline, as the networks of a split are
 # Question 1, what is compared: the split, its control, and what tells them apart
@@ -119,30 +121,30 @@ def within_difference(
 
 def rules(cells: Cells) -> list[Row]:
     """Answer question 2: every rule on the seed's split, between the oracle and single networks."""
-    rows = []
-    for dataset in cells.size["main"]:
-        row: Row = {"dataset": dataset, "n": cells.seeds(dataset, "split_lws")}
-        row["oracle"] = cells.stat(dataset, "split_lws", "metrics.within_group.accuracy")
-        for rule in RULES:
-            if rule not in ("rest", "rest_pair"):  # these need outputs for the rest
-                row[rule] = cells.stat(dataset, "split_lws", f"rules.{rule}.accuracy")
-        rows.append(row | _controls(cells, dataset))
-    return rows
+    paths = {rule: path for rule, path in _rules().items() if not rule.startswith("rest")}
+    return [
+        {"dataset": dataset}
+        | cells.row(dataset, "split_lws", "", paths)
+        | _controls(cells, dataset)
+        for dataset in cells.size["main"]
+    ]
 
 
 def rests(cells: Cells) -> list[Row]:
     """Answer question 2: networks that know the rest, by how it is thinned."""
-    rows = []
-    for dataset in cells.size["study"]:
-        for thin in THINS:
-            row: Row = {"dataset": dataset, "thinned to": thin}
-            row["n"] = cells.seeds(dataset, "split_rest", thin)
-            path = "metrics.within_group.accuracy"
-            row["oracle"] = cells.stat(dataset, "split_rest", path, thin)
-            for rule in RULES:
-                row[rule] = cells.stat(dataset, "split_rest", f"rules.{rule}.accuracy", thin)
-            rows.append(row | _controls(cells, dataset))
-    return rows
+    return [
+        {"dataset": dataset, "thinned to": thin}
+        | cells.row(dataset, "split_rest", thin, _rules())
+        | _controls(cells, dataset)
+        for dataset in cells.size["study"]
+        for thin in THINS
+    ]
+
+
+def _rules() -> dict[str, str]:
+    """Return where the accuracy with the group given stands, and that of every rule."""
+    paths = {"oracle": "metrics.within_group.accuracy"}
+    return paths | {rule: f"rules.{rule}.accuracy" for rule in RULES}
 
 
 def _controls(cells: Cells, dataset: str) -> Row:
@@ -213,16 +215,14 @@ def schedules(cells: Cells) -> list[Row]:
 
 def taus(cells: Cells) -> list[Row]:
     """Answer question 3: τ of τ-normalisation."""
-    rows = []
-    for dataset in cells.size["tau"]:
-        for variation in [*cells.variations("tau_norm", "tau "), "validation"]:
-            title = "chosen on validation" if variation == "validation" else variation[4:]
-            row: Row = {"dataset": dataset, "tau": title}
-            row["n"] = cells.seeds(dataset, "tau_norm", variation)
-            for part in tables.PARTS:
-                row[part] = cells.stat(dataset, "tau_norm", f"metrics.{part}", variation)
-            rows.append(row)
-    return rows
+    paths = {part: f"metrics.{part}" for part in tables.PARTS}
+    names = [*cells.variations("tau_norm", "tau "), "validation"]
+    titles = {name: name.removeprefix("tau ") for name in names} | {"validation": CHOSEN}
+    return [
+        {"dataset": dataset, "tau": titles[name]} | cells.row(dataset, "tau_norm", name, paths)
+        for dataset in cells.size["tau"]
+        for name in names
+    ]
 
 
 def everything(cells: Cells) -> list[Row]:
@@ -244,35 +244,29 @@ def everything(cells: Cells) -> list[Row]:
 
 
 def swings(cells: Cells) -> list[Row]:
-    """Return the validation accuracy of each network at the end.
-
-    It tells how much one epoch more or less matters.
-    """
+    """Tell how much one epoch matters: the validation accuracy of each network at the end."""
     rows = []
     for dataset in cells.size["main"]:
         for model in tables.METHODS:
             networks = ("head", "tail") if model == "split_lws" else ("all classes",)
             for k, network in enumerate(networks):
+                names = ("last epoch", "lowest before", "highest before")
+                paths = {name: f"last_epochs.{k}.{name}" for name in names}
                 row: Row = {"dataset": dataset, "method": model, "network": network}
-                row["n"] = cells.seeds(dataset, model)
-                for name in ("last epoch", "lowest before", "highest before"):
-                    row[name] = cells.stat(dataset, model, f"last_epochs.{k}.{name}")
-                rows.append(row)
+                rows.append(row | cells.row(dataset, model, "", paths))
     return rows
 
 
 def _of_split(cells: Cells, dataset: str, variation: str) -> Row:
-    """Return figures of split_lws in one variation: concat and the fitted rule, then the oracle."""
-    row: Row = {"n": cells.seeds(dataset, "split_lws", variation)}
-    for title, path in (
-        ("concat", "rules.concat.accuracy"),
-        (FITTED, f"rules.{FITTED}.accuracy"),
-        (f"{FITTED}, tail", f"rules.{FITTED}.tail"),
-        ("oracle", "metrics.within_group.accuracy"),
-        ("oracle, tail", "metrics.within_group.tail"),
-    ):
-        row[title] = cells.stat(dataset, "split_lws", path, variation)
-    return row
+    """Return the figures of a split_lws: concat and the fitted rule, and then the oracle."""
+    paths = {
+        "concat": "rules.concat.accuracy",
+        FITTED: f"rules.{FITTED}.accuracy",
+        f"{FITTED}, tail": f"rules.{FITTED}.tail",
+        "oracle": "metrics.within_group.accuracy",
+        "oracle, tail": "metrics.within_group.tail",
+    }
+    return cells.row(dataset, "split_lws", variation, paths)
 
 
 def _interval(difference: Stat) -> str | None:

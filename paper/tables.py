@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from lt.score.combine import RULES
-from lt.score.tables import MISSING, SEED_FIGURES, to_markdown
-from paper.cells import Cell, Cells, Stat
+from lt.score.stats import MISSING, Stat
+from lt.score.tables import SEED_FIGURES, to_markdown
+from paper.cells import Cell, Cells
 
 Row = dict[str, Any]
 METHODS = ("baseline", "lws_joint", "split_lws")
@@ -186,18 +187,11 @@ def _numbers(rows: Sequence[Row]) -> pd.DataFrame:
 
 def compare_parts(cells: Cells, dataset: str, model: str, variation: str = "") -> Row:
     """Return the three figures, the first two also of head and tail, and the optimizer's steps."""
-    own = {part: cells.stat(dataset, model, f"metrics.{part}", variation) for part in PARTS}
-    within = {
-        f"within: {part}": cells.stat(dataset, model, f"metrics.within_group.{part}", variation)
-        for part in PARTS
-    }
-    return {
-        "n": cells.seeds(dataset, model, variation),
-        **own,
-        **within,
-        "right group": cells.stat(dataset, model, "metrics.group_accuracy", variation),
-        "updates": _whole(cells.stat(dataset, model, "metrics.updates", variation)),
-    }
+    paths = {part: f"metrics.{part}" for part in PARTS}
+    paths |= {f"within: {part}": f"metrics.within_group.{part}" for part in PARTS}
+    paths |= {"right group": "metrics.group_accuracy"}
+    updates = cells.stat(dataset, model, "metrics.updates", variation)
+    return {**cells.row(dataset, model, variation, paths), "updates": _whole(updates)}
 
 
 def _whole(stat: Stat) -> int | None:

@@ -16,15 +16,16 @@ from matplotlib import pyplot as plt
 
 from lt import files, methods, params, provenance
 from lt.data import longtail, partition
+from lt.score.stats import Stat
 from lt.train import device
 from lt.train.start import rehearse
 from paper import CELLS, EXAMPLES, FOLDER, PARAMS, figures, grid, page, render, run, study, tables
 from paper import SMALL as SMALL_FOLDER
 from paper import score as score_cells
-from paper.cells import Cells, Stat
+from paper.cells import Cells
 from tests.conftest import ROOT
 
-FULL, SMALL = grid.build(grid.FULL_SIZE), grid.build(grid.SMALL_SIZE)
+FULL, SMALL = (grid.build(path) for path, _ in grid.GRIDS.values())
 BOTH = pytest.mark.parametrize("cells", [FULL, SMALL], ids=["full", "small"])
 
 
@@ -104,7 +105,7 @@ def test_what_the_study_asks_for_has_cells(cells: dict[str, Any]) -> None:
             assert (dataset, "split_lws", variation) in there
 
 
-@pytest.mark.parametrize("dataset", grid.FULL_SIZE.cuts)
+@pytest.mark.parametrize("dataset", FULL["size"]["cuts"])
 def test_exponential_counts_are_cut_in_half_by_ratio(dataset: str) -> None:
     """Why the grid has no cell for it."""
     classes = 10 if dataset.startswith("cifar10-") else 100

@@ -24,7 +24,7 @@ CHOSEN = [f"{PREFIX}_{name}_s0" for name in ("baseline", "split_lws", "crt")]
 
 def write_grid(repo: Path, names: list[str], **changes: str) -> None:
     """cells.json with these cells of the small grid, some of them with further params."""
-    small = grid.build(grid.SMALL_SIZE)
+    small = grid.build(grid.GRIDS["small"][0])
     small["datasets"] = {PREFIX: small["datasets"][PREFIX]}
     small["size"]["main"] = [PREFIX]
     small["cells"] = {name: small["cells"][name] for name in names}

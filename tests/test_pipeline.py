@@ -78,7 +78,7 @@ def test_results_are_there_and_nothing_else_is(repo: Path) -> None:
     assert len(rules) == 1 + 10
     assert metrics["accuracy"] <= metrics["within_group"]["accuracy"]
     costs = json.loads((repo / "metrics/costs.json").read_text())
-    assert list(costs) == ["parameters", "updates", "images"]
+    assert list(costs) == ["parameters", "trained_parameters", "updates", "images"]
     assert costs["updates"] == 2 * 4
     run_json = json.loads((repo / "models/final/run.json").read_text())
     assert {"seed", "precision", "device", "versions", "git", "train", "data"} <= set(run_json)

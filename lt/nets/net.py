@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from lt import files
 from lt.nets import backbones, heads
+from lt.nets.conv import Conv
 
 T = TypeVar("T", bound=nn.Module)
 
@@ -54,9 +55,11 @@ class Taught(nn.Module):
         return torch.cat([logits, *(teacher(images) for teacher in self.teachers)], dim=1)
 
 
-def make(backbone: str, channels: int, head: heads.Head, width: int) -> Net:
+def make(
+    backbone: str, channels: int, head: heads.Head, width: int, image_size: int | None = None
+) -> Net:
     """Build a net; its weights are still to be drawn (`initialise`) or read (`load`)."""
-    module, features = backbones.make(backbone, channels)
+    module, features = backbones.make(backbone, channels, image_size)
     return Net(module, head(features, width), features)
 
 
@@ -69,14 +72,17 @@ def initialise(net: T, generator: torch.Generator) -> T:
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
+            kernel = torch.empty(module.out_channels, module.in_channels, *module.kernel_size)
             nn.init.kaiming_normal_(
-                module.weight, mode="fan_out", nonlinearity="relu", generator=generator
+                kernel, mode="fan_out", nonlinearity="relu", generator=generator
             )
+            weight = module.cut(kernel) if isinstance(module, Conv) else kernel
+            module.weight.data.copy_(weight)
         elif isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
-            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
-            if module.bias is not None:
-                nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+            for parameter in module.parameters():  # drawn on the CPU, wherever the net is
+                drawn = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
+                parameter.data.copy_(drawn)
     for module in net.modules():
         if isinstance(module, heads.Cosine):
             weight = module.linear.weight
@@ -99,6 +105,22 @@ def form(net: Net, backbone: str, channels: int, image_size: int) -> dict[str, A
         "image_size": image_size,
         "head": heads.describe(net.classifier),
     }
+
+
+def trimmed(net: nn.Module) -> dict[str, str]:
+    """Tell which kernels hold fewer taps than they have: name of the convolution -> sizes."""
+    return {
+        name: f"{conv.kernel_size[0]}x{conv.kernel_size[1]} -> {len(conv.taps)}x{len(conv.taps)}"
+        for name, conv in net.named_modules()
+        if isinstance(conv, Conv) and len(conv.taps) < conv.kernel_size[0]
+    }
+
+
+def parameters(net: nn.Module) -> int:
+    """Count a network's parameters, with the taps that are not held."""
+    convs = [module for module in net.modules() if isinstance(module, Conv)]
+    held = sum(parameter.numel() for parameter in net.parameters())
+    return held + sum(conv.whole().numel() - conv.weight.numel() for conv in convs)
 
 
 def save(net: Net, path: Path) -> None:
@@ -126,7 +148,7 @@ def load(folder: Path) -> tuple[Net, ...]:
 
 def _build(form: Mapping[str, Any]) -> Net:
     """Make a net of this form, with its weights undefined."""
-    module, features = backbones.make(form["backbone"], form["channels"])
+    module, features = backbones.make(form["backbone"], form["channels"], form["image_size"])
     head = form["head"]
     if head["kind"] != heads.Branches.__name__:
         return Net(module, heads.build(head, features), features)

@@ -16,7 +16,7 @@ from lt.data.views import ClassView, Ints
 
 # of history.csv: lr is that of the epoch, train_loss its mean, val_accuracy in percent
 HISTORY = ["expert", "phase", "epoch", "lr", "train_loss", "val_accuracy", "images_per_s"]
-COSTS = ("parameters", "updates", "images")
+COSTS = ("parameters", "trained_parameters", "updates", "images")
 
 Blocks = list[NDArray[np.float32]]
 

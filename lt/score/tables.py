@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from lt import params
+from lt.score.stats import MISSING, Stat
 
 if TYPE_CHECKING:
     from lt.score.combine import Floats, Logits, Views
@@ -21,7 +22,6 @@ FIGURES = {
     "within_group": "within_group (the true group is given)",
 }
 EXPERIMENT_METRICS = ["accuracy", "head", "tail", "within_group", "group_accuracy", "macro_f1"]
-MISSING = "–"
 
 
 def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
@@ -82,7 +82,7 @@ def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
                 "model": first["model"],
                 "rule": first["evaluate.combine"],
                 "n": len(group),
-                **{name: _mean(group.values(), _metric_key(name)) for name in EXPERIMENT_METRICS},
+                **{name: str(_stat(group, _metric_key(name))) for name in EXPERIMENT_METRICS},
                 "updates": int(first["updates"]),
             }
         )
@@ -100,12 +100,10 @@ def _same_but_for_seed(experiment: Mapping[str, Any]) -> str:
     return str((model, profile, params_))
 
 
-def _mean(experiments: Iterable[Mapping[str, Any]], key: str) -> str | float | None:
-    values = [one.get(key) for one in experiments]
-    numbers = pd.Series([value for value in values if isinstance(value, float)], dtype=float)
-    if len(numbers) < 2:
-        return None if numbers.empty else float(numbers.iloc[0])
-    return f"{numbers.mean():.2f} ± {numbers.std():.2f}"
+def _stat(experiments: Mapping[int, Mapping[str, Any]], key: str) -> Stat:
+    """Return a metric by seed; DVC writes a text where it has none."""
+    values = {seed: one.get(key) for seed, one in experiments.items()}
+    return Stat({seed: value for seed, value in values.items() if isinstance(value, float)})
 
 
 def predictions_table(

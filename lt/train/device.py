@@ -12,6 +12,8 @@ import torch
 
 T = TypeVar("T")
 
+SMALL = 8  # pixels along a side, up to which one thread does the work (LOG.md, 2026-11-25)
+
 
 def pick_device(deterministic: bool) -> torch.device:
     """Return the GPU if there is one, else the CPU with as many threads as the process may use.
@@ -24,6 +26,20 @@ def pick_device(deterministic: bool) -> torch.device:
     torch.backends.cudnn.benchmark = not deterministic
     torch.set_num_threads(min(torch.get_num_threads(), cgroup_cpus(Path("/"))))
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def use_threads(image_size: int) -> None:
+    """Take one thread for small images, else as many as `pick_device` has set.
+
+    A step on 8x8 images is a thousand parallel regions of microseconds, each with a barrier: a
+    second thread gains little, and beside a busy process it costs many times the step. The rule
+    knows the size of the images and never the load, so that a run is the same bit for bit.
+
+    Args:
+        image_size: pixels along a side.
+    """
+    if image_size <= SMALL:
+        torch.set_num_threads(1)
 
 
 def pick_precision(wanted: str, device: torch.device) -> str:

@@ -175,24 +175,28 @@ def form(experts: Sequence[Expert], backbone: str, channels: int, start: Nets) -
     """
     result = []
     for number, expert in enumerate(experts):
-        net = _copy_or_new(expert, number, backbone, channels, start)
+        net = _copy_or_new(expert, number, (backbone, channels, None), start)
         for phase in expert.phases:
             phase.setups[0](net, _blank(expert, net, start))
         result.append(net)
     return tuple(result)
 
 
-def _copy_or_new(expert: Expert, number: int, backbone: str, channels: int, start: Nets) -> Net:
+def _copy_or_new(
+    expert: Expert, number: int, shape: tuple[str, int, int | None], start: Nets
+) -> Net:
     if start and expert.start != "teachers":
         return copy.deepcopy(start[number])
-    return nets.make(backbone, channels, expert.head, expert.view.width)
+    backbone, channels, size = shape
+    return nets.make(backbone, channels, expert.head, expert.view.width, size)
 
 
 def _begin(job: Job) -> Net:
     """Make the net as it is before its first phase."""
-    setting, channels = job.setting, job.setting.train.pixels.shape[-1]
-    args = job.expert, job.number, setting.options.backbone, channels, job.start
-    net = _copy_or_new(*args)
+    setting, (*_, size, channels) = job.setting, job.setting.train.pixels.shape
+    net = _copy_or_new(
+        job.expert, job.number, (setting.options.backbone, channels, size), job.start
+    )
     if not job.start or job.expert.start == "teachers":
         nets.initialise(net, _generator(torch.device("cpu"), setting.seed, job.number))
     net.to(setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

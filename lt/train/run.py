@@ -19,7 +19,7 @@ from lt.data.views import Ints
 from lt.nets import net
 from lt.score import predict, store
 from lt.train import checkpoint, loop, plan, step
-from lt.train.device import pick_device, pick_precision
+from lt.train.device import pick_device, pick_precision, use_threads
 from lt.train.start import Start
 
 
@@ -99,7 +99,8 @@ def _run(training: params.Training, inputs: Inputs, out: Path, start: Start, qui
         val_logits = _predict(trained, setting.val, setting, "validation")
         outputs = store.Outputs(test_logits, test.labels, val_logits, setting.val.labels)
         start.add_costs(trained)
-        facts = {"run": {**info, **provenance.revision()}, "timing": timing}
+        about_nets = {"trimmed": [net.trimmed(one.net) for one in trained]}
+        facts = {"run": {**info, **about_nets, **provenance.revision()}, "timing": timing}
         with files.whole(out) as folder:
             folder.mkdir()
             rows = (row for one in trained for row in one.history)
@@ -137,7 +138,8 @@ def _entries(
         {
             **asdict(expert.view),
             **net.form(one.net, setting.options.backbone, channels, size),
-            "parameters": sum(parameter.numel() for parameter in one.net.parameters()),
+            "parameters": net.parameters(one.net),
+            "trained_parameters": sum(parameter.numel() for parameter in one.net.parameters()),
             "updates": one.updates,
             "images": one.images,
         }
@@ -148,6 +150,7 @@ def _entries(
 def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting, step.Images]:
     """Put the images on the device: those to train and validate on, and the test images."""
     device = pick_device(training.train.deterministic)
+    use_threads(inputs.raw["train_images"].shape[1])
 
     def images(part: str, index: Any) -> step.Images:
         pixels = np.array(inputs.raw[f"{part}_images"][index])  # out of the file

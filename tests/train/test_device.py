@@ -65,6 +65,18 @@ def test_threads_follow_the_cgroup(
     assert device.cgroup_cpus(tmp_path) == cpus
 
 
+def test_small_images_take_one_thread() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        device.use_threads(32)
+        assert torch.get_num_threads() == 2
+        device.use_threads(8)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_runs_take_turns() -> None:
     steps: list[str] = []
 
