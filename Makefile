@@ -16,7 +16,7 @@ test: git setup
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest -q
+	pytest -q -n 2 --dist loadfile
 
 git:
 	@test "$$(git rev-parse --show-toplevel 2>/dev/null)" -ef . && git rev-parse -q --verify HEAD >/dev/null || { \
