@@ -110,7 +110,7 @@ class _Product(torch.autograd.Function):
         left = pixels.flatten(1) if ctx.dense else _patches(pixels, conv)
         right = _matrix(kernel, conv) if ctx.dense else kernel.flatten(1)
         ctx.save_for_backward(left, right)
-        return (left @ right.T).view(len(pixels), conv.out, conv.out, -1)
+        return (left @ right.T).view(len(pixels), conv.out, conv.out, conv.out_channels)
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Any:
@@ -138,7 +138,7 @@ def _patches(pixels: Tensor, conv: Conv) -> Tensor:
         (number, conv.out, conv.out, taps, taps, channels),
         (images, steps * rows, steps * columns, rows, columns, 1),
     )
-    return view.reshape(number * conv.out**2, -1)
+    return view.reshape(number * conv.out**2, taps * taps * channels)
 
 
 def _fold(patches: Tensor, conv: Conv, shape: torch.Size) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 from lt import files, methods, params
 from lt.data.views import ClassView
 from lt.nets import net
-from lt.score import combine, store
+from lt.score import store
 from lt.train import loop
 from lt.train.plan import Expert, Task
 
@@ -99,6 +99,8 @@ def rehearse(options: params.Params) -> None:
     Raises:
         ValueError: for what would be refused whatever the images are: now, and not after hours.
     """
+    from lt.score import combine  # no training depends on it
+
     train, val_fraction = options.train, options.data.val_fraction
     task = Task((8, 4, 2, 2), ((0, 1), (2, 3)), train.epochs, train.batch_size, train.lr)
     start = Start()
