@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 ROOT = Path(__file__).parents[1]
 WARM_UP, STEPS, ROUNDS = 3, 20, 3  # steps that do not count, steps that do, turns of each
@@ -48,7 +49,7 @@ def watch(script: str, arguments: list[str]) -> None:
             )
             os._exit(0)  # it would train on for hours
 
-    torch.optim.optimizer.register_optimizer_step_post_hook(step)
+    register_optimizer_step_post_hook(step)
     sys.argv = [script, *arguments]
     sys.path.insert(0, str(Path(script).parent))
     runpy.run_path(script, run_name="__main__")
@@ -72,8 +73,8 @@ def main() -> None:
     parser.add_argument("script", type=Path)
     parser.add_argument("--backbone", default="resnet32", help="ours that is the same")
     parser.add_argument("--batch", type=int, default=128, help="images of a batch of the script")
-    parser.add_argument("arguments", nargs="*", help="of the script, after --")
-    given = parser.parse_args()
+    at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    given, arguments = parser.parse_args(sys.argv[1:at]), sys.argv[at + 1 :]
     data = given.script.parent / "data"
     if not data.exists():
         data.symlink_to((ROOT / "data/archives").resolve())
@@ -82,7 +83,7 @@ def main() -> None:
     next(loop)
     rates: dict[str, list[float]] = {"theirs": [], "ours": []}
     for _ in range(ROUNDS):
-        rates["theirs"].append(theirs(given.script, given.arguments, given.batch))
+        rates["theirs"].append(theirs(given.script, arguments, given.batch))
         rates["ours"].append(number / report.seconds(loop.__next__))
         print({name: round(values[-1], 1) for name, values in rates.items()}, flush=True)
     own, other = (statistics.median(rates[name]) for name in ("ours", "theirs"))
@@ -92,9 +93,10 @@ def main() -> None:
         f"peer_{given.script.parent.name}_{given.backbone}",
         f"Beside {given.script.parent.name}",
         f"images per second, median of {ROUNDS} turns of {STEPS} steps; its arguments: "
-        f"{' '.join(given.arguments)}.",
+        f"{' '.join(arguments)}.",
         [row],
         setting.device(),
+        command=f"python -m bench.peer .../{given.script.name}",
     )
 
 

@@ -73,9 +73,10 @@ def section(name: str, result: Mapping[str, Any]) -> str:
     """Render one result."""
     changes = " with changes" if result["git_dirty"] else ""
     versions = ", ".join(f"{library} {value}" for library, value in result["versions"].items())
+    command = result.get("command", f"python -m bench {name}")
     revision = (result["git"] or "unknown")[:12]
     return (
-        f"## {result['title']}\n\n`python -m bench {name}`: {result['about']}\n\n"
+        f"## {result['title']}\n\n`{command}`: {result['about']}\n\n"
         f"{tables.to_markdown(pd.DataFrame(result['rows']))}\n"
         f"{result['device']}, {result['threads']} threads; {versions}; "
         f"commit {revision}{changes}.\n"
