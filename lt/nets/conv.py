@@ -37,6 +37,8 @@ class Conv(nn.Conv2d):
         # padding that is left, before the map and after it
         after = (self.out - 1) * stride + self.taps.stop - padding[0] - size
         self.edges = padding[0] - self.taps.start, max(after, 0)
+        # With the padding before the map on both sides, no place more comes out.
+        assert (size + 2 * self.edges[0] - len(self.taps)) // stride + 1 == self.out
         self.weight = nn.Parameter(self.cut(self.weight.detach()).clone())
 
     def cut(self, kernel: Tensor) -> Tensor:
@@ -55,11 +57,7 @@ class Conv(nn.Conv2d):
             return functional.conv2d(input, self.whole(), None, self.stride, self.padding)
         if self.size <= LARGEST and input.device.type == "cpu":
             return self._multiply(input, self.weight)
-        before, after = self.edges
-        if before == after:
-            return functional.conv2d(input, self.weight, None, self.stride, before)
-        padded = functional.pad(input, (before, after, before, after))
-        return functional.conv2d(padded, self.weight, None, self.stride)
+        return functional.conv2d(input, self.weight, None, self.stride, self.edges[0])
 
     def _multiply(self, maps: Tensor, weight: Tensor) -> Tensor:
         if torch.is_autocast_enabled("cpu"):

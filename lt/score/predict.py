@@ -13,7 +13,7 @@ from lt.data.datasets import Recipe
 from lt.data.views import Ints
 from lt.nets.net import Net
 
-BATCH = {"cpu": 500, "cuda": 2500}  # images per forward pass
+BATCH = {"cpu": 250, "cuda": 2500}  # images per forward pass
 
 
 def predict(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
+import platform
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +27,20 @@ def pick_device(deterministic: bool) -> torch.device:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not deterministic
     torch.set_num_threads(min(torch.get_num_threads(), cgroup_cpus(Path("/"))))
+    _keep_memory()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _keep_memory() -> None:
+    """Keep memory that is freed for the next maps, where the C library is glibc.
+
+    By default it gives blocks of some MB back to the system. Each page of them costs a fault when
+    the next map is made: in an evaluation, more than the convolutions (LOG.md, 2026-11-25).
+    """
+    if platform.libc_ver()[0] == "glibc":
+        library = ctypes.CDLL(None)
+        library.mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD, the largest that it takes
+        library.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD: bytes that may lie free
 
 
 def use_threads(image_size: int) -> None:
