@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LARGEST = 4  # maps up to this size are convolved as a matrix product, on a CPU
+# Maps up to this size are convolved as a matrix product, on a CPU. Those of 4x4 gain in bf16 alone,
+# where a convolution loses most against a matrix product (LOG.md, 2026-11-25).
+LARGEST, LARGEST_BF16 = 3, 4
 
 
 class Conv(nn.Conv2d):
@@ -55,17 +57,12 @@ class Conv(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         if input.shape[-1] != self.size or input.shape[-2] != self.size:
             return functional.conv2d(input, self.whole(), None, self.stride, self.padding)
-        if self.size <= LARGEST and input.device.type == "cpu":
-            return self._multiply(input, self.weight)
+        if input.device.type == "cpu":
+            mixed = torch.is_autocast_enabled("cpu")
+            dtype = torch.get_autocast_dtype("cpu") if mixed else input.dtype
+            if self.size <= (LARGEST_BF16 if dtype == torch.bfloat16 else LARGEST):
+                return _multiply(input.to(dtype), self.weight.to(dtype), self)
         return functional.conv2d(input, self.weight, None, self.stride, self.edges[0])
-
-    def _multiply(self, maps: Tensor, weight: Tensor) -> Tensor:
-        if torch.is_autocast_enabled("cpu"):
-            dtype = torch.get_autocast_dtype("cpu")
-            maps, weight = maps.to(dtype), weight.to(dtype)
-        pixels = maps.permute(0, 2, 3, 1)  # (B, s, s, in): in memory, they lie so
-        result: Tensor = _Product.apply(pixels, weight, self)  # type: ignore[no-untyped-call]
-        return result.permute(0, 3, 1, 2)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -91,6 +88,12 @@ def used_taps(size: int, kernel: int, stride: int, padding: int) -> range:
         if any(0 <= place * stride + tap - padding < size for place in places)
     ]
     return range(used[0], used[-1] + 1)
+
+
+def _multiply(maps: Tensor, weight: Tensor, conv: Conv) -> Tensor:
+    pixels = maps.permute(0, 2, 3, 1)  # (B, s, s, in): in memory, they lie so
+    result: Tensor = _Product.apply(pixels, weight, conv)  # type: ignore[no-untyped-call]
+    return result.permute(0, 3, 1, 2)
 
 
 class _Product(torch.autograd.Function):

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import resnet18
 
+from lt.nets import conv as conv_module
 from lt.nets import heads
 from lt.nets import net as nets
 from lt.nets.conv import Conv
@@ -15,12 +16,14 @@ from lt.nets.conv import Conv
 BACKBONES = ["resnet18", "resnet18_cifar", "resnet20", "resnet32"]
 
 
+@pytest.mark.parametrize("largest", [0, conv_module.LARGEST, conv_module.LARGEST_BF16])
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 8])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(("kernel", "padding"), [(3, 1), (1, 0), (7, 3)])
 def test_outputs_and_gradients_are_those_of_a_convolution(
-    size: int, stride: int, kernel: int, padding: int
+    size: int, stride: int, kernel: int, padding: int, largest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(conv_module, "LARGEST", largest)
     torch.manual_seed(0)
     plain = nn.Conv2d(5, 6, kernel, stride, padding, bias=False).double()
     ours = Conv(plain, size).double().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
