@@ -87,7 +87,11 @@ def main() -> None:
         rates["ours"].append(number / report.seconds(loop.__next__))
         print({name: round(values[-1], 1) for name, values in rates.items()}, flush=True)
     own, other = (statistics.median(rates[name]) for name in ("ours", "theirs"))
-    row = {"script": f"{given.script.parent.name}/{given.script.name}", "backbone": given.backbone, "ours (images/s)": own}
+    row = {
+        "script": f"{given.script.parent.name}/{given.script.name}",
+        "backbone": given.backbone,
+        "ours (images/s)": own,
+    }
     row |= {"theirs (images/s)": other, "ratio": own / other}
     report.write(
         f"peer_{given.script.parent.name}_{given.backbone}",

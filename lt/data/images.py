@@ -1,0 +1,66 @@
+"""Image files of any kind as uint8 pixels: the one place where they are read."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+PIXELS = 300_000_000  # of an image, at most: about 1 GB in memory
+
+
+def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
+    """Read an image file as it is meant to be seen.
+
+    It is turned as its EXIF data say. What is transparent shows white. 16 bits a channel are scaled
+    to 8, and so are floats from 0 to 1. CMYK and palettes become RGB. Of several frames, the first
+    is read.
+
+    Args:
+        path: of the file.
+        mode: "L" for grey, "RGB" for colours.
+
+    Raises:
+        ValueError: if there is no such file, or no whole image in it; it names the file.
+    """
+    if Path(path).is_dir():
+        raise ValueError(f"{path}: expected an image file, got a folder")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large images, and of damaged EXIF data
+            with Image.open(path) as image:
+                if image.width * image.height > PIXELS:
+                    raise ValueError(f"{image.width}x{image.height} pixels are too many")
+                image.seek(0)
+                return _as_seen(ImageOps.exif_transpose(image), mode)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such image file") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{path}: not an image file") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # each decoder raises what it likes
+        raise ValueError(f"{path}: not a whole image file ({error})") from None
+
+
+def _as_seen(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(_scaled(np.asarray(image)))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert(mode)
+
+
+def _scaled(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scale grey values to 0 .. 255: floats from 0 .. 1, integers from 0 .. 65535."""
+    top = 1.0 if values.dtype.kind == "f" else 65535.0
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= top):
+        raise ValueError(f"expected values from 0 to {top:g}, got {low:g} to {high:g}")
+    return np.round(values * (255 / top)).astype(np.uint8)
