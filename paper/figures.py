@@ -44,7 +44,10 @@ STYLE: dict[Any, Any] = {
 
 
 def distribution(cells: Cells) -> Figure:
-    """Draw the images per class, validation images among them, a panel for each number of classes."""
+    """Draw the images per class, a panel for each number of classes.
+
+    Validation images are among them.
+    """
     known = {name: facts for name, facts in cells.datasets.items() if facts}
     sizes = sorted({len(facts["counts"]) for facts in known.values()})
     figure, axes = _panels(max(len(sizes), 1), columns=2, height=2.6)

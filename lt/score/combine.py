@@ -184,9 +184,9 @@ def why_not(name: str, views: Views, val_counts: Ints) -> str | None:
         val_counts: (C,) validation images per class. Fitted rules need one of each expert: what
             has no image has no temperature or offset either.
     """
-    if name in ("rest", "rest_pair") and len(views) > 1:
-        if any(view.others != "rest" for view in views):
-            return "rest rules need rest outputs"
+    rests = len(views) == 1 or all(view.others == "rest" for view in views)
+    if name in ("rest", "rest_pair") and not rests:
+        return "rest rules need rest outputs"
     if name in FITTED:
         if not val_counts.any():
             return "no validation images"

@@ -50,7 +50,8 @@ def image_weights(labels: Ints, groups: Groups) -> NDArray[np.float64]:
     """
     counts = np.bincount(labels, minlength=1 + max(label for group in groups for label in group))
     weights: NDArray[np.float64] = (class_weights(counts, groups) / np.maximum(counts, 1))[labels]
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights
 
 
 def balanced_accuracy(predictions: Ints, labels: Ints, groups: Groups) -> float | None:

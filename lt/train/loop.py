@@ -254,7 +254,7 @@ def _check_images(job: Job) -> None:
         validation.check_choice(counts, _halves(job))
 
 
-def _halves(job: Job) -> tuple[Ints, ...]:
+def _halves(job: Job) -> partition.Groups:
     """Return head and tail of the targets that the expert sees, by frequency as in partition.json.
 
     Validation images count there, too.
@@ -263,7 +263,7 @@ def _halves(job: Job) -> tuple[Ints, ...]:
     targets = np.concatenate([job.expert.view.targets(part.labels) for part in parts])
     counts = np.bincount(targets[targets >= 0])
     seen = np.flatnonzero(counts)
-    return tuple(seen[list(half)] for half in partition.halves(counts[seen]))
+    return tuple(tuple(seen[list(half)].tolist()) for half in partition.halves(counts[seen]))
 
 
 def chooses(expert: Expert) -> bool:

@@ -65,7 +65,8 @@ class Phase:
         sampler: see lt/data/samplers.py.
         setups: usually one (lt/nets/surgery.py). If there are several, each is tried on a copy, and
             the copy with the best balanced accuracy on validation images goes on (τ of
-            τ-normalisation; `lt.score.validation`); the first wins ties. All of them give the net the same form.
+            τ-normalisation; `lt.score.validation`); the first wins ties. All of them give the net
+            the same form.
         lr: epoch -> learning rate; None: that of params.yaml's train section.
         weight_decay: None: that of params.yaml's train section.
         mix: blends images, if given.

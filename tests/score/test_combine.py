@@ -170,15 +170,16 @@ def test_temperature_undoes_a_scale() -> None:
 
 
 def test_temperature_is_scikit_learns() -> None:
-    """CalibratedClassifierCV with method="temperature", with the same weights of images."""
-    rng = np.random.default_rng(3)
-    labels = np.repeat(np.arange(4), [200, 80, 30, 10])
+    """CalibratedClassifierCV with method="temperature", told each image as often as it weighs."""
+    rng, counts = np.random.default_rng(3), np.array([200, 100, 40, 20])
+    labels = np.repeat(np.arange(4), counts)
+    often = np.repeat(np.arange(len(labels)), (200 // counts)[labels])  # 200 of each class
     logits = 5 * rng.normal(size=(len(labels), 4)) + 4 * np.eye(4)[labels]
     chosen, groups = [ClassView.all(4)], ((0, 1), (2, 3))
     rule = combine.fit_temperature([logits], labels, chosen, groups)
     known = FrozenEstimator(AsTheyAre().fit(logits, labels))
     theirs = CalibratedClassifierCV(known, method="temperature", ensemble=False)
-    theirs.fit(logits, labels, sample_weight=validation.image_weights(labels, groups))
+    theirs.fit(logits[often], labels[often])
     test = rng.normal(size=(50, 4)) * 5
     np.testing.assert_allclose(np.exp(rule([test], chosen)), theirs.predict_proba(test), atol=1e-4)
 
@@ -192,6 +193,10 @@ class AsTheyAre(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def decision_function(self, logits: np.ndarray) -> np.ndarray:
         return logits
+
+    def predict(self, logits: np.ndarray) -> np.ndarray:
+        answers: np.ndarray = self.classes_[logits.argmax(axis=1)]
+        return answers
 
 
 def test_log_softmax_is_scipys() -> None:
