@@ -44,7 +44,10 @@ STYLE: dict[Any, Any] = {
 
 
 def distribution(cells: Cells) -> Figure:
-    """Draw the training images per class, a panel for each number of classes."""
+    """Draw the images per class, a panel for each number of classes.
+
+    Validation images are among them.
+    """
     known = {name: facts for name, facts in cells.datasets.items() if facts}
     sizes = sorted({len(facts["counts"]) for facts in known.values()})
     figure, axes = _panels(max(len(sizes), 1), columns=2, height=2.6)
@@ -55,7 +58,7 @@ def distribution(cells: Cells) -> Figure:
             every = {"markevery": max(1, size // 10), "markersize": 3, "linewidth": 1.2}
             counts = sorted(facts["counts"], reverse=True)
             axis.plot(rank, counts, label=name, **style, **every)
-        axis.set(yscale="log", xlabel="class rank (1 = most images)", ylabel="training images")
+        axis.set(yscale="log", xlabel="class rank (1 = most images)", ylabel="images")
         axis.legend(frameon=False, loc="lower left", fontsize=7)  # below all falling lines
     return figure
 
@@ -67,7 +70,7 @@ def head_tail(cells: Cells) -> Figure:
     for axis, name in zip(axes, names, strict=False):
         facts = cells.datasets[name]
         axis.set_title(name, fontsize=8)
-        axis.set(xlabel="class rank", ylabel="training images")
+        axis.set(xlabel="class rank", ylabel="images")
         if not facts:
             _not_run(axis)
             continue

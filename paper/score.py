@@ -11,7 +11,7 @@ import numpy as np
 
 from lt import files, params
 from lt.data.views import Ints
-from lt.score import combine, metrics, store
+from lt.score import combine, metrics, store, validation
 from lt.score.combine import Views
 from paper import EXAMPLES
 
@@ -58,11 +58,12 @@ def _scores(model: Path, cut: Mapping[str, Any]) -> dict[str, Any]:
         "metrics": {**scored.as_dict(), **store.load_costs(model)},
         "rules": {
             rule: {name: getattr(one[0], name) for name in OF_A_RULE}
-            | {"val_balanced": _on_validation(rule, views, outputs)}
+            | {"val_balanced": _on_validation(rule, views, outputs, cut)}
             if one
             else None
             for rule, one in every.items()
         },
+        "val_classes": validation.halves_shown(outputs.val_labels, cut),
         "groups": [len(group) for group in cut["groups"]],
         "timing": {**files.read_json(model / "timing.json"), "steady_s": _steady_s(model)},
         "last_epochs": _last_epochs(model),
@@ -112,17 +113,20 @@ def _last_epochs(model: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def _on_validation(rule: str, views: Views, outputs: store.Outputs) -> float | None:
-    """Return the mean of the classes' accuracies on validation images.
+def _on_validation(
+    rule: str, views: Views, outputs: store.Outputs, cut: Mapping[str, Any]
+) -> float | None:
+    """Return the balanced accuracy as validation images tell it, by which the study chooses.
 
-    The study chooses by it.
+    None if head or tail has no validation image.
     """
     labels = outputs.val_labels
     if not len(labels):
         return None
-    scores = combine.make(rule, outputs.val, labels, views)(outputs.val, views)
-    accuracies = metrics.per_class(scores.argmax(axis=1), labels, scores.shape[1])
-    return float(np.mean([one for one in accuracies if one is not None]))
+    make = combine.make(rule, outputs.val, labels, views, cut["groups"])
+    predictions = make(outputs.val, views).argmax(axis=1)
+    halves = [cut[half] for half in validation.HALVES]
+    return validation.balanced_accuracy(predictions, labels, halves)
 
 
 def _confusion(labels: Ints, predictions: Ints, classes: int) -> list[list[int]] | None:

@@ -7,8 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from lt.score import validation
 from lt.score.combine import RULES
 from lt.score.stats import MISSING, Stat
 from lt.score.tables import SEED_FIGURES, to_markdown
@@ -54,10 +56,19 @@ def datasets(cells: Cells) -> list[Row]:
                 ),
                 "training": facts["train_images"],
                 "validation": facts["val_images"],
+                "classes in validation: head": seen(facts)["head"],
+                "classes in validation: tail": seen(facts)["tail"],
                 "subset (sha256)": facts["sha256"][:12],
             }
         rows.append(row)
     return rows
+
+
+def seen(facts: dict[str, Any]) -> dict[str, int]:
+    """Return how many classes of head and tail have a validation image."""
+    halves = [facts[half] for half in validation.HALVES]
+    shown = validation.shown(np.array(facts["val_counts"]), halves)
+    return dict(zip(validation.HALVES, shown, strict=True))
 
 
 def table2(cells: Cells) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lt import files, params
 from lt.data.views import Ints
-from lt.score import metrics, store
+from lt.score import metrics, store, validation
 from stages import FINAL, PARTITION, main, no_arguments
 
 OUT = Path("metrics")
@@ -23,7 +23,8 @@ def run(arguments: Sequence[str]) -> None:
     cut, views = files.read_json(PARTITION), store.load_views(FINAL)
     outputs = store.load_outputs(FINAL)
     scored, scores = metrics.score(rule, views, outputs, cut)
-    files.write_json(OUT / "eval.json", scored.as_dict())
+    val_classes = validation.halves_shown(outputs.val_labels, cut)
+    files.write_json(OUT / "eval.json", {**scored.as_dict(), "val_classes": val_classes})
     files.write_json(OUT / "costs.json", store.load_costs(FINAL))
     every = metrics.by_rule(views, outputs, cut)
     rows = ([name, *_of_a_rule(one and one[0])] for name, one in every.items())

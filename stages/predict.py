@@ -13,7 +13,7 @@ from PIL import Image
 from lt import files, params
 from lt.data import datasets
 from lt.nets import net
-from lt.score import combine, predict, store, tables
+from lt.score import combine, metrics, predict, store, tables
 from stages import FINAL, PARTITION, main
 
 
@@ -27,10 +27,11 @@ def run(arguments: Sequence[str]) -> None:
     pixels = torch.from_numpy(_read(arguments, form["image_size"], form["channels"]))
     views, known = store.load_views(FINAL), store.load_outputs(FINAL)
     logits = [predict.predict(one, pixels, recipe) for one in net.load(FINAL)]
-    rule = combine.make(rule_name, known.val, known.val_labels, views)
+    cut = files.read_json(PARTITION)
+    rule = combine.make(rule_name, known.val, known.val_labels, views, cut["groups"])
     p = np.exp(combine.log_softmax(rule(logits, views)))
-    classes = files.read_json(PARTITION)["classes"]
-    print(tables.predictions_table(arguments, p, logits, views, classes), end="")
+    sound = metrics.has_distribution(rule_name, known.are_logits)
+    print(tables.predictions_table(arguments, p, logits, views, cut["classes"], sound), end="")
 
 
 def _read(paths: Sequence[str], size: int, channels: int) -> NDArray[np.uint8]:

@@ -42,6 +42,9 @@ def plan(name: str, task: Task, options: params.Params) -> tuple[Expert, ...]:
     values = {**options.methods[name]}
     short = {"scale_epochs": 2, "epochs": 2, "drw_epoch": 1}
     values |= {key: value for key, value in short.items() if key in values}
+    if values["start"] != params.FRESH:
+        before = plan(values["start"], task, options)
+        task = dataclasses.replace(task, start=tuple(expert.view for expert in before))
     return methods.experts(name, task, values)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from scipy.stats import ttest_rel
 
 from lt import files, methods, params, provenance
 from lt.data import longtail, partition
@@ -123,6 +124,12 @@ def test_a_mean_and_its_interval_by_hand() -> None:
     assert str(stat) == "2.00 ± 1.00"
     assert str(Stat({1: 5.0})) == "5.00"
     assert Stat({1: 5.0}).interval() is None
+    ours, theirs = (
+        dict(enumerate(x)) for x in np.random.default_rng(0).normal(size=(2, 5)).tolist()
+    )
+    difference = Stat(ours) - Stat(theirs)
+    test = ttest_rel(list(ours.values()), list(theirs.values())).confidence_interval(0.95)
+    assert difference.interval() == pytest.approx((test.low, test.high))
     assert str(Stat()) == "–"
 
 
@@ -224,6 +231,7 @@ def root(tmp_path: Path) -> Path:
         "images": sum(counts),
         "train_images": 376,
         "val_images": 41,
+        "val_counts": [10, 8, 6, 5, 4, 3, 2, 2, 1, 0],
         "sha256": SHA,
         **parts,
         "examples": [{"index": index, "label": 3, "png": png} for index in EXAMPLES],

@@ -71,8 +71,9 @@ def test_results_are_there_and_nothing_else_is(repo: Path) -> None:
     metrics = json.loads(results(repo))
     assert list(metrics) == [
         *("accuracy", "balanced_accuracy", "head", "tail", "many", "medium", "few"),
-        *("within_group", "group_accuracy", "macro_f1", "ece", "nll"),
+        *("within_group", "group_accuracy", "macro_f1", "ece", "nll", "val_classes"),
     ]
+    assert set(metrics["val_classes"]) == {"head", "tail"}
     rules = [line.split(",") for line in (repo / "metrics/rules.csv").read_text().splitlines()]
     assert len({row[1] for row in rules[1:]}) == 1, "one expert: every rule agrees"
     assert len(rules) == 1 + 10
@@ -284,8 +285,10 @@ def test_without_validation_images(repo: Path, tmp_path: Path) -> None:
         arguments = overrides if name == "resolve" else ()
         assert run("python", "-m", f"stages.{name}", *arguments, cwd=tmp_path).returncode == 0
     lines = (tmp_path / "metrics/rules.csv").read_text().splitlines()
-    empty = {line.split(",")[0] for line in lines if line.endswith(",,")}
+    empty = {rule for rule, *figures in (line.split(",") for line in lines) if not any(figures)}
     assert empty == {"temperature", "affine"}
+    metrics = json.loads((tmp_path / "metrics/eval.json").read_text())
+    assert metrics["val_classes"] == {"head": 0, "tail": 0}
     message = stage(tmp_path, "stages.resolve", *overrides, "model=tau_norm")
     assert "data.val_fraction: this method chooses on validation images" in message
 

@@ -20,13 +20,15 @@ class Subset:
     Attributes:
         train: indices of the training images into the full set.
         val: the same, of the validation images.
-        counts: (C,) images per class, of both together.
+        counts: (C,) images per class, of both together: the counts that the field speaks of.
+        val_counts: (C,) images per class, of `val` alone; a rare class may have none.
         sha256: SHA-256 of the kept indices before validation is taken out.
     """
 
     train: Ints
     val: Ints
     counts: Ints
+    val_counts: Ints
     sha256: str
 
 
@@ -46,14 +48,17 @@ def make(labels: Ints, num_classes: int, options: Data) -> Subset:
         counts = class_counts(int(full.min()), num_classes, options.imb_type, options.imb_factor)
     kept = keep(labels, counts, options.subset, options.seed)
     train, val = split_validation(len(kept), options.val_fraction, options.seed)
-    left = np.bincount(labels[kept[train]], minlength=num_classes)
+    left, taken = (
+        np.bincount(labels[kept[part]], minlength=num_classes).astype(np.int64)
+        for part in (train, val)
+    )
     if left.min() < 1:
         raise ValueError(
             f"data.val_fraction: {options.val_fraction:g} takes the last training image of class "
             f"{int(left.argmin())} (of {counts[left.argmin()]}); allowed: a smaller one, "
-            "a larger datasets.imb_factor or another datasets.seed"
+            "a larger data.imb_factor or another data.seed"
         )
-    return Subset(kept[train], kept[val], counts, subset_hash(kept))
+    return Subset(kept[train], kept[val], counts, taken, subset_hash(kept))
 
 
 def summarise(subset: Subset, classes: list[str], options: Data) -> dict[str, Any]:
@@ -75,6 +80,7 @@ def summarise(subset: Subset, classes: list[str], options: Data) -> dict[str, An
         "val_images": len(subset.val),
         "classes": classes,
         "counts": subset.counts.tolist(),
+        "val_counts": subset.val_counts.tolist(),
         "sha256": subset.sha256,
     }
 

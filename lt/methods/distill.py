@@ -16,7 +16,7 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 def experts(task: Task, *, temperature: Positive, weight: NonNegative) -> tuple[Expert, ...]:
     """Return a single expert for all classes, fresh; the networks of its start are its teachers."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
-    loss = losses.distilled(task.groups, temperature, weight)
+    loss = losses.distilled(task.start, temperature, weight)
     phases = (
         Phase(task.epochs, loss, sampler, (surgery.learn_from_start,)),
         Phase(0, loss, sampler, (surgery.forget_teachers,)),

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lt.data.views import ClassView
+
 # (logits (B, width), targets (B,), epoch from 1) -> scalar. The epoch is a scalar tensor on the
 # device, since a step is recorded in one epoch and replayed in others: choose with torch.where.
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -149,27 +151,31 @@ def group_softmax(groups: Sequence[Sequence[int]], ratio: float) -> Loss:
     return loss
 
 
-def distilled(groups: Sequence[Sequence[int]], temperature: float, weight: float) -> Loss:
-    """Make the cross entropy, plus `weight` times what each group's teacher says of its images.
+def distilled(teachers: Sequence[ClassView], temperature: float, weight: float) -> Loss:
+    """Make the cross entropy, plus `weight` times what each teacher says of its classes' images.
 
-    The logits are (B, C + the teachers' outputs). A teacher is heard on the images of its own
-    group, by the KL divergence of the own outputs for these classes, both at `temperature`, times
+    The logits are (B, C + the teachers' widths). A teacher is heard on the images of its own
+    classes, by the KL divergence of the own outputs for these classes, both at `temperature`, times
     its square (Hinton et al. 2015).
+
+    Args:
+        teachers: the classes of each, and where its outputs for them are.
+        temperature: above 0.
+        weight: of what the teachers say; the cross entropy has 1.
     """
-    num_classes = sum(map(len, groups))
+    widths = [teacher.width for teacher in teachers]
+    places = [(constant(one.classes), constant(one.columns.tolist())) for one in teachers]
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
-        own, others = logits[:, :num_classes], logits[:, num_classes:]
-        silent = others.shape[1] == len(groups) * num_classes
-        widths = [num_classes if silent else len(group) for group in groups]
+        own, *blocks = torch.split(logits, [logits.shape[1] - sum(widths), *widths], 1)
         total = cross_entropy(own, targets, epoch)
-        for group, block in zip(groups, torch.split(others, widths, 1), strict=True):
-            columns = _on(tuple(map(float, group)), logits.device).long()
-            teacher = block[:, columns] if silent else block
-            log_q = functional.log_softmax(own[:, columns] / temperature, dim=1)
-            log_p = functional.log_softmax(teacher / temperature, dim=1)
+        for (known, columns), block in zip(places, blocks, strict=True):
+            classes = known(logits.device).long()
+            heard_of = block[:, columns(logits.device).long()]  # in the order of `classes`
+            log_q = functional.log_softmax(own[:, classes] / temperature, dim=1)
+            log_p = functional.log_softmax(heard_of / temperature, dim=1)
             each = (log_p.exp() * (log_p - log_q)).sum(1) * temperature**2
-            heard = (targets[:, None] == columns).any(1)
+            heard = (targets[:, None] == classes).any(1)
             total = total + weight * (each * heard).mean()
         return total
 

@@ -1,8 +1,9 @@
 """From the outputs of several experts to one score per class: the ten rules.
 
 A rule is (logits, views) -> scores and cannot see a label. softmax(scores) is the predicted
-distribution; a rule made of probabilities returns their logarithms. Where several experts know a
-class, its score is their mean. With one expert every rule predicts the same classes.
+distribution, but for the rules of NO_DISTRIBUTION, whose scores are bounded; a rule made of
+probabilities returns their logarithms. Where several experts know a class, its score is their
+mean. With one expert every rule predicts the same classes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from lt import params
 from lt.data.views import ClassView, Ints
+from lt.score.validation import Groups, image_weights
 
 Floats = NDArray[np.floating[Any]]
 Logits = Sequence[Floats]  # per expert (N, width)
@@ -22,6 +24,7 @@ Views = Sequence[ClassView]
 Rule = Callable[[Logits, Views], Floats]
 
 RULES: tuple[str, ...] = get_args(params.Rule)
+NO_DISTRIBUTION = ("concat_abssum", "concat_zscore")
 TEMPERATURES = (0.05, 20.0)  # bounds of the fit
 SCALES = (0.01, 100.0)
 
@@ -63,12 +66,11 @@ def concat_zscore(logits: Logits, views: Views) -> Floats:
 
 
 def rest(logits: Logits, views: Views) -> Floats:
-    """Multiply p(class) of each expert, its rest output dropped, by 1 - p(rest)."""
-    blocks = []
-    for block, view in zip(logits, views, strict=True):
-        own = log_softmax(block)[:, view.columns]
-        blocks.append(own + np.logaddexp.reduce(own, axis=1, keepdims=True))
-    return _place(blocks, views)
+    """Multiply p(class among the own) of each expert by its 1 - p(rest), exactly.
+
+    The product is p(class), among all outputs of the expert (the seed, section 4.2).
+    """
+    return max_confidence(logits, views)
 
 
 def rest_pair(logits: Logits, views: Views) -> Floats:
@@ -101,11 +103,11 @@ UNFITTED: dict[str, Rule] = {
 }
 
 
-def fit_temperature(logits: Logits, labels: Ints, views: Views) -> Rule:
+def fit_temperature(logits: Logits, labels: Ints, views: Views, groups: Groups) -> Rule:
     """Fit a temperature per expert: the least NLL on the validation images of its own classes.
 
     The rule is then concat_softmax of the outputs over their temperature (Guo et al. 2017, per
-    network).
+    network). Images weigh as in a balanced test set (`lt.score.validation`).
     """
     from scipy.optimize import minimize_scalar
 
@@ -114,12 +116,16 @@ def fit_temperature(logits: Logits, labels: Ints, views: Views) -> Rule:
         column = ClassView(view.classes, view.num_classes).targets(labels)
         seen = column >= 0
         own, column = block[seen].astype(np.float64), column[seen]
+        weights = image_weights(labels[seen], groups)
 
-        def nll(log_t: float, own: Floats = own, column: Ints = column) -> float:
-            return -float(log_softmax(own / np.exp(log_t))[np.arange(len(own)), column].mean())
+        def nll(
+            log_t: float, own: Floats = own, column: Ints = column, weights: Floats = weights
+        ) -> float:
+            log_p = log_softmax(own / np.exp(log_t))
+            return -float(weights @ log_p[np.arange(len(own)), column])
 
         bounds = tuple(np.log(TEMPERATURES))
-        best = minimize_scalar(nll, bounds=bounds, method="bounded").x if len(own) else 0.0
+        best = minimize_scalar(nll, bounds=bounds, method="bounded").x
         temperatures.append(float(np.exp(best)))
 
     def rule(logits: Logits, views: Views) -> Floats:
@@ -129,12 +135,15 @@ def fit_temperature(logits: Logits, labels: Ints, views: Views) -> Rule:
     return rule
 
 
-def fit_affine(logits: Logits, labels: Ints, views: Views) -> Rule:
-    """Fit a scale and an offset per expert: the least class-balanced NLL of the joint outputs."""
+def fit_affine(logits: Logits, labels: Ints, views: Views, groups: Groups) -> Rule:
+    """Fit a scale and an offset per expert: the least NLL of the joint outputs.
+
+    Images weigh as in a balanced test set (`lt.score.validation`): were the classes that occur to
+    weigh the same, the offset of a group would lack log(its classes / those with an image).
+    """
     from scipy.optimize import minimize
 
-    weights = 1 / np.bincount(labels)[labels]
-    weights /= weights.sum()
+    weights = image_weights(labels, groups)
     rows = np.arange(len(labels))
 
     def objective(x: Floats, blocks: Floats, masks: Floats) -> tuple[float, Floats]:
@@ -160,43 +169,65 @@ def fit_affine(logits: Logits, labels: Ints, views: Views) -> Rule:
     return rule
 
 
-FITTED: dict[str, Callable[[Logits, Ints, Views], Rule]] = {
+FITTED: dict[str, Callable[[Logits, Ints, Views, Groups], Rule]] = {
     "temperature": fit_temperature,
     "affine": fit_affine,
 }
 
 
-def applicable(views: Views, has_validation: bool) -> list[str]:
-    """List the rules that make sense.
+def why_not(name: str, views: Views, val_counts: Ints) -> str | None:
+    """Say why the rule `name` does not apply; None if it does.
 
-    Rest rules need rest outputs, and fitted ones need validation images.
+    Args:
+        name: one of RULES.
+        views: the classes of each expert.
+        val_counts: (C,) validation images per class. Fitted rules need one of each expert: what
+            has no image has no temperature or offset either.
     """
     rests = len(views) == 1 or all(view.others == "rest" for view in views)
-    names = [name for name in UNFITTED if rests or name not in ("rest", "rest_pair")]
-    return names + (list(FITTED) if has_validation else [])
+    if name in ("rest", "rest_pair") and not rests:
+        return "rest rules need rest outputs"
+    if name in FITTED:
+        if not val_counts.any():
+            return "no validation images"
+        for k, view in enumerate(views):
+            if not val_counts[list(view.classes)].any():
+                return f"no validation image of any of expert {k}'s {len(view.classes)} classes"
+    return None
 
 
-def check_applies(name: str, views: Views, has_validation: bool) -> None:
-    """Raise a ValueError if the rule `name` does not apply to these experts."""
-    allowed = applicable(views, has_validation)
-    if name not in allowed:
+def applicable(views: Views, val_counts: Ints) -> list[str]:
+    """List the rules that make sense: see `why_not`."""
+    return [name for name in RULES if why_not(name, views, val_counts) is None]
+
+
+def check_applies(name: str, views: Views, val_counts: Ints) -> None:
+    """Raise a ValueError if the rule `name` does not apply to these experts: see `why_not`."""
+    reason = why_not(name, views, val_counts)
+    if reason:
         raise ValueError(
-            f"evaluate.combine: {name!r} does not apply to these experts "
-            f"({'rest rules need rest outputs' if name in UNFITTED else 'no validation images'}); "
-            f"allowed: {', '.join(allowed)}"
+            f"evaluate.combine: {name!r} does not apply to these experts ({reason}); "
+            f"allowed: {', '.join(applicable(views, val_counts))}"
         )
 
 
-def make(name: str, val_logits: Logits, val_labels: Ints, views: Views) -> Rule:
+def make(name: str, val_logits: Logits, val_labels: Ints, views: Views, groups: Groups) -> Rule:
     """Make the rule `name`; what it fits is fitted on validation images.
+
+    Args:
+        name: one of RULES.
+        val_logits: per expert (N, width), of the validation images.
+        val_labels: (N,) their classes.
+        views: the classes of each expert.
+        groups: the groups of the partition, which weigh as in a balanced test set.
 
     Raises:
         ValueError: if the rule does not apply.
     """
-    check_applies(name, views, len(val_labels) > 0)
+    check_applies(name, views, np.bincount(val_labels, minlength=views[0].num_classes))
     if name in UNFITTED:
         return UNFITTED[name]
-    return FITTED[name](val_logits, val_labels, views)
+    return FITTED[name](val_logits, val_labels, views, groups)
 
 
 def log_softmax(block: Floats) -> Floats:
@@ -207,6 +238,8 @@ def log_softmax(block: Floats) -> Floats:
 
 
 def _own(logits: Logits, views: Views) -> list[Floats]:
+    for block, view in zip(logits, views, strict=True):
+        assert block.shape[1] == view.width, "outputs of other experts than these"
     return [block[:, view.columns] for block, view in zip(logits, views, strict=True)]
 
 

@@ -1,6 +1,7 @@
 """Metrics out of scores and labels.
 
-They are in percent where they can be, and None where a group has no class. No network runs here:
+They are in percent where they can be, and None where a group has no class, or where they would
+have no meaning. No network runs here:
 `score` and `by_rule` start from the outputs that a training has left.
 """
 
@@ -36,7 +37,7 @@ class Metrics:
     """What eval.json holds: nll in nats, the rest percent; all but within_group use no label.
 
     balanced_accuracy is the mean of the classes' accuracies: accuracy itself on a balanced test
-    set.
+    set. ece and nll are None where softmax(scores) is no distribution: see `has_distribution`.
     """
 
     accuracy: float
@@ -49,8 +50,8 @@ class Metrics:
     within_group: WithinGroup
     group_accuracy: float
     macro_f1: float
-    ece: float
-    nll: float
+    ece: float | None
+    nll: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return a nested dict, in the order above."""
@@ -72,15 +73,32 @@ def score(rule: str, views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> 
     Raises:
         ValueError: if the rule does not apply to these experts.
     """
-    scores = combine.make(rule, outputs.val, outputs.val_labels, views)(outputs.test, views)
+    make = combine.make(rule, outputs.val, outputs.val_labels, views, cut["groups"])
+    scores = make(outputs.test, views)
     own = combine.concat(outputs.test, views)
     parts: dict[str, Sequence[int]] = {name: cut[name] for name in PARTS}
-    return evaluate(scores, own, outputs.test_labels, cut["groups"], parts), scores
+    labels, sound = outputs.test_labels, has_distribution(rule, outputs.are_logits)
+    return evaluate(scores, own, labels, cut["groups"], parts, sound), scores
+
+
+def has_distribution(rule: str, are_logits: bool) -> bool:
+    """Check whether softmax(scores) of a rule is a distribution, of which ECE and NLL tell.
+
+    It is not where scores are bounded, and confidence with them, whatever the networks know: the
+    cosines of ncm, two rules of combine.NO_DISTRIBUTION. What is fitted on validation images is
+    brought to the right scale by that.
+
+    Args:
+        rule: one of params.Rule.
+        are_logits: whether the experts' outputs are those of a softmax (`store.Outputs`).
+    """
+    return rule in combine.FITTED or (are_logits and rule not in combine.NO_DISTRIBUTION)
 
 
 def by_rule(views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> dict[str, Scored | None]:
     """Score the experts' outputs with every rule; None where one does not apply."""
-    allowed = combine.applicable(views, len(outputs.val_labels) > 0)
+    counts = np.bincount(outputs.val_labels, minlength=views[0].num_classes)
+    allowed = combine.applicable(views, counts)
     return {
         rule: score(rule, views, outputs, cut) if rule in allowed else None
         for rule in combine.RULES
@@ -93,16 +111,18 @@ def evaluate(
     labels: Ints,
     groups: Sequence[Sequence[int]],
     parts: Mapping[str, Sequence[int]],
+    is_distribution: bool = True,
 ) -> Metrics:
     """Score a prediction.
 
     Args:
-        scores: (N, C) combined; softmax(scores) is the predicted distribution.
+        scores: (N, C) combined.
         own_scores: (N, C) each class's output by its own network (the concat rule); they choose
             within a given group.
         labels: (N,) true classes.
         groups: the K groups of the partition.
         parts: the classes of head, tail, many, medium and few.
+        is_distribution: whether softmax(scores) is the predicted distribution.
     """
     predictions = scores.argmax(axis=1)
     right = predictions == labels
@@ -118,8 +138,8 @@ def evaluate(
         ),
         group_accuracy=percent(group_of[predictions] == group_of[labels]),
         macro_f1=macro_f1(predictions, labels, scores.shape[1]),
-        ece=ece(np.exp(log_p), labels),
-        nll=-float(log_p[np.arange(len(labels)), labels].mean()),
+        ece=ece(np.exp(log_p), labels) if is_distribution else None,
+        nll=-float(log_p[np.arange(len(labels)), labels].mean()) if is_distribution else None,
     )
 
 

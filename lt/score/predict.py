@@ -55,18 +55,6 @@ def accuracy(logits: NDArray[np.float32], targets: Ints) -> float:
     return 100 * float((logits.argmax(axis=1) == targets).mean())
 
 
-def balanced_accuracy(logits: NDArray[np.float32], targets: Ints) -> float:
-    """Return the mean of the accuracies on the classes that occur among the targets (N,)."""
-    return float(
-        np.mean(
-            [
-                accuracy(logits[targets == target], targets[targets == target])
-                for target in np.unique(targets)
-            ]
-        )
-    )
-
-
 def normalise(images: Tensor, recipe: Recipe) -> Tensor:
     """Normalise uint8 (B, H, W, channels) to float32 (B, channels, H, W).
 

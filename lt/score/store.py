@@ -16,6 +16,9 @@ from lt.data.views import ClassView, Ints
 
 # of history.csv: lr is that of the epoch, train_loss its mean, val_accuracy in percent
 HISTORY = ["expert", "phase", "epoch", "lr", "train_loss", "val_accuracy", "images_per_s"]
+# kinds of classifiers (lt/nets/heads.py) whose outputs are no logits of a softmax: the cosines
+# and distances of ncm have no scale at which they were trained
+NO_LOGITS = ("NearestMean",)
 COSTS = ("parameters", "trained_parameters", "updates", "images")
 
 Blocks = list[NDArray[np.float32]]
@@ -23,12 +26,16 @@ Blocks = list[NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Outputs:
-    """Logits (N, width) per expert and global labels (N,), of the test and validation images."""
+    """Logits (N, width) per expert and global labels (N,), of the test and validation images.
+
+    are_logits: False where they are other scores, whose softmax is no distribution.
+    """
 
     test: Blocks
     test_labels: Ints
     val: Blocks
     val_labels: Ints
+    are_logits: bool = True
 
 
 def save(
@@ -77,8 +84,10 @@ def load_history(folder: Path) -> list[dict[str, str]]:
 
 
 def load_outputs(folder: Path) -> Outputs:
-    """Read what `save` wrote to outputs.npz."""
+    """Read what `save` wrote to outputs.npz, and in experts.json what they are."""
+    kinds = {expert["head"]["kind"] for expert in files.read_json(folder / "experts.json")}
     with np.load(folder / "outputs.npz") as arrays:
         experts = range(sum(name.startswith("test_") for name in arrays) - 1)
         test, val = ([arrays[f"{part}_{k}"] for k in experts] for part in ("test", "val"))
-        return Outputs(test, arrays["test_labels"], val, arrays["val_labels"])
+        labels = arrays["test_labels"], arrays["val_labels"]
+        return Outputs(test, labels[0], val, labels[1], are_logits=kinds.isdisjoint(NO_LOGITS))

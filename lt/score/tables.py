@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lt import params
+from lt.score import validation
 from lt.score.stats import MISSING, Stat
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
         f"{train['epochs']} epochs, seed {run['seed']}, n = 1; "
         "percent of the test images\n\n"
     )
-    return title + to_markdown(pd.DataFrame(rows))
+    seen = validation.in_words(metrics["val_classes"], len(data["classes"]))
+    return f"{title}{to_markdown(pd.DataFrame(rows))}\n{seen[0].upper()}{seen[1:]}.\n"
 
 
 def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
@@ -112,12 +114,17 @@ def predictions_table(
     logits: Logits,
     views: Views,
     classes: Sequence[str],
+    is_distribution: bool = True,
 ) -> str:
-    """Make a row per image: the combined answer, and each expert's best own class and its logit."""
+    """Make a row per image: the combined answer, and each expert's best own class and its logit.
+
+    p, the probability of the answer, is a dash if these are no probabilities.
+    """
     rows = []
     for i, name in enumerate(names):
         best = int(probabilities[i].argmax())
-        row = {"image": name, "answer": classes[best], "p": float(probabilities[i, best])}
+        p = float(probabilities[i, best]) if is_distribution else None
+        row = {"image": name, "answer": classes[best], "p": p}
         for k, (block, view) in enumerate(zip(logits, views, strict=True)):
             own = block[i, view.columns]
             answer = classes[view.classes[int(own.argmax())]]

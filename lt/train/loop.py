@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lt.data import partition
 from lt.data.views import Ints
 from lt.nets import net as nets
 from lt.nets.net import Net
 from lt.nets.surgery import Given, Setup
 from lt.params import Train
-from lt.score import predict
+from lt.score import predict, validation
 from lt.train import schedules
 from lt.train.checkpoint import Checkpoints, Saved
 from lt.train.device import side_by_side
@@ -93,7 +94,8 @@ def train(job: Job) -> Generator[None, None, Trained]:
 def _best(trained: Trained, job: Job, at: int) -> Generator[None, None, Trained]:
     """Run phase `at` from `trained` with each setup, and return the best outcome.
 
-    That is the first with the best validation accuracy. No checkpoints are kept: a run that is cut
+    That is the first with the best validation accuracy, where classes weigh as in a balanced test
+    set (`lt.score.validation`). No checkpoints are kept: a run that is cut
     off here starts the phase again.
     """
     best, best_accuracy = trained, -1.0
@@ -101,7 +103,8 @@ def _best(trained: Trained, job: Job, at: int) -> Generator[None, None, Trained]
         trial = copy.deepcopy(trained)
         yield from _run(trial, replace(job, checkpoints=None), at, setup, None)
         logits, targets = _validate(trial.net, job, f"expert {job.number}, phase {at}")
-        accuracy = predict.balanced_accuracy(logits, targets)
+        accuracy = validation.balanced_accuracy(logits.argmax(1), targets, _halves(job))
+        assert accuracy is not None, "checked before the training"
         if accuracy > best_accuracy:
             best, best_accuracy = trial, accuracy
     return best
@@ -245,11 +248,32 @@ def _check_images(job: Job) -> None:
             f"expert {job.number}: none of its classes {expert.view.classes} has an image"
         )
     check_choice(expert, int((expert.view.targets(setting.val.labels) >= 0).sum()))
+    if chooses(expert):
+        targets = expert.view.targets(setting.val.labels)
+        counts = np.bincount(targets[targets >= 0], minlength=expert.view.width)
+        validation.check_choice(counts, _halves(job))
+
+
+def _halves(job: Job) -> partition.Groups:
+    """Return head and tail of the targets that the expert sees, by frequency as in partition.json.
+
+    Validation images count there, too.
+    """
+    parts = job.setting.train, job.setting.val
+    targets = np.concatenate([job.expert.view.targets(part.labels) for part in parts])
+    counts = np.bincount(targets[targets >= 0])
+    seen = np.flatnonzero(counts)
+    return tuple(tuple(seen[list(half)].tolist()) for half in partition.halves(counts[seen]))
+
+
+def chooses(expert: Expert) -> bool:
+    """Check whether a phase of the expert tries several setups and keeps the best."""
+    return any(len(phase.setups) > 1 for phase in expert.phases)
 
 
 def check_choice(expert: Expert, val_images: float) -> None:
     """Raise a ValueError if the expert chooses on validation images, and there are none."""
-    if not val_images and any(len(phase.setups) > 1 for phase in expert.phases):
+    if not val_images and chooses(expert):
         raise ValueError(
             "data.val_fraction: this method chooses on validation images; expected more than 0, "
             "or a single value to choose from; got a split without any"

@@ -30,6 +30,7 @@ class Task:
         epochs: from params.yaml's train section, as are the next two.
         batch_size: the images of a batch.
         lr: the learning rate.
+        start: the classes of each network that the method starts from; none if it starts fresh.
     """
 
     counts: tuple[int, ...]
@@ -37,6 +38,7 @@ class Task:
     epochs: int
     batch_size: int
     lr: float
+    start: tuple[ClassView, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,9 @@ class Phase:
         loss: see lt/nets/losses.py.
         sampler: see lt/data/samplers.py.
         setups: usually one (lt/nets/surgery.py). If there are several, each is tried on a copy, and
-            the copy with the best class-balanced validation accuracy goes on (τ of
-            τ-normalisation); the first wins ties. All of them give the net the same form.
+            the copy with the best balanced accuracy on validation images goes on (τ of
+            τ-normalisation; `lt.score.validation`); the first wins ties. All of them give the net
+            the same form.
         lr: epoch -> learning rate; None: that of params.yaml's train section.
         weight_decay: None: that of params.yaml's train section.
         mix: blends images, if given.

@@ -82,7 +82,7 @@ def run(
 
 def _run(training: params.Training, inputs: Inputs, out: Path, start: Start, quiet: bool) -> None:
     setting, test = _on_device(training, inputs)
-    task = _task(training.train, inputs)
+    task = _task(training.train, inputs, start)
     experts = methods.experts(training.model, task, training.method)
     start.check(training.model, experts, task.groups)
     info = about(training, inputs, setting.device, setting.precision) | {"start": start.run}
@@ -168,7 +168,7 @@ def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting,
     return setting, images("test", slice(None))
 
 
-def _task(options: params.Train, inputs: Inputs) -> plan.Task:
+def _task(options: params.Train, inputs: Inputs, start: Start) -> plan.Task:
     labels = inputs.raw["train_labels"][inputs.train]
     counts = np.bincount(labels, minlength=len(inputs.partition["counts"]))
     return plan.Task(
@@ -177,6 +177,7 @@ def _task(options: params.Train, inputs: Inputs) -> plan.Task:
         epochs=options.epochs,
         batch_size=options.batch_size,
         lr=options.lr,
+        start=start.views,
     )
 
 

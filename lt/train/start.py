@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lt import files, methods, params
 from lt.data.views import ClassView
@@ -105,6 +107,7 @@ def rehearse(options: params.Params) -> None:
     task = Task((8, 4, 2, 2), ((0, 1), (2, 3)), train.epochs, train.batch_size, train.lr)
     start = Start()
     for one in params.trainings(options):
+        task = replace(task, start=start.views)
         experts = methods.experts(one.model, task, one.method)
         start.check(one.model, experts, task.groups)
         for expert in experts:
@@ -115,4 +118,5 @@ def rehearse(options: params.Params) -> None:
             raise ValueError(f"methods.{one.model}.{error}") from None
         views = tuple(expert.view for expert in experts)
         start = Start(nets=trained, views=views, run={"model": one.model})
-    combine.check_applies(options.evaluate.combine, start.views, val_fraction > 0)
+    val_counts = np.full(len(task.counts), val_fraction > 0, dtype=np.int64)
+    combine.check_applies(options.evaluate.combine, start.views, val_counts)

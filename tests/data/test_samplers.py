@@ -2,9 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy
+import torch
+from imblearn.datasets import make_imbalance
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.under_sampling import RandomUnderSampler
+from torch.utils.data import WeightedRandomSampler
 
 from lt.data import samplers
-from lt.data.longtail import class_counts
+from lt.data.longtail import class_counts, keep
 from lt.data.samplers import Sampler
 from lt.data.views import ClassView
 
@@ -121,3 +127,57 @@ def test_a_rest_smaller_than_the_limit_is_kept_whole() -> None:
     targets = np.repeat([0, 1], [6, 3])
     drawn = np.concatenate(draw(samplers.thinned_rest(64, "max", 8.0), targets))
     assert sorted(drawn) == list(range(9))
+
+
+def test_rus_is_imbalanced_learns() -> None:
+    """As many of each class, none twice, and each image as likely as the next."""
+    targets = np.repeat([0, 1, 2], [60, 24, 8])
+    index, shown = np.arange(len(targets))[:, None], np.zeros((2, len(targets)))
+    for seed in range(400):
+        theirs = RandomUnderSampler(random_state=seed)
+        theirs.fit_resample(index, targets)
+        ours = np.concatenate(draw(samplers.under(128, redraw=True), targets, seed))
+        for row, drawn in zip(shown, (ours, theirs.sample_indices_), strict=True):
+            assert np.bincount(targets[drawn]).tolist() == [8, 8, 8]
+            assert len(set(drawn.tolist())) == 24
+            row[drawn] += 1
+    table = shown[:, targets < 2]  # all of class 2 is always there
+    assert scipy.stats.chi2_contingency(table).pvalue > 0.001
+    assert table.min() > 0
+
+
+def test_ros_is_as_long_and_as_even_as_imbalanced_learns() -> None:
+    """Theirs keeps every image and fills up, ours draws them all: shares agree, images do not."""
+    targets = np.repeat([0, 1, 2], [600, 240, 80])
+    theirs = RandomOverSampler(random_state=0)
+    theirs.fit_resample(np.arange(len(targets))[:, None], targets)
+    ours = np.concatenate(draw(samplers.class_balanced(128, "full"), targets))
+    assert len(ours) == len(theirs.sample_indices_)
+    counts = np.bincount(targets[theirs.sample_indices_])
+    assert scipy.stats.chisquare(np.bincount(targets[ours]), counts).pvalue > 0.001
+
+
+def test_ros_draws_images_as_torchs_weighted_sampler() -> None:
+    """Weights of 1 / images of the class (Kang et al. 2020): the same expected count of each."""
+    targets = np.repeat([0, 1, 2], [60, 24, 8])
+    weights = (1 / np.bincount(targets))[targets]
+    generator = torch.Generator().manual_seed(0)
+    theirs = list(WeightedRandomSampler(weights.tolist(), 60000, generator=generator))
+    parts = [
+        np.concatenate(draw(samplers.class_balanced(64, "full"), targets, s)) for s in range(334)
+    ]
+    shown = [
+        np.bincount(drawn, minlength=len(targets)) for drawn in (theirs, np.concatenate(parts))
+    ]
+    assert scipy.stats.chi2_contingency(shown).pvalue > 0.001
+
+
+def test_a_subset_has_the_counts_of_imbalanced_learns_make_imbalance() -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(5), 40))
+    counts = class_counts(40, 5, "exp", 0.1)
+    wanted = dict(enumerate(counts.tolist()))
+    _, theirs = make_imbalance(labels[:, None], labels, sampling_strategy=wanted, random_state=0)
+    for subset in ("first_n", "ldam", "random"):
+        kept = keep(labels, counts, subset, seed=0)
+        assert np.bincount(labels[kept]).tolist() == np.bincount(theirs).tolist()
+        assert len(set(kept.tolist())) == len(theirs)

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lt.data.views import ClassView, Others
 from lt.nets import losses
 from lt.nets.losses import Loss
 
@@ -118,25 +120,42 @@ def test_group_softmax_of_one_group_is_the_baseline() -> None:
     torch.testing.assert_close(value, functional.cross_entropy(logits, TARGETS))
 
 
-@pytest.mark.parametrize("silent", [True, False])
-def test_a_student_that_agrees_with_its_teachers_has_the_baselines_loss(silent: bool) -> None:
-    groups = ((0, 1), (2, 3))
-    own = torch.randn(16, 4, generator=GENERATOR)
-    teachers = [own, own] if silent else [own[:, :2], own[:, 2:]]
-    loss = losses.distilled(groups, temperature=2.0, weight=3.0)
-    value = loss(torch.cat([own, *teachers], dim=1), TARGETS, EPOCH)
+def teachers(others: Others, *groups: tuple[int, ...]) -> list[ClassView]:
+    return [ClassView(group, 4, others) for group in groups]
+
+
+@pytest.mark.parametrize("others", get_args(Others))
+@pytest.mark.parametrize("groups", [((0, 1), (2, 3)), ((3, 1), (0, 2)), ((2, 0, 3, 1),)])
+def test_a_student_that_agrees_with_its_teachers_has_the_baselines_loss(
+    others: Others, groups: tuple[tuple[int, ...], ...]
+) -> None:
+    """Teachers of every kind, on classes in any order; one group is as wide as a silent one."""
+    views = teachers(others, *groups)
+    own, blocks = torch.randn(16, 4, generator=GENERATOR), []
+    for view in views:
+        block = torch.randn(16, view.width, generator=GENERATOR)  # what is heard of no one
+        block[:, view.columns] = own[:, view.classes]
+        blocks.append(block)
+    loss = losses.distilled(views, temperature=2.0, weight=3.0)
+    value = loss(torch.cat([own, *blocks], dim=1), TARGETS, EPOCH)
     torch.testing.assert_close(value, functional.cross_entropy(own, TARGETS))
-    other = loss(torch.cat([own, *(-t for t in teachers)], dim=1), TARGETS, EPOCH)
+    other = loss(torch.cat([own, *(-block for block in blocks)], dim=1), TARGETS, EPOCH)
     assert other > value
 
 
 def test_a_teacher_is_heard_on_its_own_images_only() -> None:
-    loss = losses.distilled(((0, 1), (2, 3)), temperature=1.0, weight=1.0)
+    loss = losses.distilled(teachers("drop", (0, 1), (2, 3)), temperature=1.0, weight=1.0)
     own = torch.randn(16, 4, generator=GENERATOR)
     first, second = own[:, :2], own[:, 2:].clone()
     second[TARGETS < 2] += torch.tensor([5.0, -5.0])
     value = loss(torch.cat([own, first, second], dim=1), TARGETS, EPOCH)
     torch.testing.assert_close(value, functional.cross_entropy(own, TARGETS))
+
+
+def test_outputs_that_are_not_those_of_the_teachers_are_an_error() -> None:
+    loss = losses.distilled(teachers("silent", (0, 1), (2, 3)), temperature=1.0, weight=1.0)
+    with pytest.raises(RuntimeError, match="split"):
+        loss(torch.zeros(16, 4 + 2), TARGETS, EPOCH)
 
 
 def test_a_constant_is_copied_to_a_device_once() -> None:

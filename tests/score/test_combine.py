@@ -5,10 +5,15 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import scipy
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import log_loss
 
 from lt import params
 from lt.data.views import ClassView
-from lt.score import combine, metrics
+from lt.score import combine, metrics, validation
 from tests.conftest import views
 
 # the seed's two networks on its three example images: (images, outputs)
@@ -112,7 +117,7 @@ def outputs(
 @pytest.mark.parametrize("name", get_args(params.Rule))
 def test_one_expert_answers_the_same_under_every_rule(name: str) -> None:
     logits, labels, chosen = outputs((tuple(range(6)),), "drop")
-    rule = combine.make(name, logits, labels, chosen)
+    rule = combine.make(name, logits, labels, chosen, [range(6)])
     assert np.array_equal(rule(logits, chosen).argmax(1), logits[0].argmax(1))
 
 
@@ -121,10 +126,10 @@ def test_one_expert_answers_the_same_under_every_rule(name: str) -> None:
 def test_accuracy_is_at_most_group_accuracy_and_oracle(name: str, others: str) -> None:
     groups = ((0, 3), (1, 4, 5), (2,))
     logits, labels, chosen = outputs(groups, others)
-    if name not in combine.applicable(chosen, True):
+    if name not in combine.applicable(chosen, np.ones(6)):
         assert others != "rest"
         return
-    scores = combine.make(name, logits, labels, chosen)(logits, chosen)
+    scores = combine.make(name, logits, labels, chosen, groups)(logits, chosen)
     parts = {key: range(6) for key in ("head", "tail", "many", "medium", "few")}
     own = combine.concat(logits, chosen)
     result = metrics.evaluate(scores, own, labels, groups, parts)
@@ -139,7 +144,8 @@ def test_rest_by_hand() -> None:
     tail = log(np.array([[0.6, 0.4]]))  # one class and the rest
     chosen = views((0, 1), (2,), others="rest")
     rest = np.exp(combine.rest([head, tail], chosen))
-    np.testing.assert_allclose(rest, [[0.5 * 0.7, 0.2 * 0.7, 0.6 * 0.6]])
+    # 5/7 and 2/7 among the own, times 1 - 0.3: the gate does not count twice
+    np.testing.assert_allclose(rest, [[5 / 7 * 0.7, 2 / 7 * 0.7, 1 * 0.6]])
     pair = np.exp(combine.rest_pair([head, tail], chosen))
     np.testing.assert_allclose(pair, [[0.5 * 0.4, 0.2 * 0.4, 0.6 * 0.3]])
 
@@ -148,7 +154,7 @@ def test_a_confident_rest_is_exact_from_float32_outputs() -> None:
     logits = [np.array([[0, -3, 17]], dtype=np.float32), np.zeros((1, 2), dtype=np.float32)]
     p = np.exp([0.0, -3.0, 17.0]) / np.exp([0.0, -3.0, 17.0]).sum()
     scores = combine.rest(logits, views((0, 1), (2,), others="rest"))
-    np.testing.assert_allclose(scores[0, 0], np.log(p[0]) + np.log(p[0] + p[1]), rtol=1e-12)
+    np.testing.assert_allclose(scores[0, 0], np.log(p[0]), rtol=1e-12)
 
 
 def test_temperature_undoes_a_scale() -> None:
@@ -157,19 +163,55 @@ def test_temperature_undoes_a_scale() -> None:
     p = np.exp(combine.log_softmax(true))
     labels = (p.cumsum(1) > rng.random((20000, 1))).argmax(1)  # labels drawn from p
     chosen = [ClassView.all(3)]
-    rule = combine.fit_temperature([true * 4], labels, chosen)
+    rule = combine.fit_temperature([true * 4], labels, chosen, [range(3)])
     np.testing.assert_allclose(
         rule([true * 4], chosen), combine.log_softmax(true), rtol=0.1, atol=0.1
     )
 
 
+def test_temperature_is_scikit_learns() -> None:
+    """CalibratedClassifierCV with method="temperature", told each image as often as it weighs."""
+    rng, counts = np.random.default_rng(3), np.array([200, 100, 40, 20])
+    labels = np.repeat(np.arange(4), counts)
+    often = np.repeat(np.arange(len(labels)), (200 // counts)[labels])  # 200 of each class
+    logits = 5 * rng.normal(size=(len(labels), 4)) + 4 * np.eye(4)[labels]
+    chosen, groups = [ClassView.all(4)], ((0, 1), (2, 3))
+    rule = combine.fit_temperature([logits], labels, chosen, groups)
+    known = FrozenEstimator(AsTheyAre().fit(logits, labels))
+    theirs = CalibratedClassifierCV(known, method="temperature", ensemble=False)
+    theirs.fit(logits[often], labels[often])
+    test = rng.normal(size=(50, 4)) * 5
+    np.testing.assert_allclose(np.exp(rule([test], chosen)), theirs.predict_proba(test), atol=1e-4)
+
+
+class AsTheyAre(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier whose decision function is its input."""
+
+    def fit(self, _logits: np.ndarray, labels: np.ndarray) -> AsTheyAre:
+        self.classes_ = np.unique(labels)
+        return self
+
+    def decision_function(self, logits: np.ndarray) -> np.ndarray:
+        return logits
+
+    def predict(self, logits: np.ndarray) -> np.ndarray:
+        answers: np.ndarray = self.classes_[logits.argmax(axis=1)]
+        return answers
+
+
+def test_log_softmax_is_scipys() -> None:
+    block = np.random.default_rng(4).normal(size=(20, 7)) * 100
+    expected = scipy.special.log_softmax(block, axis=1)
+    np.testing.assert_allclose(combine.log_softmax(block), expected, rtol=1e-13, atol=1e-13)
+
+
 def test_temperature_uses_an_experts_own_classes_in_their_own_order() -> None:
     logits, labels, chosen = outputs(((5, 0), (4, 1, 2, 3)), "drop")
-    sorted_views = views((0, 5), (1, 2, 3, 4))
+    sorted_views, groups = views((0, 5), (1, 2, 3, 4)), [range(6)]
     same = [logits[0][:, [1, 0]], logits[1][:, [1, 2, 3, 0]]]
     np.testing.assert_allclose(
-        combine.fit_temperature(logits, labels, chosen)(logits, chosen),
-        combine.fit_temperature(same, labels, sorted_views)(same, sorted_views),
+        combine.fit_temperature(logits, labels, chosen, groups)(logits, chosen),
+        combine.fit_temperature(same, labels, sorted_views, groups)(same, sorted_views),
         rtol=1e-4,
     )
 
@@ -180,7 +222,7 @@ def test_affine_levels_the_experts() -> None:
     test, labels, _ = outputs(groups, "drop", seed=2)
 
     def accuracy(name: str) -> float:
-        scores = combine.make(name, val, val_labels, chosen)(test, chosen)
+        scores = combine.make(name, val, val_labels, chosen, groups)(test, chosen)
         return metrics.percent(scores.argmax(1) == labels)
 
     assert accuracy("affine") > accuracy("concat") + 10
@@ -188,8 +230,9 @@ def test_affine_levels_the_experts() -> None:
 
 def test_affine_has_the_gradient_of_its_loss() -> None:
     """At the optimum no small change of a scale or an offset lowers the balanced NLL."""
-    logits, labels, chosen = outputs(((0, 3), (1, 2)), "drop")
-    scores = combine.fit_affine(logits, labels, chosen)(logits, chosen)
+    groups = ((0, 3), (1, 2))
+    logits, labels, chosen = outputs(groups, "drop")
+    scores = combine.fit_affine(logits, labels, chosen, groups)(logits, chosen)
     weights = 1 / np.bincount(labels)[labels]
 
     def nll(scores: np.ndarray) -> float:
@@ -203,19 +246,45 @@ def test_affine_has_the_gradient_of_its_loss() -> None:
         assert nll(np.where(tail, scores * factor, scores)) > nll(scores)
 
 
+@pytest.mark.parametrize("method", ["Nelder-Mead", "Powell"])
+def test_affine_is_the_optimum_of_scipys_other_methods(method: str) -> None:
+    """They use no gradient, and scikit-learn's log_loss for what is made least."""
+    groups = ((0, 3), (1, 2))
+    logits, labels, chosen = outputs(groups, "drop", n=300)
+    rule = combine.fit_affine(logits, labels, chosen, groups)
+    weights = validation.image_weights(labels, groups)
+
+    def scores(x: np.ndarray) -> np.ndarray:
+        blocks = [x[0] * logits[0], x[1] * logits[1] + x[2]]
+        return combine.concat(blocks, chosen)
+
+    def objective(x: np.ndarray) -> float:
+        p = scipy.special.softmax(scores(x), axis=1)
+        return float(log_loss(labels, p, sample_weight=weights, labels=range(4)))
+
+    tight = {"Nelder-Mead": {"xatol": 1e-7, "fatol": 1e-13}, "Powell": {"xtol": 1e-8, "ftol": 0}}
+    options = {**tight[method], "maxiter": 2000, "maxfev": 5000}
+    found = scipy.optimize.minimize(objective, [1.0, 1.0, 0.0], method=method, options=options)
+    np.testing.assert_allclose(rule(logits, chosen), scores(found.x), atol=0.02)
+    p = scipy.special.softmax(rule(logits, chosen), axis=1)
+    ours = log_loss(labels, p, sample_weight=weights, labels=range(4))
+    assert ours == pytest.approx(found.fun, abs=1e-7)
+
+
 def test_what_does_not_apply_is_refused() -> None:
     logits, labels, chosen = outputs(((0, 1), (2,)), "drop")
     with pytest.raises(ValueError, match=r"evaluate\.combine: 'rest' does not apply .*allowed: co"):
-        combine.make("rest", logits, labels, chosen)
+        combine.make("rest", logits, labels, chosen, GROUPS)
     with pytest.raises(ValueError, match=r"'affine' does not apply .*no validation images"):
-        combine.make("affine", [block[:0] for block in logits], labels[:0], chosen)
-    allowed = combine.applicable(chosen, has_validation=True)
+        combine.make("affine", [block[:0] for block in logits], labels[:0], chosen, GROUPS)
+    allowed = combine.applicable(chosen, np.ones(3))
     assert [name for name in combine.RULES if name not in allowed] == ["rest", "rest_pair"]
-    assert "temperature" not in combine.applicable(chosen, has_validation=False)
+    assert "temperature" not in combine.applicable(chosen, np.zeros(3))
 
 
 def test_an_expert_of_one_class_breaks_no_rule() -> None:
-    logits, labels, chosen = outputs(((0, 1, 2), (3,)), "drop")
-    for name in combine.applicable(chosen, has_validation=True):
-        scores = combine.make(name, logits, labels, chosen)(logits, chosen)
+    groups = ((0, 1, 2), (3,))
+    logits, labels, chosen = outputs(groups, "drop")
+    for name in combine.applicable(chosen, np.ones(4)):
+        scores = combine.make(name, logits, labels, chosen, groups)(logits, chosen)
         assert np.isfinite(scores).all()

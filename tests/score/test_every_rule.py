@@ -1,7 +1,11 @@
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from lt.nets import heads
 from lt.score import combine, metrics, store
 from tests.conftest import views
 
@@ -18,10 +22,10 @@ HEAD = np.array([[3.0, 0.0], [0.0, 3.0], [2.0, 0.0], [0.0, 1.0]], np.float32)
 TAIL = np.array([[0.0, 1.0], [4.0, 0.0], [1.0, 0.0], [0.0, 5.0]], np.float32)
 
 
-def outputs(validation: int) -> store.Outputs:
+def outputs(validation: int, are_logits: bool = True) -> store.Outputs:
     labels, blocks = np.arange(4), [HEAD, TAIL]
     val = [block[:validation] for block in blocks]
-    return store.Outputs(blocks, labels, val, labels[:validation])
+    return store.Outputs(blocks, labels, val, labels[:validation], are_logits)
 
 
 def test_a_rule_by_hand() -> None:
@@ -44,3 +48,35 @@ def test_every_rule_has_its_metrics_where_it_applies() -> None:
             assert one[0] == alone[0]
             assert np.array_equal(one[1], alone[1])
     assert metrics.by_rule(chosen, outputs(0), CUT)["affine"] is None
+
+
+def test_what_is_no_distribution_has_no_calibration() -> None:
+    """Of cosines, only what was scaled on validation images has, and says so by its name."""
+
+    def without(are_logits: bool) -> set[str]:
+        every = metrics.by_rule(views((0, 1), (2, 3)), outputs(4, are_logits), CUT)
+        found = {name: one[0] for name, one in every.items() if one}
+        assert all((one.ece is None) == (one.nll is None) for one in found.values())
+        return {name for name, one in found.items() if one.nll is None}
+
+    assert without(are_logits=True) == {"concat_abssum", "concat_zscore"}
+    assert without(are_logits=False) == set(combine.UNFITTED) - {"rest", "rest_pair"}
+
+
+def test_the_outputs_of_ncm_are_no_logits(tmp_path: Path) -> None:
+    for kind, expected in (("Linear", True), ("Cosine", True), (heads.NearestMean.__name__, False)):
+        entry = {"head": {"kind": kind}, "classes": [0, 1], "num_classes": 2, "others": "drop"}
+        store.save(tmp_path, [entry], outputs(2), [], {})
+        assert store.load_outputs(tmp_path).are_logits == expected
+
+
+def test_a_split_whose_tail_has_no_validation_image() -> None:
+    """Fitted rules are refused, with what is allowed; all others have their figures."""
+    chosen, bare = views((0, 1), (2, 3)), outputs(2)
+    every = metrics.by_rule(chosen, bare, CUT)
+    empty = {rule for rule, one in every.items() if one is None}
+    assert empty == {"temperature", "affine", "rest", "rest_pair"}
+    for rule in ("temperature", "affine"):
+        message = f"{rule}' does not apply to .* image of any of expert 1's 2 classes.; allowed: co"
+        with pytest.raises(ValueError, match=message):
+            metrics.score(rule, chosen, bare, CUT)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, log_loss, recall_score
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import confusion_matrix, f1_score, log_loss, recall_score
 
 from lt.score import metrics
+from paper import score
 
 # six images, four classes; argmax: 0 0 1 2 3 0
 SCORES = np.log(
@@ -58,6 +60,24 @@ def test_agrees_with_scikit_learn() -> None:
     assert result.balanced_accuracy != pytest.approx(result.accuracy), "classes differ in size"
     p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     assert result.nll == pytest.approx(log_loss(labels, p, labels=range(7)))
+
+
+def test_classes_and_confusion_are_scikit_learns() -> None:
+    rng = np.random.default_rng(1)
+    guesses, labels = rng.integers(7, size=300), rng.integers(7, size=300)
+    expected = 100 * recall_score(labels, guesses, average=None)
+    assert metrics.per_class(guesses, labels, 7) == pytest.approx(expected.tolist())
+    assert score._confusion(labels, guesses, 7) == confusion_matrix(labels, guesses).tolist()
+
+
+def test_ece_is_the_mean_gap_of_scikit_learns_calibration_curve() -> None:
+    rng = np.random.default_rng(2)
+    p, labels = rng.dirichlet(np.full(5, 0.7), size=500), rng.integers(5, size=500)
+    confidence, right = p.max(1), p.argmax(1) == labels
+    shares, means = calibration_curve(right, confidence, n_bins=metrics.ECE_BINS)
+    sizes = np.histogram(confidence, np.linspace(0, 1, metrics.ECE_BINS + 1))[0]
+    expected = 100 * np.average(np.abs(shares - means), weights=sizes[sizes > 0])
+    assert metrics.ece(p, labels) == pytest.approx(expected, rel=1e-12)
 
 
 def test_ece_by_hand() -> None:

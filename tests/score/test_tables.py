@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from lt.data.views import ClassView
 from lt.score import tables
 
 METRICS = {
@@ -11,6 +13,7 @@ METRICS = {
     "tail": None,
     "within_group": {"accuracy": 80.0, "head": 81.0, "tail": 79.0},
     "group_accuracy": 85.0,
+    "val_classes": {"head": 5, "tail": 4},
 }
 DATA = {
     "name": "cifar10",
@@ -18,6 +21,7 @@ DATA = {
     "imb_factor": 0.1,
     "subset": "first_n",
     "images": 20431,
+    "classes": [str(k) for k in range(10)],
 }
 RUN = {
     "model": "split_lws",
@@ -42,7 +46,10 @@ def test_the_seeds_totals_are_the_means_of_its_halves() -> None:
 def test_beside_the_seeds_figures() -> None:
     lines = tables.run_table(METRICS, RUN).splitlines()
     assert lines[0].startswith("**split_lws** on cifar10 exp 0.1 (first_n, 20431 images), resnet18")
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[4:]]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[4:-2]]
+    assert lines[-1] == ("Validation images show 5 of 5 head classes and 4 of 5 tail classes."), (
+        "whatever is fitted or chosen says on what"
+    )
     assert rows == [
         ["accuracy (no label used)", "70.00", "75.50", "–"],
         ["within_group (the true group is given)", "80.00", "81.00", "79.00"],
@@ -105,3 +112,12 @@ def test_experiments() -> None:
     assert "95.00 ± 0.00" in rows[0]
     assert rows[0][-1] == "400"
     assert "no experiment yet" in tables.experiments_table([failed])
+
+
+@pytest.mark.parametrize(("sound", "p"), [(True, "0.75"), (False, "–")])
+def test_no_probability_where_there_is_none(sound: bool, p: str) -> None:
+    chosen = [ClassView.all(2)]
+    scores = np.array([[0.25, 0.75]])
+    text = tables.predictions_table(["a.png"], scores, [scores], chosen, ["cat", "dog"], sound)
+    cells = [cell.strip() for cell in text.splitlines()[2].strip("|").split("|")]
+    assert cells == ["a.png", "dog", p, "dog (0.75)"]

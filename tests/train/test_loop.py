@@ -128,8 +128,14 @@ def test_what_lws_freezes_stays_bit_for_bit(setting: step.Setting) -> None:
     assert [row["phase"] for row in both.history] == [1, 2, 2]
 
 
-def test_tau_is_chosen_on_class_balanced_validation(setting: step.Setting) -> None:
-    grid = (0.0, 0.5, 1.0, 2.0)
+@pytest.mark.parametrize("missing", [(), (5,), (3, 4)])
+def test_tau_is_chosen_as_a_balanced_test_set_would(
+    missing: tuple[int, ...], setting: step.Setting
+) -> None:
+    """Head and tail count the same, whichever of their three classes have a validation image."""
+    grid, kept = (0.0, 0.5, 1.0, 2.0), ~np.isin(setting.val.labels, missing)
+    val = step.Images(setting.val.pixels[torch.from_numpy(kept)], setting.val.labels[kept])
+    setting = dataclasses.replace(setting, val=val)
     base = train(single(main_phase(2)), 0, setting).net
     labels = setting.val.labels
     accuracies = []
@@ -137,7 +143,10 @@ def test_tau_is_chosen_on_class_balanced_validation(setting: step.Setting) -> No
         net = copy.deepcopy(base)
         surgery.tau_normalise(tau)(net, NOTHING)
         logits = predict.predict(net, setting.val.pixels, setting.recipe)
-        recalls = [(logits.argmax(1) == labels)[labels == c].mean() for c in range(6)]
+        recalls = [
+            np.mean([(logits.argmax(1) == labels)[labels == c].mean() for c in half if c in labels])
+            for half in ((0, 1, 2), (3, 4, 5))
+        ]
         accuracies.append(np.mean(recalls))
     best = grid[int(np.argmax(accuracies))]
     expert = single(main_phase(2), main_phase(0, setups=tuple(map(surgery.tau_normalise, grid))))
@@ -155,12 +164,18 @@ def test_tau_1_gives_rows_of_norm_1() -> None:
 
 
 def test_choosing_without_validation_images_is_refused(setting: step.Setting) -> None:
-    empty = step.Images(setting.val.pixels[:0], setting.val.labels[:0])
+    images = setting.val
+    empty = step.Images(images.pixels[:0], images.labels[:0])
     setting = dataclasses.replace(setting, val=empty)
     grid = main_phase(0, setups=(surgery.tau_normalise(0.0), surgery.tau_normalise(1.0)))
     trained = train(single(main_phase(1)), 0, setting)
     assert trained.history[0]["val_accuracy"] is None
     with pytest.raises(ValueError, match=r"data\.val_fraction"):
+        train(single(main_phase(1), grid), 0, setting)
+    head = step.Images(images.pixels[:18], images.labels[:18])
+    setting = dataclasses.replace(setting, val=head)
+    train(single(main_phase(1)), 0, setting)
+    with pytest.raises(ValueError, match="3 of 3 head classes and 0 of 3 tail classes"):
         train(single(main_phase(1), grid), 0, setting)
 
 
