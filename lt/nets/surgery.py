@@ -57,11 +57,19 @@ def tau_normalise(tau: float) -> Setup:
     def setup(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
         net.requires_grad_(False)
         linear = _linear(net)
-        linear.weight /= linear.weight.norm(dim=1, keepdim=True) ** tau
+        linear.weight.copy_(tau_normalised(linear.weight, tau))
         linear.register_parameter("bias", None)
         return []
 
     return setup
+
+
+def tau_normalised(weight: Tensor, tau: float) -> Tensor:
+    """Return a classifier's rows (C, features) divided by their norm ** tau.
+
+    The source is Kang et al. 2020, section 4.2.
+    """
+    return weight / weight.norm(dim=1, keepdim=True) ** tau
 
 
 def new_classifier(net: Net, given: Given) -> list[nn.Parameter]:
