@@ -69,7 +69,8 @@ def tau_normalised(weight: Tensor, tau: float) -> Tensor:
 
     The source is Kang et al. 2020, section 4.2.
     """
-    return weight / weight.norm(dim=1, keepdim=True) ** tau
+    result: Tensor = weight / weight.norm(dim=1, keepdim=True) ** tau
+    return result
 
 
 def new_classifier(net: Net, given: Given) -> list[nn.Parameter]:
