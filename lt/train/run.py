@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from lt import files, methods, params, process, provenance
 from lt.data import datasets
 from lt.data.views import Ints
-from lt.nets import net
+from lt.nets import backbones, branches, net
 from lt.score import predict, store
 from lt.train import checkpoint, loop, plan, step
 from lt.train.device import pick_device, pick_precision, use_threads
@@ -105,8 +106,9 @@ def _run(training: params.Training, inputs: Inputs, out: Path, start: Start, qui
             folder.mkdir()
             rows = (row for one in trained for row in one.history)
             store.save(folder, _entries(experts, trained, setting), outputs, rows, facts)
-            for k, one in enumerate(trained):
-                net.save(one.net, folder / f"expert_{k}.safetensors")
+            networks = [single for one in trained for single in _networks(one, setting)]
+            for k, single in enumerate(networks):
+                net.save(single, folder / f"expert_{k}.safetensors")
 
 
 def about(
@@ -134,17 +136,32 @@ def _entries(
 ) -> list[dict[str, Any]]:
     """Return what experts.json holds: of each network its view, its form and its costs."""
     *_, size, channels = setting.train.pixels.shape
-    return [
-        {
-            **asdict(expert.view),
-            **net.form(one.net, setting.options.backbone, channels, size),
-            "parameters": net.parameters(one.net),
-            "trained_parameters": sum(parameter.numel() for parameter in one.net.parameters()),
-            "updates": one.updates,
-            "images": one.images,
-        }
-        for expert, one in zip(experts, trained, strict=True)
-    ]
+    result = []
+    for expert, one in zip(experts, trained, strict=True):
+        for k, single in enumerate(_networks(one, setting)):
+            # of branches, the first has what they share: the costs of all are those of the whole
+            held = (
+                single
+                if k == 0
+                else nn.ModuleList([*backbones.split(single.backbone)[1:], single.classifier])
+            )
+            result.append(
+                {
+                    **asdict(expert.view),
+                    **net.form(single, setting.options.backbone, channels, size),
+                    "parameters": net.parameters(held),
+                    "trained_parameters": sum(each.numel() for each in held.parameters()),
+                    "updates": 0 if k else one.updates,
+                    "images": 0 if k else one.images,
+                }
+            )
+    return result
+
+
+def _networks(one: loop.Trained, setting: step.Setting) -> tuple[net.Net, ...]:
+    """Return a network for each branch of a trained one."""
+    *_, size, channels = setting.train.pixels.shape
+    return branches.networks(one.net, setting.options.backbone, channels, size)
 
 
 def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting, step.Images]:
@@ -207,7 +224,11 @@ def _fit(
 def _predict(
     trained: Sequence[loop.Trained], images: step.Images, setting: step.Setting, part: str
 ) -> store.Blocks:
-    return [
-        predict.predict(one.net, images.pixels, setting.recipe, place=f"expert {k}, {part}")
-        for k, one in enumerate(trained)
-    ]
+    """Return what each network says of the images, the branches of one each for itself."""
+    blocks: store.Blocks = []
+    for k, one in enumerate(trained):
+        with branches.apart(one.net) as num:
+            place = f"expert {k}, {part}"
+            logits = predict.predict(one.net, images.pixels, setting.recipe, place=place)
+        blocks += np.split(logits, num, axis=1)
+    return blocks
