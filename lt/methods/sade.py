@@ -28,7 +28,7 @@ def experts(
     of_branches = (
         losses.cross_entropy,
         losses.adjusted(task.counts, 1.0),
-        losses.opposed(task.counts, strength),
+        branch_losses.opposed(task.counts, strength),
     )
     loss = branch_losses.each(of_branches, weight=1.0)
     phase = Phase(task.epochs, loss, sampler, (surgery.everything,))

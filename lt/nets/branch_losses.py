@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lt.nets import losses
 from lt.nets.losses import Loss, constant
 
 
@@ -19,6 +20,18 @@ def each(own: Sequence[Loss], weight: float) -> Loss:
         return weight * torch.stack([one(block, targets, epoch) for one, block in blocks]).sum()
 
     return loss
+
+
+def opposed(counts: Sequence[int], strength: float) -> Loss:
+    """Make the cross entropy of logits + log prior - `strength` * log opposite prior.
+
+    The opposite prior gives the rarest class the share of the most frequent one, and so on (Zhang
+    et al. 2022, equation 3; Vanint/SADE-AgnosticLT at cba11b8, model/loss.py). Targets may be
+    shared.
+    """
+    prior = losses.log_prior(counts)
+    opposite = prior.sort().values.flip(0)[prior.argsort(stable=True).argsort()]
+    return losses.scaled((1.0,) * len(counts), (prior - strength * opposite).tolist())
 
 
 def ride(

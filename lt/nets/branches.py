@@ -6,6 +6,7 @@ is trained as one, and saved as a network of the ordinary form for each branch.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,20 +54,29 @@ def make(
     return Net(stem, Branches(ends), features, fork.width)
 
 
-def networks(net: Net, backbone: str, channels: int, image_size: int) -> tuple[Net, ...]:
+def networks(
+    net: Net, backbone: str, channels: int, image_size: int
+) -> tuple[tuple[Net, nn.Module], ...]:
     """Return a network of the ordinary form, on the CPU, for each branch; of any other net, itself.
 
-    backbone, channels and image_size are those that it was made with.
+    Beside each stands what it does not share with one before it, for counting.
+
+    Args:
+        net: the net after its last phase.
+        backbone: the name of its backbone, as `make` was given, like the next two.
+        channels: of the images.
+        image_size: pixels along a side of them.
     """
     if not isinstance(net.classifier, Branches):
-        return (net,)
-    result = []
+        return ((net, net),)
+    result: list[tuple[Net, nn.Module]] = []
     for end in net.classifier.branches:
         last, classifier = end.children()
         module, features = backbones.make(backbone, channels, image_size, net.last_width)
         for own, other in zip(backbones.split(module), (net.backbone, last), strict=True):
             own.load_state_dict(other.state_dict())
-        result.append(Net(module, classifier, features, net.last_width))
+        single = Net(module, copy.deepcopy(classifier).cpu(), features, net.last_width)
+        result.append((single, end if result else single))
     return tuple(result)
 
 

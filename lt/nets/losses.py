@@ -58,18 +58,6 @@ def adjusted(counts: Sequence[int], tau: float) -> Loss:
     return scaled((1.0,) * len(counts), (tau * log_prior(counts)).tolist())
 
 
-def opposed(counts: Sequence[int], strength: float) -> Loss:
-    """Make the cross entropy of logits + log prior - `strength` * log opposite prior.
-
-    The opposite prior gives the rarest class the share of the most frequent one, and so on (Zhang
-    et al. 2022, equation 3; Vanint/SADE-AgnosticLT at cba11b8, model/loss.py). Targets may be
-    shared.
-    """
-    prior = log_prior(counts)
-    opposite = prior.sort().values.flip(0)[prior.argsort(stable=True).argsort()]
-    return scaled((1.0,) * len(counts), (prior - strength * opposite).tolist())
-
-
 def vs(counts: Sequence[int], gamma: float, tau: float) -> Loss:
     """Make the VS-loss, the cross entropy of logits * (n / n_max) ** gamma + tau * log prior.
 

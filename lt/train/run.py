@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from lt import files, methods, params, process, provenance
 from lt.data import datasets
 from lt.data.views import Ints
-from lt.nets import backbones, branches, net
+from lt.nets import branches, net
 from lt.score import predict, store
 from lt.train import checkpoint, loop, plan, step
 from lt.train.device import pick_device, pick_precision, use_threads
@@ -106,9 +105,7 @@ def _run(training: params.Training, inputs: Inputs, out: Path, start: Start, qui
             folder.mkdir()
             rows = (row for one in trained for row in one.history)
             store.save(folder, _entries(experts, trained, setting), outputs, rows, facts)
-            networks = [single for one in trained for single in _networks(one, setting)]
-            for k, single in enumerate(networks):
-                net.save(single, folder / f"expert_{k}.safetensors")
+            _save_weights(trained, setting, folder)
 
 
 def about(
@@ -136,32 +133,30 @@ def _entries(
 ) -> list[dict[str, Any]]:
     """Return what experts.json holds: of each network its view, its form and its costs."""
     *_, size, channels = setting.train.pixels.shape
-    result = []
+    entries = []
     for expert, one in zip(experts, trained, strict=True):
-        for k, single in enumerate(_networks(one, setting)):
-            # of branches, the first has what they share: the costs of all are those of the whole
-            held = (
-                single
-                if k == 0
-                else nn.ModuleList([*backbones.split(single.backbone)[1:], single.classifier])
-            )
-            result.append(
+        costs = {"updates": one.updates, "images": one.images}
+        for single, own in branches.networks(one.net, setting.options.backbone, channels, size):
+            entries.append(
                 {
                     **asdict(expert.view),
                     **net.form(single, setting.options.backbone, channels, size),
-                    "parameters": net.parameters(held),
-                    "trained_parameters": sum(each.numel() for each in held.parameters()),
-                    "updates": 0 if k else one.updates,
-                    "images": 0 if k else one.images,
+                    "parameters": net.parameters(own),
+                    "trained_parameters": sum(parameter.numel() for parameter in own.parameters()),
+                    **costs,
                 }
             )
-    return result
+            costs = dict.fromkeys(costs, 0)  # branches are trained together
+    return entries
 
 
-def _networks(one: loop.Trained, setting: step.Setting) -> tuple[net.Net, ...]:
-    """Return a network for each branch of a trained one."""
+def _save_weights(trained: Sequence[loop.Trained], setting: step.Setting, folder: Path) -> None:
+    """Write expert_<k>.safetensors, in the order of experts.json."""
     *_, size, channels = setting.train.pixels.shape
-    return branches.networks(one.net, setting.options.backbone, channels, size)
+    shape = setting.options.backbone, channels, size
+    singles = (single for one in trained for single, _ in branches.networks(one.net, *shape))
+    for k, single in enumerate(singles):
+        net.save(single, folder / f"expert_{k}.safetensors")
 
 
 def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting, step.Images]:

@@ -37,7 +37,7 @@ def test_any_width(name: str, width: float) -> None:
     assert module(torch.randn(2, 1, 8, 8)).shape == (2, features)
 
 
-@pytest.mark.parametrize(("width", "parameters"), [(0.75, 771_584), (1.0, 1_355_696)])
+@pytest.mark.parametrize(("width", "parameters"), [(0.75, 770_896), (1.0, 1_344_784)])
 def test_as_large_as_rides(width: float, parameters: int) -> None:
     """ride_resnet_cifar.py of frank-xwang/RIDE-LongTailRecognition at ab8be5c, counted."""
     fork = branches.Fork(3, width)
@@ -61,7 +61,8 @@ def test_branches_are_averaged_outside_of_training() -> None:
 @pytest.mark.parametrize("name", ["resnet18", "resnet20"])
 def test_each_branch_is_a_network_that_comes_back(name: str, tmp_path: Path) -> None:
     net, images = make(name, 0.75, 16).eval(), torch.randn(4, 3, 16, 16)
-    singles = branches.networks(net, name, 3, 16)
+    singles, own = zip(*branches.networks(net, name, 3, 16), strict=True)
+    assert sum(map(nets.parameters, own)) == nets.parameters(net)
     forms = [nets.form(single, name, 3, 16) for single in singles]
     for k, single in enumerate(singles):
         nets.save(single, tmp_path / f"expert_{k}.safetensors")
@@ -74,7 +75,7 @@ def test_each_branch_is_a_network_that_comes_back(name: str, tmp_path: Path) -> 
 
 def test_any_other_net_is_itself() -> None:
     net = nets.make("resnet20", 3, heads.linear, 5)
-    assert branches.networks(net, "resnet20", 3, 8) == (net,)
+    assert branches.networks(net, "resnet20", 3, 8) == ((net, net),)
     with branches.apart(net) as num:
         assert num == 1
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lt.nets import losses
+from lt.nets import branch_losses, losses
 from lt.nets.losses import Loss
 
 COUNTS = (50, 20, 10, 5)
@@ -40,7 +40,7 @@ CE = gradient(losses.cross_entropy)
         losses.ldam(COUNTS, 0.0, 30.0, (1.0,) * 4, 5),
         losses.vs(COUNTS, 0.0, 0.0),
         losses.vs((7, 7, 7, 7), 0.3, 1.0),
-        losses.opposed((7, 7, 7, 7), 2.0),
+        branch_losses.opposed((7, 7, 7, 7), 2.0),
     ],
     ids=[
         "focal 0",
@@ -74,14 +74,14 @@ def test_vs_without_scales_is_logit_adjustment() -> None:
 def test_the_opposite_prior_follows_the_frequency_not_the_label() -> None:
     counts = (8, 64, 16, 32)  # exponential, so that the opposite prior is a larger tau
     three = gradient(losses.adjusted(counts, 3.0))
-    torch.testing.assert_close(gradient(losses.opposed(counts, 2.0)), three)
+    torch.testing.assert_close(gradient(branch_losses.opposed(counts, 2.0)), three)
     uneven = (50, 20, 10, 5)  # 5 stands against 50, 10 against 20
     offset = torch.tensor([50 / 5**2, 20 / 10**2, 10 / 20**2, 5 / 50**2]).log()
 
     def by_hand(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
         return functional.cross_entropy(logits + offset, targets)
 
-    torch.testing.assert_close(gradient(losses.opposed(uneven, 2.0)), gradient(by_hand))
+    torch.testing.assert_close(gradient(branch_losses.opposed(uneven, 2.0)), gradient(by_hand))
 
 
 def test_binary_by_hand() -> None:

@@ -64,7 +64,7 @@ def test_weights_start_as_in_ldam_drw() -> None:
     net = nets.Net(module, heads.linear(features, 100), features)
     nets.initialise(net, torch.Generator().manual_seed(0), "fan_in")
     kernels = [m.weight for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    for weight, inputs in ((kernels[0], 27), (kernels[12], 16 * 9), (kernels[-1], 64)):
+    for weight, inputs in ((kernels[0], 27), (kernels[11], 16 * 9), (kernels[-1], 64)):
         assert weight.std().item() == pytest.approx(math.sqrt(2 / inputs), rel=0.1)
     assert net.classifier.bias.abs().max() <= 64**-0.5
     cosine = nets.Net(module, heads.cosine(30.0)(features, 10), features)
