@@ -190,7 +190,7 @@ def test_more_than_two_groups(
         (
             "ride",
             RIDE | {"width": 1.5},
-            r"width: expected a number above 0 and at most 1, got 1\.5",
+            r"width: expected a number in \(0, 1\], got 1\.5",
         ),
         ("ride", RIDE | {"drw_epoch": 2}, "expected less than train.epochs, 2, .* got 2"),
         ("balpoe", BALPOE | {"taus": [1.0]}, r"taus: expected at least two numbers, got \[1\.0\]"),
