@@ -46,6 +46,7 @@ Rule = Literal[
     "rest",
     "rest_pair",
     "max_confidence",
+    "unlabelled",
 ]
 
 
@@ -87,6 +88,7 @@ class Train:
     clip_norm: Positive | None
     precision: Literal["auto", "fp32", "bf16"]
     deterministic: bool
+    init: Literal["fan_out", "fan_in"]
 
 
 @dataclass(frozen=True, config=STRICT)

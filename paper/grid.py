@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 GRIDS = {"full": (HERE / "grid.yaml", FOLDER), "small": (HERE / "grid_small.yaml", SMALL)}
 # a network per group, or what starts from one: their gradients are clipped
 SPLITS = ("split", "split_lws", "split_rest", "distill")
-NETWORKS = {"ensemble": 2, "sade": 2}  # of these each sees every image
+NETWORKS = {"ensemble": 2}  # of these each sees every image
 
 Cell = dict[str, Any]
 

@@ -83,7 +83,7 @@ CANDIDATES = [
         for model in ("baseline", "ros", "lws_joint", "balanced_softmax", "crt", "ensemble")
     ),
     Candidate("tau_norm", False, "tau_norm", "validation"),
-    Candidate("two balanced_softmax networks, averaged", False, "sade", "tau 1 1"),
+    Candidate("two balanced_softmax networks, averaged", False, "ensemble", "tau 1"),
     *(
         Candidate(title, True, model, "", rule)
         for model in ("split", "split_lws")

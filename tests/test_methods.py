@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from lt import methods, params
-from lt.nets import losses
 from lt.nets import net as nets
 from lt.score import predict
 from lt.train import augment, checkpoint, loop, step
@@ -29,6 +28,19 @@ LDAM = {
     "beta": 0.9999,
     "drw_epoch": 1,
 }
+RIDE = {
+    "start": "fresh",
+    "num": 3,
+    "width": 0.75,
+    "scale": 30.0,
+    "largest_margin": 0.5,
+    "beta": 0.9999,
+    "drw_epoch": 1,
+    "diversity": 0.45,
+    "temperature": 1.0,
+    "spread": 0.05,
+}
+BALPOE = {"start": "fresh", "taus": [0.0, 2.0], "width": 1.0, "scale": 30.0, "mixup": 0.4}
 SPLITS = [name for name in METHODS if name.startswith("split")]
 
 
@@ -177,7 +189,14 @@ def test_more_than_two_groups(
         ),
         ("ldam_drw", LDAM | {"drw_epoch": 2}, "expected less than train.epochs, 2, .* got 2"),
         ("logit_adjust_posthoc", {"start": "baseline", "taus": []}, "expected at least one number"),
-        ("ride", {"start": "fresh", "num": 1, "diversity": 0.2}, "expected an integer at least 2"),
+        ("ride", RIDE | {"num": 1}, "expected an integer at least 2"),
+        (
+            "ride",
+            RIDE | {"width": 1.5},
+            r"width: expected a number in \(0, 1\], got 1\.5",
+        ),
+        ("ride", RIDE | {"drw_epoch": 2}, "expected less than train.epochs, 2, .* got 2"),
+        ("balpoe", BALPOE | {"taus": [1.0]}, r"taus: expected at least two numbers, got \[1\.0\]"),
     ],
 )
 def test_bad_params(name: str, values: dict[str, object], message: str, task: Task) -> None:
@@ -230,7 +249,7 @@ def test_a_group_of_one_class_has_no_softmax(task: Task) -> None:
         methods.experts("group_softmax", task, {"start": "fresh", "ratio": 8.0})
 
 
-@pytest.mark.parametrize("method", ["crt", "lws", "weight_balance", "tau_norm", "ncm"])
+@pytest.mark.parametrize("method", ["crt", "lws", "tau_norm", "ncm"])
 def test_second_stages_leave_the_backbone_as_it_was(
     method: str, task: Task, options: params.Params, setting: step.Setting
 ) -> None:
@@ -348,13 +367,46 @@ def test_a_run_that_was_cut_off_ends_the_same(
         assert len(whole.history) == len(resumed.history)
 
 
-def test_a_prior_in_reverse_is_a_larger_tau() -> None:
-    counts = (64, 32, 16, 8)  # exponential, as an exp dataset's
-    logits, targets = torch.randn(5, 4), torch.tensor([0, 1, 2, 3, 3])
-    epoch = torch.tensor(1)
-    own, reverse = losses.log_prior(counts), losses.log_prior(counts[::-1])
-    theirs = (logits + own - 2 * reverse).float()  # lambda 2 (Zhang et al. 2022)
-    torch.testing.assert_close(
-        losses.adjusted(counts, 3.0)(logits, targets, epoch),
-        losses.cross_entropy(theirs, targets, epoch),
-    )
+def test_weight_balance_bounds_the_classifier_alone(
+    task: Task, options: params.Params, setting: step.Setting
+) -> None:
+    (expert,) = plan("weight_balance", task, options)
+    first, second = expert.phases
+    assert (first.weight_decay, second.weight_decay) == (5e-3, 0.1)
+    states = []
+    for phases in ((first,), (first, second)):
+        one = train(dataclasses.replace(expert, phases=phases), 0, setting)
+        states.append((one.net.backbone.state_dict(), one.net.classifier))
+    (before, linear), (after, bounded) = states
+    assert all(torch.equal(before[key], after[key]) for key in before), "batch norm among it"
+    norms = linear.weight.norm(dim=1)
+    bounded(torch.zeros(1, 64))  # which brings the rows back to the norm
+    least, most = norms.aminmax()
+    assert bounded.classifier.weight.norm(dim=1).max() <= (least + 0.1 * (most - least)) * 1.0001
+
+
+@pytest.mark.parametrize("method", ["ride", "sade", "balpoe"])
+def test_what_has_branches_begins_fresh(method: str, task: Task, options: params.Params) -> None:
+    (expert,) = plan(method, task, options)
+    (single,) = plan("cosine", task, options)
+    assert len(expert.views) == 3
+    start = Start(views=single.views, run={"model": "cosine"})
+    with pytest.raises(ValueError, match=rf"methods\.{method}\.start: expected fresh, since its"):
+        start.check(method, (expert,), task.groups)
+
+
+def test_an_ensemble_may_be_of_balanced_softmax(task: Task) -> None:
+    logits, targets = torch.randn(5, 6), torch.tensor([0, 1, 2, 5, 5])
+    values = []
+    for name, own in (("ensemble", {"num": 2, "tau": 1.0}), ("balanced_softmax", {})):
+        expert, *_ = methods.experts(name, task, {"start": "fresh", **own})
+        values.append(expert.phases[0].loss(logits, targets, torch.tensor(1)))
+    assert torch.equal(*values)
+
+
+@pytest.mark.parametrize("method", ["logit_adjust", "vs"])
+def test_mixup_is_an_option(method: str, task: Task, options: params.Params) -> None:
+    for alpha in (0.0, 0.4):
+        values = {**options.methods[method], "mixup": alpha}
+        mix = methods.experts(method, task, values)[0].phases[0].mix
+        assert (mix.alpha if mix else 0.0) == alpha

@@ -75,7 +75,7 @@ def test_null_switches_clipping_off(tmp_path: Path) -> None:
         ("data=5", "data: expected a section of key: value lines, got 5"),
         ("partition.thresholds=[100,x]", "partition.thresholds: expected a list, each an integer"),
         ("evaluate.combine=best", "evaluate.combine: expected one of concat, sum"),
-        ("model=lsw", "model: no method 'lsw'; those that exist: balanced_softmax, baseline"),
+        ("model=lsw", "model: no method 'lsw'; those that exist: balanced_softmax, balpoe"),
         (
             "profile=sed",
             "profile: no profile 'sed'; those of `profiles` that exist: default, seed, ldam",

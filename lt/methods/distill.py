@@ -1,8 +1,11 @@
 """Distillation of the split: one network for all classes learns from the groups' networks.
 
-Xiang et al., "Learning from Multiple Experts", ECCV 2020 (LFME), its last step. Departs from it
-in that each teacher is heard on the images of its own group, with one weight, where LFME paces
-the weights by how far the student is behind, and orders the images by difficulty.
+Xiang et al., "Learning from Multiple Experts", ECCV 2020 (LFME), its last step, with the loss and
+the constants of xiangly55/LFME at 0a18a06, run_network_LFME.py and config/ImageNet_LT/LFME.py:
+every teacher is heard on all images, at temperature 2, with weight 1. Departs from it in that the
+weights stay, where LFME lets each fall as the student's validation accuracy on the group passes 0.3
+of the teacher's (0.6 in the paper), and in that images come in random order, where LFME paces them
+by difficulty and draws them class by class.
 """
 
 from __future__ import annotations

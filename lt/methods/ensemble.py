@@ -1,19 +1,21 @@
-"""Several baselines, averaged: what a split that costs as much must beat.
+"""Several networks, averaged: what a split that costs as much must beat.
 
-They differ in their initial weights and augmentation. Averaging is evaluate's: the mean of what
-the networks say of a class is what every combination rule does where several know it.
+They differ in their initial weights and augmentation, and are baselines, or, with `tau`, trained
+with logit adjustment. Averaging is evaluate's: the mean of what the networks say of a class is what
+every combination rule but one does where several know it.
 """
 
 from __future__ import annotations
 
 from lt.data import samplers
 from lt.nets import heads, losses, surgery
-from lt.params import Count
+from lt.params import Count, NonNegative
 from lt.train.plan import ClassView, Expert, Phase, Task
 
 
-def experts(task: Task, *, num: Count) -> tuple[Expert, ...]:
-    """Return `num` experts for all classes."""
+def experts(task: Task, *, num: Count, tau: NonNegative) -> tuple[Expert, ...]:
+    """Return `num` experts for all classes; tau 0 is the baseline's loss."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))
+    loss = losses.adjusted(task.counts, tau) if tau else losses.cross_entropy
+    phase = Phase(task.epochs, loss, sampler, (surgery.everything,))
     return tuple(Expert(view, (phase,), heads.linear) for _ in range(num))

@@ -8,11 +8,8 @@ the label is the rarer one's alone.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
 from lt.data import samplers
-from lt.nets import heads, losses, surgery
+from lt.nets import heads, losses, mixing, surgery
 from lt.params import NonNegative, Positive
 from lt.train.plan import ClassView, Expert, Mix, Phase, Task
 
@@ -21,19 +18,7 @@ def experts(
     task: Task, *, alpha: Positive, remix: bool, kappa: Positive, tau: NonNegative
 ) -> tuple[Expert, ...]:
     """Return a single expert for all classes; kappa and tau are those of Remix."""
-    counts = losses.constant(task.counts)
-
-    def same(targets: Tensor, others: Tensor, share: Tensor) -> Tensor:  # noqa: ARG001
-        return share
-
-    def rarer(targets: Tensor, others: Tensor, share: Tensor) -> Tensor:
-        n = counts(targets.device)
-        ratio = n[targets] / n[others]
-        own = torch.where((ratio >= kappa) & (share < tau), 0.0, share)
-        return torch.where((ratio <= 1 / kappa) & (1 - share < tau), 1.0, own)
-
-    view = ClassView.all(len(task.counts))
-    sampler = samplers.shuffled(task.batch_size)
-    mix = Mix(alpha, rarer if remix else same)
+    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
+    mix = Mix(alpha, mixing.remix(task.counts, kappa, tau) if remix else mixing.plain)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,), mix=mix)
     return (Expert(view, (phase,), heads.linear),)

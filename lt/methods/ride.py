@@ -1,22 +1,47 @@
-"""RIDE: one network that has its last stage several times, trained to differ, and averaged.
+"""RIDE: one network that has its last two stages several times, trained to differ, and averaged.
 
-After Wang et al., "Long-tailed Recognition by Routing Diverse Distribution-Aware Experts", ICLR
-2021. Simpler in much: the last stage alone is there several times, at full width, where theirs
-are the last two, narrowed; branches have linear classifiers and plain cross entropy, not LDAM's;
-diversity is measured from the mean of the branches, at one temperature, 1, for all classes; there
-is no distillation and no routing. Not to be held against its published figures.
+Wang et al., "Long-tailed Recognition by Routing Diverse Distribution-Aware Experts", ICLR 2021,
+without its routing and its distillation: the last two stages per branch, narrowed, LDAM's loss and
+classifier on each, and their diversity, whose temperatures and weights change as in LDAM-DRW. Held
+against frank-xwang/RIDE-LongTailRecognition at ab8be5c, model/loss.py and configs/
+config_imbalance_cifar100_ride.json, which also trains with Nesterov's momentum and a weight decay
+of 5e-4; here these are the train section's.
 """
 
 from __future__ import annotations
 
 from lt.data import samplers
-from lt.nets import heads, losses, surgery
-from lt.params import NonNegative, Several
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.nets import branch_losses, heads, losses, surgery
+from lt.params import Count, Factor, Fraction, NonNegative, Positive, Several
+from lt.train.plan import ClassView, Expert, Fork, Phase, Task
 
 
-def experts(task: Task, *, num: Several, diversity: NonNegative) -> tuple[Expert, ...]:
-    """Return a single expert for all classes, with `num` branches."""
+def experts(
+    task: Task,
+    *,
+    num: Several,
+    width: Factor,
+    scale: Positive,
+    largest_margin: Positive,
+    beta: Fraction,
+    drw_epoch: Count,
+    diversity: NonNegative,
+    temperature: Positive,
+    spread: Fraction,
+) -> tuple[Expert, ...]:
+    """Return a single expert for all classes, with `num` branches of `width` of the channels.
+
+    scale, largest_margin, beta and drw_epoch are those of ldam_drw; diversity, temperature and
+    spread those of `branch_losses.ride`.
+    """
+    if drw_epoch >= task.epochs:
+        raise ValueError(
+            f"methods.ride.drw_epoch: expected less than train.epochs, {task.epochs}, since after "
+            f"it the weights begin; got {drw_epoch}"
+        )
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, losses.branched(diversity), sampler, (surgery.branch(num),))
-    return (Expert(view, (phase,), heads.linear),)
+    weights = losses.effective_number_weights(task.counts, beta)
+    own = losses.ldam(task.counts, largest_margin, scale, weights, drw_epoch)
+    loss = branch_losses.ride(own, task.counts, diversity, temperature, spread, drw_epoch)
+    phase = Phase(task.epochs, loss, sampler, (surgery.everything,))
+    return (Expert(view, (phase,), heads.cosine(scale), fork=Fork(num, width)),)

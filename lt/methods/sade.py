@@ -1,28 +1,35 @@
-"""Skill-diverse experts: several networks that each see every class, one for each test prior.
+"""SADE: three branches that share their first stages, each trained for another test prior.
 
-After Zhang et al., "Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed
-Recognition", NeurIPS 2022, section 4.1: cross entropy for the head, balanced softmax, and a loss
-for the tail, averaged. Each is logit adjustment, with tau 0, 1 and 1 + lambda: their inverse
-prior is that of the classes in reverse order, so that for exponential counts the two agree, and
-their lambda of 2 is tau 3. Departs in that the experts share no stage, and are weighted equally,
-as for a balanced test set; there is no training at test time.
+Zhang et al., "Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed
+Recognition", NeurIPS 2022, section 4.1: cross entropy, balanced softmax, and a loss for the prior
+in reverse order, on cosine classifiers. Held against Vanint/SADE-AgnosticLT at cba11b8,
+model/loss.py and configs/config_cifar100_ir100_sade.json, which also trains with Nesterov's
+momentum and a weight decay of 5e-4; here these are the train section's. Branches are averaged, as
+for a balanced test set; the combination rule "unlabelled" weights them by the test outputs (their
+section 4.2, in another form: lt/score/unlabelled.py).
 """
 
 from __future__ import annotations
 
 from lt.data import samplers
-from lt.nets import heads, losses, surgery
-from lt.params import NonNegative
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.nets import branch_losses, heads, losses, surgery
+from lt.params import Factor, NonNegative, Positive
+from lt.train.plan import ClassView, Expert, Fork, Phase, Task
 
 
-def experts(task: Task, *, taus: tuple[NonNegative, ...]) -> tuple[Expert, ...]:
-    """Return an expert for all classes per tau."""
-    if not taus:
-        raise ValueError("methods.sade.taus: expected at least one number, got []")
+def experts(
+    task: Task, *, width: Factor, scale: Positive, strength: NonNegative
+) -> tuple[Expert, ...]:
+    """Return a single expert for all classes, with three branches of `width` of the channels.
+
+    `strength` is that of the third one's prior, their lambda: 1 would undo the balance twice.
+    """
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
-    phases = (
-        Phase(task.epochs, losses.adjusted(task.counts, tau), sampler, (surgery.everything,))
-        for tau in taus
+    of_branches = (
+        losses.cross_entropy,
+        losses.adjusted(task.counts, 1.0),
+        branch_losses.opposed(task.counts, strength),
     )
-    return tuple(Expert(view, (phase,), heads.linear) for phase in phases)
+    loss = branch_losses.each(of_branches, weight=1.0)
+    phase = Phase(task.epochs, loss, sampler, (surgery.everything,))
+    return (Expert(view, (phase,), heads.cosine(scale), fork=Fork(3, width)),)

@@ -9,7 +9,9 @@ from torch.nn import functional
 from lt.nets.conv import Conv
 
 
-def make(name: str, channels: int, image_size: int | None = None) -> tuple[nn.Module, int]:
+def make(
+    name: str, channels: int, image_size: int | None = None, last_width: float = 1.0
+) -> tuple[nn.Module, int]:
     """Make a feature extractor for images of 8x8 and more; return it and its number of features.
 
     resnet18: torchvision's, with the stem made for ImageNet (7x7 stride 2, max-pool).
@@ -21,26 +23,27 @@ def make(name: str, channels: int, image_size: int | None = None) -> tuple[nn.Mo
         channels: of the images.
         image_size: pixels along a side of them: convolutions are then made for the maps that they
             meet (lt/nets/conv.py), with the same results and without work that nothing sees.
+        last_width: the part of their channels that the last two stages have, in (0, 1].
     """
+    full = (32, 64) if name in ("resnet20", "resnet32") else (256, 512)
+    widths = round(full[0] * last_width), round(full[1] * last_width)
     if name in ("resnet20", "resnet32"):
-        module, features = _small_resnet(channels, blocks={"resnet20": 3, "resnet32": 5}[name]), 64
+        module = _small_resnet(channels, {"resnet20": 3, "resnet32": 5}[name], widths)
     else:
-        module, features = _resnet18(channels, imagenet_stem=name == "resnet18"), 512
+        module = _resnet18(channels, name == "resnet18", None if last_width == 1 else widths)
+    features = widths[1]
     return _made_for(module, channels, image_size) if image_size else module, features
 
 
 def split(module: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """Cut a backbone before its last stage: images -> maps, and maps -> features."""
+    """Cut a backbone before its last two stages: images -> maps, and maps -> features."""
     layers = list(module.children())
-    if not isinstance(module, nn.Sequential):  # torchvision's, whose order is that of its children
+    if isinstance(module, nn.Sequential):
+        first = [getattr(layer, "stride", None) for layer in layers].index(2)  # of a _Block
+    else:  # torchvision's, whose order is that of its children
+        first = list(dict(module.named_children())).index("layer3")
         layers = [*layers[:-1], nn.Flatten()]  # fc, the identity, is not used
-    width = max(conv.out_channels for conv in module.modules() if isinstance(conv, nn.Conv2d))
-    first = next(k for k, layer in enumerate(layers) if _ends_with(layer, width))
     return nn.Sequential(*layers[:first]), nn.Sequential(*layers[first:])
-
-
-def _ends_with(layer: nn.Module, width: int) -> bool:
-    return any(getattr(part, "out_channels", 0) == width for part in layer.modules())
 
 
 def _made_for(module: nn.Module, channels: int, image_size: int) -> nn.Module:
@@ -63,8 +66,10 @@ def _made_for(module: nn.Module, channels: int, image_size: int) -> nn.Module:
     return module.train()
 
 
-def _resnet18(channels: int, imagenet_stem: bool) -> nn.Module:
+def _resnet18(channels: int, imagenet_stem: bool, last: tuple[int, int] | None) -> nn.Module:
+    """Make torchvision's, perhaps with other widths of the last two stages."""
     from torchvision.models import resnet18
+    from torchvision.models.resnet import BasicBlock
 
     net: nn.Module = resnet18()
     net.fc = nn.Identity()
@@ -72,6 +77,13 @@ def _resnet18(channels: int, imagenet_stem: bool) -> nn.Module:
     if not imagenet_stem:
         net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
         net.maxpool = nn.Identity()
+    inputs = 128
+    for name, outputs in zip(("layer3", "layer4"), last or (), strict=False):
+        conv = nn.Conv2d(inputs, outputs, 1, stride=2, bias=False)
+        shortcut = nn.Sequential(conv, nn.BatchNorm2d(outputs))
+        blocks = BasicBlock(inputs, outputs, 2, shortcut), BasicBlock(outputs, outputs)
+        setattr(net, name, nn.Sequential(*blocks))
+        inputs = outputs
     return net
 
 
@@ -85,25 +97,26 @@ class _Block(nn.Module):
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.stride = stride
-        self.extra = (outputs - inputs) // 2
+        more = outputs - inputs
+        self.extra = more // 2, more - more // 2  # channels of zeros, before and after
 
     def forward(self, x: Tensor) -> Tensor:
         y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.bn2(self.conv2(y))
-        if self.extra:
+        if self.stride > 1:
             x = x[:, :, :: self.stride, :: self.stride]
-            x = functional.pad(x, (0, 0, 0, 0, self.extra, self.extra))
+            x = functional.pad(x, (0, 0, 0, 0, *self.extra))
         return functional.relu(y.add_(x), inplace=True)
 
 
-def _small_resnet(channels: int, blocks: int) -> nn.Module:
+def _small_resnet(channels: int, blocks: int, last: tuple[int, int]) -> nn.Module:
     layers: list[nn.Module] = [
         nn.Conv2d(channels, 16, 3, padding=1, bias=False),
         nn.BatchNorm2d(16),
         nn.ReLU(inplace=True),
     ]
     inputs = 16
-    for outputs, stride in ((16, 1), (32, 2), (64, 2)):
+    for outputs, stride in ((16, 1), (last[0], 2), (last[1], 2)):
         for block in range(blocks):
             layers.append(_Block(inputs, outputs, stride if block == 0 else 1))
             inputs = outputs

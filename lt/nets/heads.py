@@ -81,18 +81,6 @@ class MaxNorm(nn.Module):
         return logits
 
 
-class Branches(nn.Module):
-    """Several classifiers: (B, branches, width) in training, else their mean (B, width)."""
-
-    def __init__(self, branches: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-
-    def forward(self, features: Tensor) -> Tensor:
-        logits = torch.stack([branch(features) for branch in self.branches], dim=1)
-        return logits if self.training else logits.mean(1)
-
-
 class Groups(nn.Module):
     """Balanced Group Softmax: an output per class of a group and one for the others, per group.
 
@@ -154,17 +142,11 @@ def describe(classifier: nn.Module) -> dict[str, Any]:
             return kind | {"width": len(classifier.means), "distance": classifier.distance}
         case Groups():
             return kind | {"groups": classifier.groups}
-        case Branches():
-            (*_, linear), *_ = (branch.children() for branch in classifier.branches)
-            return kind | {"num": len(classifier.branches), "branch": describe(linear)}
     raise TypeError(f"lt/nets/heads.py knows no {kind['kind']}: add it to describe and build")
 
 
 def build(form: Mapping[str, Any], features: int) -> nn.Module:
-    """Make a classifier of a form from `describe`; its weights are still to be read.
-
-    Branches hold a part of the backbone: `lt.nets.net` builds those.
-    """
+    """Make a classifier of a form from `describe`; its weights are still to be read."""
     match form["kind"]:
         case "Linear":
             return nn.Linear(features, form["width"], bias=form["bias"])

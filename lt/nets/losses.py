@@ -57,10 +57,41 @@ def adjusted(counts: Sequence[int], tau: float) -> Loss:
 
     tau = 1 is balanced softmax (Ren et al. 2020). Targets may be shared.
     """
-    offsets = tuple((tau * log_prior(counts)).tolist())
+    return scaled((1.0,) * len(counts), (tau * log_prior(counts)).tolist())
+
+
+def vs(counts: Sequence[int], gamma: float, tau: float) -> Loss:
+    """Make the VS-loss, the cross entropy of logits * (n / n_max) ** gamma + tau * log prior.
+
+    Kini et al. 2021, equation 2; orparask/VS-Loss at 7ade9c9, class_imbalance/losses.py. gamma = 0
+    is logit adjustment, tau = 0 CDT (Ye et al. 2020). Targets may be shared.
+    """
+    return scaled([(n / max(counts)) ** gamma for n in counts], (tau * log_prior(counts)).tolist())
+
+
+def scaled(scales: Sequence[float], offsets: Sequence[float]) -> Loss:
+    """Make the cross entropy of scales * logits + offsets; targets may be shared."""
+    scale_of, offset_of = constant(scales), constant(offsets)
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
-        return cross_entropy(logits + _on(offsets, logits.device), targets, epoch)
+        scale, offset = scale_of(logits.device), offset_of(logits.device)
+        return cross_entropy(scale * logits + offset, targets, epoch)
+
+    return loss
+
+
+def binary(weights: Sequence[float]) -> Loss:
+    """Make the mean binary cross entropy of the softmax, over images and classes, by target.
+
+    Each class of an image says whether it is the target; `weights` are those of the targets
+    (ShadeAlsha/LTR-weight-balancing at e89f292, utils/class_balanced_loss.py, "softmax").
+    """
+    weight_of = constant(weights)
+
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
+        shares = functional.one_hot(targets, len(weights)).to(logits.dtype)
+        weight = weight_of(logits.device)[targets][:, None]
+        return functional.binary_cross_entropy(logits.softmax(1), shares, weight)
 
     return loss
 
@@ -106,23 +137,6 @@ def log_prior(counts: Sequence[int]) -> Tensor:
     return torch.log(len(counts) * values / values.sum())
 
 
-def branched(diversity: float) -> Loss:
-    """Make the sum of the branches' cross entropies, less `diversity` times how they differ.
-
-    The logits are (B, branches, width). Branches differ by the KL divergence from the distribution
-    of the mean logits, which is taken as given (after Wang et al. 2021).
-    """
-
-    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
-        log_p = functional.log_softmax(logits, dim=2)
-        mean = functional.log_softmax(logits.detach().mean(1, keepdim=True), dim=2)
-        differ = (mean.exp() * (mean - log_p)).sum(2).mean(0)  # (branches,)
-        own = -log_p.gather(2, targets[:, None, None].expand(-1, logits.shape[1], 1))
-        return own.sum(1).mean() - diversity * differ.sum()
-
-    return loss
-
-
 def group_softmax(groups: Sequence[Sequence[int]], ratio: float) -> Loss:
     """Make the sum of a cross entropy per group of classes; a group's last output is "others".
 
@@ -152,11 +166,11 @@ def group_softmax(groups: Sequence[Sequence[int]], ratio: float) -> Loss:
 
 
 def distilled(teachers: Sequence[ClassView], temperature: float, weight: float) -> Loss:
-    """Make the cross entropy, plus `weight` times what each teacher says of its classes' images.
+    """Make the cross entropy, plus `weight` times what each teacher says of the images.
 
-    The logits are (B, C + the teachers' widths). A teacher is heard on the images of its own
-    classes, by the KL divergence of the own outputs for these classes, both at `temperature`, times
-    its square (Hinton et al. 2015).
+    The logits are (B, C + the teachers' widths). A teacher is heard on all images, by the KL
+    divergence of the own outputs for its classes, both at `temperature` (xiangly55/LFME at 0a18a06,
+    run_network_LFME.py and loss/DistillationLoss.py).
 
     Args:
         teachers: the classes of each, and where its outputs for them are.
@@ -174,9 +188,7 @@ def distilled(teachers: Sequence[ClassView], temperature: float, weight: float) 
             heard_of = block[:, columns(logits.device).long()]  # in the order of `classes`
             log_q = functional.log_softmax(own[:, classes] / temperature, dim=1)
             log_p = functional.log_softmax(heard_of / temperature, dim=1)
-            each = (log_p.exp() * (log_p - log_q)).sum(1) * temperature**2
-            heard = (targets[:, None] == classes).any(1)
-            total = total + weight * (each * heard).mean()
+            total = total + weight * (log_p.exp() * (log_p - log_q)).sum(1).mean()
         return total
 
     return loss

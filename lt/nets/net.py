@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,16 +17,23 @@ from lt.nets import backbones, heads
 from lt.nets.conv import Conv
 
 T = TypeVar("T", bound=nn.Module)
+Init = Literal["fan_out", "fan_in"]
 
 
 class Net(nn.Module):
-    """A feature extractor (B, channels, H, W) -> (B, features) and a classifier -> (B, width)."""
+    """A feature extractor (B, channels, H, W) -> (B, features) and a classifier -> (B, width).
 
-    def __init__(self, backbone: nn.Module, classifier: nn.Module, features: int) -> None:
+    last_width: the part of their channels that the last two stages of the backbone have.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, classifier: nn.Module, features: int, last_width: float = 1.0
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.classifier = classifier
         self.features = features
+        self.last_width = last_width
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.backbone(images))
@@ -63,19 +70,24 @@ def make(
     return Net(module, head(features, width), features)
 
 
-def initialise(net: T, generator: torch.Generator) -> T:
+def initialise(net: T, generator: torch.Generator, init: Init = "fan_out") -> T:
     """Draw fresh weights, all of them from `generator`, in the order of `net.modules()`.
 
-    Convolutions: normal, std sqrt(2 / (k * k * out_channels)) (He et al. 2015). Linear layers:
-    torch's default; those of a cosine classifier are then scaled to norm 1. Batch norm and scales
-    start as the identity.
+    Batch norm and scales start as the identity; the rows of a cosine classifier have norm 1.
+
+    Args:
+        net: the module.
+        generator: on the CPU.
+        init: "fan_out": convolutions are normal with std sqrt(2 / (k * k * out_channels)) (He et
+            al. 2015), linear layers have torch's default. "fan_in": convolutions and the weights of
+            linear layers are normal with std sqrt(2 / inputs), k * k * in_channels of them for a
+            convolution (kaidic/LDAM-DRW at 2536330, models/resnet_cifar.py).
     """
+    inside = {m.linear for m in net.modules() if isinstance(m, heads.Cosine)}  # directions alone
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             kernel = torch.empty(module.out_channels, module.in_channels, *module.kernel_size)
-            nn.init.kaiming_normal_(
-                kernel, mode="fan_out", nonlinearity="relu", generator=generator
-            )
+            nn.init.kaiming_normal_(kernel, mode=init, nonlinearity="relu", generator=generator)
             weight = module.cut(kernel) if isinstance(module, Conv) else kernel
             module.weight.data.copy_(weight)
         elif isinstance(module, nn.Linear):
@@ -83,6 +95,10 @@ def initialise(net: T, generator: torch.Generator) -> T:
             for parameter in module.parameters():  # drawn on the CPU, wherever the net is
                 drawn = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
                 parameter.data.copy_(drawn)
+            if init == "fan_in" and module not in inside:
+                weight = torch.empty(module.weight.shape)
+                nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+                module.weight.data.copy_(weight)
     for module in net.modules():
         if isinstance(module, heads.Cosine):
             weight = module.linear.weight
@@ -103,6 +119,7 @@ def form(net: Net, backbone: str, channels: int, image_size: int) -> dict[str, A
         "backbone": backbone,
         "channels": channels,
         "image_size": image_size,
+        "last_width": net.last_width,
         "head": heads.describe(net.classifier),
     }
 
@@ -148,20 +165,9 @@ def load(folder: Path) -> tuple[Net, ...]:
 
 def _build(form: Mapping[str, Any]) -> Net:
     """Make a net of this form, with its weights undefined."""
-    module, features = backbones.make(form["backbone"], form["channels"], form["image_size"])
-    head = form["head"]
-    if head["kind"] != heads.Branches.__name__:
-        return Net(module, heads.build(head, features), features)
-    stem, last = backbones.split(module)
-    linear = heads.build(head["branch"], features)
-    return Net(stem, branches(last, linear, head["num"]), features)
-
-
-def branches(last: nn.Module, classifier: nn.Module, num: int) -> heads.Branches:
-    """Copy the last stage and the classifier `num` times."""
-    return heads.Branches(
-        [nn.Sequential(copy.deepcopy(last), copy.deepcopy(classifier)) for _ in range(num)]
-    )
+    shape = form["channels"], form["image_size"], form["last_width"]
+    module, features = backbones.make(form["backbone"], *shape)
+    return Net(module, heads.build(form["head"], features), features, form["last_width"])
 
 
 def load_weights(net: Net, path: Path) -> Net:

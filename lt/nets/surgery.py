@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from lt.data.views import Ints
-from lt.nets import backbones
 from lt.nets.heads import Distance, MaxNorm, NearestMean, Scaled
-from lt.nets.net import Net, Taught, branches, initialise
+from lt.nets.net import Net, Taught
 
 
 @dataclass(frozen=True)
@@ -116,26 +115,16 @@ def nearest_mean(distance: Distance) -> Setup:
 def max_norm(limit: float) -> Setup:
     """Make a setup that trains the classifier alone, with the norms of its rows bounded.
 
-    The bound is `limit` x the mean of the norms that the rows have now.
+    Of the norms that the rows have now, the bound is the least, plus `limit` times what the largest
+    has more (ShadeAlsha/LTR-weight-balancing at e89f292, utils/regularizers.py).
     """
 
     def setup(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
         net.requires_grad_(False)
         linear = _linear(net)
-        net.classifier = bounded = MaxNorm(linear, limit * float(linear.weight.norm(dim=1).mean()))
+        least, most = linear.weight.norm(dim=1).aminmax()
+        net.classifier = bounded = MaxNorm(linear, float(least + limit * (most - least)))
         return list(bounded.requires_grad_(True).parameters())
-
-    return setup
-
-
-def branch(num: int) -> Setup:
-    """Make a setup for RIDE: the last stage and the classifier `num` times, each drawn anew."""
-
-    def setup(net: Net, given: Given) -> list[nn.Parameter]:
-        stem, last = backbones.split(net.backbone)
-        net.backbone, net.classifier = stem, branches(last, net.classifier, num)
-        initialise(net.classifier, given.generator)
-        return list(net.parameters())
 
     return setup
 

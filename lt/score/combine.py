@@ -1,4 +1,4 @@
-"""From the outputs of several experts to one score per class: the ten rules.
+"""From the outputs of several experts to one score per class: the eleven rules.
 
 A rule is (logits, views) -> scores and cannot see a label. softmax(scores) is the predicted
 distribution, but for the rules of NO_DISTRIBUTION, whose scores are bounded; a rule made of
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lt import params
 from lt.data.views import ClassView, Ints
+from lt.score import unlabelled
 from lt.score.validation import Groups, image_weights
 
 Floats = NDArray[np.floating[Any]]
@@ -91,6 +92,15 @@ def max_confidence(logits: Logits, views: Views) -> Floats:
     return _place(_own([log_softmax(block) for block in logits], views), views)
 
 
+def weighted(logits: Logits, views: Views) -> Floats:
+    """Weight the experts by what their outputs for these images tell, without a label.
+
+    The same as concat where no class has two experts (after Zhang et al. 2022).
+    """
+    blocks, share = _stacked([block.astype(np.float64) for block in logits], views)
+    return unlabelled.combine(blocks, share)
+
+
 UNFITTED: dict[str, Rule] = {
     "concat": concat,
     "sum": sum_outputs,
@@ -100,6 +110,7 @@ UNFITTED: dict[str, Rule] = {
     "rest": rest,
     "rest_pair": rest_pair,
     "max_confidence": max_confidence,
+    "unlabelled": weighted,
 }
 
 

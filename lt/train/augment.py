@@ -46,6 +46,11 @@ def crop_and_flip(images: Tensor, draws: Tensor, pad: int) -> Tensor:
     return images[first, rows[:, :, None], columns[:, None, :]]
 
 
+def blend_images(images: Tensor, share: Tensor) -> Tensor:
+    """Blend each image (B, ...) of a batch with the one before; share: () what it keeps."""
+    return share * images + (1 - share) * images.roll(1, 0)
+
+
 def blend(targets: Tensor, share: Tensor, kept: Share, width: int) -> Tensor:
     """Blend each target (B,) of a batch with the one before, as its images are: (B, width).
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lt.data import partition
 from lt.data.views import Ints
+from lt.nets import branches
 from lt.nets import net as nets
 from lt.nets.net import Net
 from lt.nets.surgery import Given, Setup
@@ -191,6 +192,8 @@ def _copy_or_new(
     if start and expert.start != "teachers":
         return copy.deepcopy(start[number])
     backbone, channels, size = shape
+    if expert.fork:
+        return branches.make(backbone, channels, expert.head, expert.view.width, size, expert.fork)
     return nets.make(backbone, channels, expert.head, expert.view.width, size)
 
 
@@ -201,7 +204,8 @@ def _begin(job: Job) -> Net:
         job.expert, job.number, (setting.options.backbone, channels, size), job.start
     )
     if not job.start or job.expert.start == "teachers":
-        nets.initialise(net, _generator(torch.device("cpu"), setting.seed, job.number))
+        generator = _generator(torch.device("cpu"), setting.seed, job.number)
+        nets.initialise(net, generator, setting.options.init)
     net.to(setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net.requires_grad_(True)
 

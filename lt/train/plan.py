@@ -12,12 +12,13 @@ from typing import Literal
 
 from lt.data.samplers import Sampler
 from lt.data.views import ClassView, Others
+from lt.nets.branches import Fork
 from lt.nets.heads import Head
 from lt.nets.losses import Loss, Share
 from lt.nets.surgery import Setup
 
-__all__ = ["ClassView", "Expert", "Head", "Loss", "Mix", "Others", "Phase", "Sampler", "Setup"]
-__all__ += ["Share", "Task"]
+__all__ = ["ClassView", "Expert", "Fork", "Head", "Loss", "Mix", "Others", "Phase", "Sampler"]
+__all__ += ["Setup", "Share", "Task"]
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,18 @@ class Expert:
             "free": it can do without; with them, it begins as a copy of the network of the same
             number. "needed": it begins as such a copy, whose classifier its setups change.
             "teachers": it begins fresh, beside those networks, one per group.
+        fork: if given, the last two stages are there several times, each with a classifier. In
+            training the loss gets (B, branches, width); afterwards each branch is a network of its
+            own. Such an expert begins fresh.
     """
 
     view: ClassView
     phases: tuple[Phase, ...]
     head: Head
     start: Literal["free", "needed", "teachers"] = "free"
+    fork: Fork | None = None
+
+    @property
+    def views(self) -> tuple[ClassView, ...]:
+        """The view of each network that it becomes."""
+        return (self.view,) * (self.fork.num if self.fork else 1)

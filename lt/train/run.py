@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lt import files, methods, params, process, provenance
 from lt.data import datasets
 from lt.data.views import Ints
-from lt.nets import net
+from lt.nets import branches, net
 from lt.score import predict, store
 from lt.train import checkpoint, loop, plan, step
 from lt.train.device import pick_device, pick_precision, use_threads
@@ -105,8 +105,7 @@ def _run(training: params.Training, inputs: Inputs, out: Path, start: Start, qui
             folder.mkdir()
             rows = (row for one in trained for row in one.history)
             store.save(folder, _entries(experts, trained, setting), outputs, rows, facts)
-            for k, one in enumerate(trained):
-                net.save(one.net, folder / f"expert_{k}.safetensors")
+            _save_weights(trained, setting, folder)
 
 
 def about(
@@ -134,17 +133,30 @@ def _entries(
 ) -> list[dict[str, Any]]:
     """Return what experts.json holds: of each network its view, its form and its costs."""
     *_, size, channels = setting.train.pixels.shape
-    return [
-        {
-            **asdict(expert.view),
-            **net.form(one.net, setting.options.backbone, channels, size),
-            "parameters": net.parameters(one.net),
-            "trained_parameters": sum(parameter.numel() for parameter in one.net.parameters()),
-            "updates": one.updates,
-            "images": one.images,
-        }
-        for expert, one in zip(experts, trained, strict=True)
-    ]
+    entries = []
+    for expert, one in zip(experts, trained, strict=True):
+        costs = {"updates": one.updates, "images": one.images}
+        for single, own in branches.networks(one.net, setting.options.backbone, channels, size):
+            entries.append(
+                {
+                    **asdict(expert.view),
+                    **net.form(single, setting.options.backbone, channels, size),
+                    "parameters": net.parameters(own),
+                    "trained_parameters": sum(parameter.numel() for parameter in own.parameters()),
+                    **costs,
+                }
+            )
+            costs = dict.fromkeys(costs, 0)  # branches are trained together
+    return entries
+
+
+def _save_weights(trained: Sequence[loop.Trained], setting: step.Setting, folder: Path) -> None:
+    """Write expert_<k>.safetensors, in the order of experts.json."""
+    *_, size, channels = setting.train.pixels.shape
+    shape = setting.options.backbone, channels, size
+    singles = (single for one in trained for single, _ in branches.networks(one.net, *shape))
+    for k, single in enumerate(singles):
+        net.save(single, folder / f"expert_{k}.safetensors")
 
 
 def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting, step.Images]:
@@ -208,7 +220,11 @@ def _fit(
 def _predict(
     trained: Sequence[loop.Trained], images: step.Images, setting: step.Setting, part: str
 ) -> store.Blocks:
-    return [
-        predict.predict(one.net, images.pixels, setting.recipe, place=f"expert {k}, {part}")
-        for k, one in enumerate(trained)
-    ]
+    """Return what each network says of the images, the branches of one each for itself."""
+    blocks: store.Blocks = []
+    for k, one in enumerate(trained):
+        with branches.apart(one.net) as num:
+            place = f"expert {k}, {part}"
+            logits = predict.predict(one.net, images.pixels, setting.recipe, place=place)
+        blocks += np.split(logits, num, axis=1)
+    return blocks

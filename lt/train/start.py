@@ -52,10 +52,13 @@ class Start:
 
     def check(self, model: str, experts: Sequence[Expert], groups: Groups) -> None:
         """Raise a ValueError if `experts` cannot start from these networks, or from none."""
-        wanted, views = experts[0].start, [expert.view for expert in experts]
+        wanted = experts[0].start
+        views = [view for expert in experts for view in expert.views]
         if self.run is None:
             if wanted != "free":
                 self._refuse(model, "a method, since it has no training of its own to begin with")
+        elif any(expert.fork for expert in experts):
+            self._refuse(model, f"{params.FRESH}, since its network has branches")
         elif wanted == "teachers":
             theirs = tuple(view.classes for view in self.views)
             if theirs != groups or any(view.others == "rest" for view in self.views):
@@ -116,7 +119,7 @@ def rehearse(options: params.Params) -> None:
             trained = loop.form(experts, train.backbone, 1, start.nets)
         except ValueError as error:  # of a setup, which does not know the method
             raise ValueError(f"methods.{one.model}.{error}") from None
-        views = tuple(expert.view for expert in experts)
+        views = tuple(view for expert in experts for view in expert.views)
         start = Start(nets=trained, views=views, run={"model": one.model})
     val_counts = np.full(len(task.counts), val_fraction > 0, dtype=np.int64)
     combine.check_applies(options.evaluate.combine, start.views, val_counts)

@@ -163,11 +163,11 @@ class Steps:
         pixels = augment.crop_and_flip(setting.train.pixels[index], draws, recipe.pad)
         images, targets = normalise(pixels, recipe), self.targets[index]
         if self.phase.mix:
-            images = share * images + (1 - share) * images.roll(1, 0)
+            images = augment.blend_images(images, share)
         with autocast(setting.precision, self.device):
             logits = self.net(images)  # (B, width)
         if self.phase.mix:
-            targets = augment.blend(targets, share, self.phase.mix.share, logits.shape[1])
+            targets = augment.blend(targets, share, self.phase.mix.share, logits.shape[-1])
         loss = self.phase.loss(logits.float(), targets, self.epoch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lt.data.views import ClassView, Others
-from lt.nets import losses
+from lt.nets import branch_losses, losses
 from lt.nets.losses import Loss
 
 COUNTS = (50, 20, 10, 5)
@@ -40,8 +40,22 @@ CE = gradient(losses.cross_entropy)
         losses.adjusted(COUNTS, 0.0),
         losses.adjusted((7, 7, 7, 7), 1.0),
         losses.ldam(COUNTS, 0.0, 30.0, (1.0,) * 4, 5),
+        losses.vs(COUNTS, 0.0, 0.0),
+        losses.vs((7, 7, 7, 7), 0.3, 1.0),
+        branch_losses.opposed((7, 7, 7, 7), 2.0),
     ],
-    ids=["focal 0", "weights 1", "beta 0", "equal counts", "tau 0", "equal prior", "no margin"],
+    ids=[
+        "focal 0",
+        "weights 1",
+        "beta 0",
+        "equal counts",
+        "tau 0",
+        "equal prior",
+        "no margin",
+        "vs 0",
+        "vs equal",
+        "opposed equal",
+    ],
 )
 def test_what_is_cross_entropy(loss: Loss) -> None:
     torch.testing.assert_close(gradient(loss), CE)
@@ -52,6 +66,38 @@ def test_balanced_softmax_is_logit_adjustment_at_tau_1() -> None:
         return functional.cross_entropy(logits + torch.tensor(COUNTS).log(), targets)
 
     torch.testing.assert_close(gradient(losses.adjusted(COUNTS, 1.0)), gradient(balanced))
+
+
+def test_vs_without_scales_is_logit_adjustment() -> None:
+    adjusted = gradient(losses.adjusted(COUNTS, 1.2))
+    torch.testing.assert_close(gradient(losses.vs(COUNTS, 0.0, 1.2)), adjusted)
+
+
+def test_the_opposite_prior_follows_the_frequency_not_the_label() -> None:
+    counts = (8, 64, 16, 32)  # exponential, so that the opposite prior is a larger tau
+    three = gradient(losses.adjusted(counts, 3.0))
+    torch.testing.assert_close(gradient(branch_losses.opposed(counts, 2.0)), three)
+    uneven = (50, 20, 10, 5)  # 5 stands against 50, 10 against 20
+    offset = torch.tensor([50 / 5**2, 20 / 10**2, 10 / 20**2, 5 / 50**2]).log()
+
+    def by_hand(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
+        return functional.cross_entropy(logits + offset, targets)
+
+    torch.testing.assert_close(gradient(branch_losses.opposed(uneven, 2.0)), gradient(by_hand))
+
+
+def test_binary_by_hand() -> None:
+    logits = torch.tensor([[math.log(3.0), 0.0]])  # p = 3/4: both outputs say it of the target
+    value = losses.binary((2.0, 1.0))(logits, torch.tensor([0]), EPOCH)
+    assert value.item() == pytest.approx(-2.0 * math.log(0.75))
+
+
+@pytest.mark.parametrize("loss", [losses.adjusted(COUNTS, 1.0), losses.vs(COUNTS, 0.3, 1.0)])
+def test_a_shared_target_has_the_shared_loss(loss: Loss) -> None:
+    others = TARGETS.roll(1)
+    shares = 0.3 * functional.one_hot(TARGETS, 4) + 0.7 * functional.one_hot(others, 4)
+    expected = 0.3 * loss(LOGITS, TARGETS, EPOCH) + 0.7 * loss(LOGITS, others, EPOCH)
+    torch.testing.assert_close(loss(LOGITS, shares, EPOCH), expected)
 
 
 def test_focal_by_hand() -> None:
@@ -90,17 +136,6 @@ def test_drw_switches_after_its_epoch_and_stays() -> None:
     for epoch, expected in ((1, plain), (160, plain), (161, weighted), (100_000, weighted)):
         at = torch.tensor(epoch)
         assert torch.equal(gradient(loss, at), gradient(expected, at)), epoch
-
-
-def test_ride_without_diversity_is_a_cross_entropy_per_branch() -> None:
-    logits = torch.randn(16, 3, 4, generator=GENERATOR)
-    value = losses.branched(0.0)(logits, TARGETS, EPOCH)
-    each = [functional.cross_entropy(logits[:, k], TARGETS) for k in range(3)]
-    torch.testing.assert_close(value, torch.stack(each).sum())
-    assert losses.branched(0.5)(logits, TARGETS, EPOCH) < value, "differing is rewarded"
-    same = logits[:, :1].expand(-1, 3, -1)
-    values = [losses.branched(weight)(same, TARGETS, EPOCH) for weight in (0.0, 0.5)]
-    torch.testing.assert_close(*values)
 
 
 def test_group_softmax_by_hand() -> None:
@@ -143,13 +178,13 @@ def test_a_student_that_agrees_with_its_teachers_has_the_baselines_loss(
     assert other > value
 
 
-def test_a_teacher_is_heard_on_its_own_images_only() -> None:
-    loss = losses.distilled(teachers("drop", (0, 1), (2, 3)), temperature=1.0, weight=1.0)
-    own = torch.randn(16, 4, generator=GENERATOR)
-    first, second = own[:, :2], own[:, 2:].clone()
-    second[TARGETS < 2] += torch.tensor([5.0, -5.0])
-    value = loss(torch.cat([own, first, second], dim=1), TARGETS, EPOCH)
-    torch.testing.assert_close(value, functional.cross_entropy(own, TARGETS))
+def test_a_teacher_is_heard_on_all_images_by_hand() -> None:
+    loss = losses.distilled(teachers("drop", (0, 1), (2, 3)), temperature=2.0, weight=3.0)
+    own = torch.zeros(1, 4)
+    first = torch.tensor([[2 * math.log(3.0), 0.0]])  # at temperature 2: 3/4, 1/4
+    value = loss(torch.cat([own, first, own[:, 2:]], dim=1), torch.tensor([3]), EPOCH)
+    kl = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    assert value.item() == pytest.approx(math.log(4.0) + 3.0 * kl)
 
 
 def test_outputs_that_are_not_those_of_the_teachers_are_an_error() -> None:

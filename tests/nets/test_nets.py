@@ -58,6 +58,22 @@ def test_convolutions_start_normal_with_he_fan_out() -> None:
             assert abs(module.weight.mean().item()) < std / 10
 
 
+def test_weights_start_as_in_ldam_drw() -> None:
+    """Deviations of kaidic/LDAM-DRW at 2536330, models/resnet_cifar.py: sqrt(2 / inputs)."""
+    module, features = backbones.make("resnet32", 3)
+    net = nets.Net(module, heads.linear(features, 100), features)
+    nets.initialise(net, torch.Generator().manual_seed(0), "fan_in")
+    kernels = [m.weight for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    for weight, inputs in ((kernels[0], 27), (kernels[11], 16 * 9), (kernels[-1], 64)):
+        assert weight.std().item() == pytest.approx(math.sqrt(2 / inputs), rel=0.1)
+    assert net.classifier.bias.abs().max() <= 64**-0.5
+    cosine = nets.Net(module, heads.cosine(30.0)(features, 10), features)
+    norms = nets.initialise(cosine, torch.Generator(), "fan_in").classifier.linear.weight.norm(
+        dim=1
+    )
+    torch.testing.assert_close(norms, torch.ones(10))
+
+
 def test_option_a_shortcut_has_no_parameters_and_pads_channels() -> None:
     block = backbones._Block(4, 8, stride=2)
     nn.init.zeros_(block.bn2.weight)  # the residual branch is silent

@@ -80,29 +80,10 @@ def test_rows_are_brought_back_to_the_norm() -> None:
     one = small()
     with torch.no_grad():
         one.classifier.weight.copy_(torch.tensor([[3.0, 4.0], [1.0, 0.0], [0.0, 0.0]]))
-    surgery.max_norm(1.0)(one, given())  # the mean norm is 2
+    surgery.max_norm(0.4)(one, given())  # norms of 5, 1 and 0: the bound is 2
     one(FEATURES)
     rows = one.classifier.classifier.weight
     torch.testing.assert_close(rows, torch.tensor([[1.2, 1.6], [1.0, 0.0], [0.0, 0.0]]))
-
-
-@pytest.mark.parametrize("name", ["resnet18", "resnet18_cifar", "resnet20", "resnet32"])
-def test_a_backbone_cut_before_its_last_stage_is_the_backbone(name: str) -> None:
-    module, _ = backbones.make(name, 3)
-    stem, last = backbones.split(module.eval())
-    images = torch.randn(2, 3, 32, 32)
-    torch.testing.assert_close(last(stem(images)), module(images))
-    assert stem(images).shape[1] == module(images).shape[1] / 2
-
-
-def test_branches_are_averaged_outside_of_training(net: nets.Net) -> None:
-    surgery.branch(3)(net, given())
-    images = torch.randn(4, 1, 8, 8)
-    assert net.train()(images).shape == (4, 3, 3)
-    net.eval()
-    each = [branch(net.backbone(images)) for branch in net.classifier.branches]
-    torch.testing.assert_close(net(images), torch.stack(each).mean(0))
-    assert not torch.equal(each[0], each[1])
 
 
 def test_teachers_come_and_go(net: nets.Net) -> None:

@@ -37,9 +37,9 @@ SILENT = [ClassView(group, 10, "silent") for group in GROUPS]
 KEEP_RANKING = ["concat", "concat_abssum", "concat_softmax", "concat_zscore", "max_confidence"]
 
 
-def test_ten_rules() -> None:
+def test_eleven_rules() -> None:
     assert {*combine.UNFITTED, *combine.FITTED} == set(get_args(params.Rule))
-    assert len(get_args(params.Rule)) == 10
+    assert len(get_args(params.Rule)) == 11
 
 
 @pytest.mark.parametrize(

@@ -30,14 +30,13 @@ def save(
     done = trained(method, task, options, setting)
     train = {"backbone": "resnet20", "epochs": 2, "batch_size": 32, "lr": 0.1}
     about = {"model": method, "method": values, "start": before, "train": train}
-    logits = [predict.predict(one.net, setting.val.pixels, setting.recipe) for one in done]
+    logits = run._predict(done, setting.val, setting, "validation")
     outputs = store.Outputs(logits, setting.val.labels, logits, setting.val.labels)
     facts = {"run": about, "timing": {"train_s": 1.5}}
     (root / method).mkdir()
     entries = run._entries(plan(method, task, options), done, setting)
     store.save(root / method, entries, outputs, [], facts)
-    for k, one in enumerate(done):
-        net.save(one.net, root / method / f"expert_{k}.safetensors")
+    run._save_weights(done, setting, root / method)
     return about, done
 
 
@@ -46,13 +45,15 @@ def test_networks_are_read_back(
     method: str, task: Task, options: params.Params, setting: step.Setting, tmp_path: Path
 ) -> None:
     _, done = save(tmp_path, method, task, options, setting)
-    loaded = net.load(tmp_path / method)
-    assert len(loaded) == len(done)
-    for one, other in zip(loaded, done, strict=True):
-        ours, theirs = (
-            predict.predict(each, setting.val.pixels, setting.recipe) for each in (one, other.net)
-        )
+    loaded, outputs = net.load(tmp_path / method), store.load_outputs(tmp_path / method)
+    views = store.load_views(tmp_path / method)
+    for one, view, theirs in zip(loaded, views, outputs.val, strict=True):
+        ours = predict.predict(one, setting.val.pixels, setting.recipe)
+        assert ours.shape == (36, view.width)
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    costs = store.load_costs(tmp_path / method)
+    assert costs["parameters"] == sum(net.parameters(one.net) for one in done)
+    assert costs["updates"] == sum(one.updates for one in done)
 
 
 def test_a_start_counts_its_costs(

@@ -1,0 +1,33 @@
+"""BalPoE: branches with logit adjustments that spread around 1, trained on mixup, averaged.
+
+Aimar et al., "Balanced Product of Calibrated Experts for Long-Tailed Recognition", CVPR 2023: where
+the taus have the mean 1, the mean of the logits is that of a balanced prior; mixup calibrates the
+branches, which this needs. Held against emasa/BalPoE-CalibratedLT at ca607ae, model/loss.py,
+utils/combiner.py and configs/mixup/standard_training/config_cifar10_ir100_bs-experts.json, which
+also trains with Nesterov's momentum, a weight decay of 5e-4 and falls of the learning rate to a
+tenth; here these are the train section's.
+"""
+
+from __future__ import annotations
+
+from lt.data import samplers
+from lt.nets import branch_losses, heads, losses, mixing, surgery
+from lt.params import Factor, NonNegative, Positive
+from lt.train.plan import ClassView, Expert, Fork, Mix, Phase, Task
+
+
+def experts(
+    task: Task, *, taus: tuple[NonNegative, ...], width: Factor, scale: Positive, mixup: NonNegative
+) -> tuple[Expert, ...]:
+    """Return a single expert for all classes, with a branch per tau, of `width` of the channels.
+
+    `mixup` is mixup's alpha; 0 blends nothing.
+    """
+    if len(taus) < 2:
+        raise ValueError(f"methods.balpoe.taus: expected at least two numbers, got {list(taus)}")
+    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
+    of_branches = [losses.adjusted(task.counts, tau) for tau in taus]
+    loss = branch_losses.each(of_branches, weight=1 / len(taus))
+    mix = Mix(mixup, mixing.plain) if mixup else None
+    phase = Phase(task.epochs, loss, sampler, (surgery.everything,), mix=mix)
+    return (Expert(view, (phase,), heads.cosine(scale), fork=Fork(len(taus), width)),)
