@@ -174,7 +174,7 @@ def test_more_than_two_groups(
         ),
         ("ldam_drw", LDAM | {"drw_epoch": 2}, "expected less than train.epochs, 2, .* got 2"),
         ("logit_adjust_posthoc", {"start": "baseline", "taus": []}, "expected at least one number"),
-        ("ride", {"start": "fresh", "num": 1, "diversity": 0.2}, "expected an integer at least 2"),
+        ("ride", {"start": "fresh", "num": 1, "diversity": 0.2}, "expected an integer in [2, 100]"),
     ],
 )
 def test_bad_params(name: str, values: dict[str, object], message: str, task: Task) -> None:

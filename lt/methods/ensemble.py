@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from lt.data import samplers
 from lt.nets import heads, losses, surgery
-from lt.params import Count
+from lt.params import Networks
 from lt.train.plan import ClassView, Expert, Phase, Task
 
 
-def experts(task: Task, *, num: Count) -> tuple[Expert, ...]:
+def experts(task: Task, *, num: Networks) -> tuple[Expert, ...]:
     """Return `num` experts for all classes."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from lt.data import samplers
 from lt.nets import heads, losses, surgery
-from lt.params import NonNegative, Several
+from lt.params import Branches, NonNegative
 from lt.train.plan import ClassView, Expert, Phase, Task
 
 
-def experts(task: Task, *, num: Several, diversity: NonNegative) -> tuple[Expert, ...]:
+def experts(task: Task, *, num: Branches, diversity: NonNegative) -> tuple[Expert, ...]:
     """Return a single expert for all classes, with `num` branches."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     phase = Phase(task.epochs, losses.branched(diversity), sampler, (surgery.branch(num),))
