@@ -1,11 +1,12 @@
 # Two commands do everything on a fresh machine with Python 3.11+, git and a package registry:
 #   make repro   the pipeline on the embedded data, its table on screen
 #   make test    lint, types, tests
+# and one takes back what `dvc exp run -S` left: make undo
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test setup format git
+.PHONY: repro test setup format git undo
 .DEFAULT_GOAL := repro
 
 repro: git setup
@@ -17,6 +18,17 @@ test: git setup
 	ruff format --check .
 	mypy
 	pytest -q -n 2 --dist loadfile
+
+# `dvc exp run -S` edits params.yaml, and may stage the edit and take outputs away before it is killed.
+# touch: git can miss an edit that was made within a tick of the clock.
+undo: git
+	@touch params.yaml
+	@echo "params.yaml goes back to the last commit's; what it loses (-) and gets (+):"
+	@git --no-pager diff --no-color -R -U0 HEAD -- params.yaml | grep '^[-+][^-+]' || echo "  nothing"
+	@git checkout -q HEAD -- params.yaml
+	@echo "outputs that dvc.lock names and that are not there come back from DVC's cache:"
+	@dvc checkout --quiet && echo "  done; \`dvc repro\` goes on from here" || \
+	  echo "  not all are in it: \`dvc repro\` makes the others"
 
 git:
 	@test "$$(git rev-parse --show-toplevel 2>/dev/null)" -ef . && git rev-parse -q --verify HEAD >/dev/null || { \

@@ -8,7 +8,7 @@ from importlib import import_module
 
 # in order of importance, should the time not be enough for all
 NAMES = ["throughput", "split", "dataset1", "determinism", "sharing", "matmul", "growth", "stage"]
-NAMES += ["kills"]
+NAMES += ["kills", "faults", "mutations"]
 
 
 def main() -> None:

@@ -56,16 +56,21 @@ def clone(folder: Path, epochs: int, backbone: str) -> Path:
 
 
 def dvc_repro(repo: Path) -> subprocess.Popen[bytes]:
-    """Start `dvc repro` in a session of its own, with its output in a file.
+    """Start `dvc repro`."""
+    return start(repo, ["dvc", "repro"])
+
+
+def start(repo: Path, command: list[str], output: str = "repro.log") -> subprocess.Popen[bytes]:
+    """Start a command in a session of its own, with its output in a file.
 
     A signal to that session reaches nobody else. A pipe would be open for as long as the training
     lives, also after DVC was killed. The shell is the plainest, which differs from others in who is
     whose parent.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with log(repo).open("w") as file:
+    with (repo.parent / output).open("w") as file:
         return subprocess.Popen(
-            ["dvc", "repro"],
+            command,
             cwd=repo,
             env={**os.environ, "PATH": path, "SHELL": "/bin/sh"},
             stdout=file,

@@ -7,10 +7,17 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# What a file that the pipeline has written needs, if it is not whole. DVC takes what its cache
+# holds for whole; docs/damage.md says how to find out.
+AGAIN = "run `dvc repro`, which makes it anew (docs/damage.md, if it says so again)"
 
 
 @contextmanager
@@ -48,9 +55,100 @@ def write_json(path: str | Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text())
+def read_json(path: str | Path, *keys: str) -> Any:
+    """Read a JSON file, an object that has `keys` if there are any.
+
+    Raises:
+        ValueError: if it is not whole, or lacks a key; the message names the file.
+    """
+    try:
+        value = json.loads(Path(path).read_text())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: cut short, or not JSON ({error}); {AGAIN}") from None
+    missing = [key for key in keys if not isinstance(value, dict) or key not in value]
+    if missing:
+        raise ValueError(f"{path}: has no {missing[0]!r}: cut short, or of other code; {AGAIN}")
+    return value
+
+
+def read_npy(path: str | Path, mmap: bool = False) -> NDArray[Any]:
+    """Read an array that numpy has saved; `mmap`: mapped into memory.
+
+    Raises:
+        ValueError: if it is not whole; the message names the file.
+    """
+    import numpy as np
+
+    with _whole_file(path):
+        array: NDArray[Any] = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+    return array
+
+
+def read_npz(path: str | Path) -> dict[str, NDArray[Any]]:
+    """Read all arrays of an .npz file, by their names.
+
+    Raises:
+        ValueError: if it is not whole; the message names the file.
+    """
+    import numpy as np
+
+    with (
+        _whole_file(path),
+        Path(path).open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        return {name: arrays[name] for name in arrays.files}
+
+
+def read_csv(path: str | Path, header: Sequence[str]) -> list[dict[str, str]]:
+    """Read a CSV file with that header: a dict per row, values as text.
+
+    Raises:
+        ValueError: if it is not whole, or has another header; the message names the file.
+    """
+    with _whole_file(path), Path(path).open(newline="") as file:
+        first, *rows = list(csv.reader(file)) or [[]]
+        if first != list(header):
+            raise ValueError(f"expected the columns {', '.join(header)}, got {', '.join(first)}")
+        return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+@contextmanager
+def _whole_file(path: str | Path) -> Iterator[None]:
+    """Make of whatever a reader raises at a damaged file one message that names the file."""
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # BadZipFile, EOFError, zlib.error, TokenError, KeyError, ...
+        raise ValueError(f"{path}: cut short or damaged ({error}); {AGAIN}") from None
+
+
+def manifest(folder: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in a folder, by its name."""
+    return {path.name: sha256(path) for path in sorted(Path(folder).iterdir()) if path.is_file()}
+
+
+def check_manifest(folder: str | Path, manifest: Mapping[str, str], source: str) -> None:
+    """Raise a ValueError if a file is not the one whose SHA-256 `manifest` holds.
+
+    Args:
+        folder: where the files are.
+        manifest: SHA-256 by name.
+        source: the file in it that holds the manifest.
+    """
+    for name, expected in manifest.items():
+        path = Path(folder) / name
+        if not path.exists() or sha256(path) != expected:
+            state = "is not the file that belongs to" if path.exists() else "is missing beside"
+            raise ValueError(
+                f"{path}: {state} {Path(folder) / source}: cut short, or of another run; {AGAIN}"
+            )
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a value as JSON: the mark by which files know what they belong to."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -6,11 +6,14 @@ misspelt, a value of the wrong type or out of range) and raises once, with all o
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter
@@ -22,7 +25,8 @@ from lt.validate import ABSENT, check
 T = TypeVar("T")
 
 METHODS_DIR = Path(__file__).parent / "methods"
-RESOLVED = Path("resolved")
+LARGEST_INT = 2**32 - 1  # of a seed
+MAGNITUDES = 1e-30, 1e30
 PROFILE = "profile"  # a value that the profile gives
 FRESH = "fresh"  # the start of a method that starts from no other
 
@@ -33,6 +37,8 @@ NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Factor = Annotated[float, Field(gt=0, le=1)]
 Several = Annotated[int, Field(ge=2)]
+Networks = Annotated[int, Field(ge=1, le=100)]
+Branches = Annotated[int, Field(ge=2, le=100)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 Rule = Literal[
@@ -141,7 +147,20 @@ Check = Callable[[str, Mapping[str, Any]], list[str]]
 
 
 class _Loader(yaml.CSafeLoader):
-    """A YAML loader that reads 2e-4 and DVC's own 1e-05 as numbers; YAML 1.1 reads them as text."""
+    """A YAML loader that reads 2e-4 and DVC's own 1e-05 as numbers; YAML 1.1 reads them as text.
+
+    It refuses a key that comes twice in a section, of which YAML's loaders take the last.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(keys) < len(node.value):
+            raise yaml.constructor.ConstructorError(None, None, "a key is no text", node.start_mark)
+        for key in keys:
+            if keys.count(key) > 1:
+                problem = f"the key {key!r} comes twice in a section"
+                raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return {str(key): value for key, value in super().construct_mapping(node, deep).items()}
 
 
 _Loader.add_implicit_resolver(
@@ -173,13 +192,31 @@ def load(
     raw = _read(Path(path))
     for text in overrides:
         _override(raw, text)
-    problems = _fill_in_profile(raw)
+    problems = _beyond(raw) + _strays(raw) + _fill_in_profile(raw)
     params: Params | None
     params, found = check(_adapter(Params), raw)
     problems += found + _model_problems(raw, check_method)
     if problems or params is None:
         raise ValueError("\n".join(f"{path}: {problem}" for problem in problems))
     return params
+
+
+def warnings(options: Params) -> list[str]:
+    """Tell of values that are allowed and have no effect, a line each."""
+    train, found = options.train, []
+    late = [milestone for milestone in train.milestones if milestone >= train.epochs]
+    if late:
+        given = ", ".join(map(str, late))
+        found.append(
+            f"train.milestones: the learning rate does not fall after {given}, since training "
+            f"ends with train.epochs, {train.epochs}"
+        )
+    if train.warmup >= train.epochs:
+        found.append(
+            f"train.warmup: {train.warmup} epochs of rising lr fill all of train.epochs, "
+            f"{train.epochs}"
+        )
+    return found
 
 
 def trainings(params: Params) -> list[Training]:
@@ -197,25 +234,6 @@ def method_code(name: str) -> str:
     return files.sha256(METHODS_DIR / f"{name}.py")
 
 
-def is_null(name: str) -> bool:
-    """Check whether resolved/<name>.json says that there is nothing to do."""
-    return files.read_json(RESOLVED / f"{name}.json") is None
-
-
-def read_resolved(cls: type[T], name: str) -> T:
-    """Read resolved/<name>.json, which `resolve` wrote.
-
-    Raises:
-        ValueError: if it is not what `resolve` writes.
-    """
-    path = RESOLVED / f"{name}.json"
-    value: T | None
-    value, problems = check(_adapter(cast(Any, cls)), files.read_json(path))
-    if problems or value is None:
-        raise ValueError(f"{path}: {problems[0]}; run `dvc repro`, which writes it anew")
-    return value
-
-
 @cache
 def _adapter(cls: Any) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
@@ -223,10 +241,11 @@ def _adapter(cls: Any) -> TypeAdapter[Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.load(path.read_text(), Loader=_Loader)
+        raw = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
+        json.dumps(raw, default=str)  # which a value that holds itself does not survive
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file in {Path.cwd()}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
         raise ValueError(f"{path}: expected key: value lines, got {type(raw).__name__}")
@@ -246,6 +265,44 @@ def _override(raw: dict[str, Any], text: str) -> None:
         raw[last] = yaml.load(value, Loader=_Loader)
     except yaml.YAMLError:
         raise ValueError(f"override {text!r}: the value is not valid YAML") from None
+
+
+def _beyond(value: Any, key: str = "") -> list[str]:
+    """Find numbers that mean nothing to single precision, where they become 0 or infinite."""
+    if isinstance(value, (dict, list)):
+        items = value.items() if isinstance(value, dict) else ((None, one) for one in value)
+        found = [_beyond(one, f"{key}.{name}" if name else key) for name, one in items]
+        return [problem for several in found for problem in several]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return []
+    if isinstance(value, int):
+        allowed, fine = f"an integer up to {LARGEST_INT}", abs(value) <= LARGEST_INT
+    else:
+        low, high = MAGNITUDES
+        allowed = f"0 or a magnitude in [{low:g}, {high:g}]"
+        fine = not math.isfinite(value) or value == 0 or low <= abs(value) <= high
+    return [] if fine else [f"{key.lstrip('.')}: expected {allowed}, got {value!r:.40}"]
+
+
+def _strays(raw: Mapping[str, Any]) -> list[str]:
+    """Find keys of the profiles that give a value to nothing."""
+    given = raw.get("profiles")
+    wanted = {"data": _names(Data), "train": _names(Train), "methods": method_names()}
+    problems = []
+    for name, profile in given.items() if isinstance(given, dict) else ():
+        for section, values in profile.items() if isinstance(profile, dict) else ():
+            place = f"profiles.{name}.{section}"
+            if section not in wanted:
+                problems.append(f"{place}: unknown key; allowed: {', '.join(wanted)}")
+            for key in values if isinstance(values, dict) and section in wanted else ():
+                if key not in wanted[section]:
+                    allowed = ", ".join(wanted[section])
+                    problems.append(f"{place}.{key}: unknown key; allowed: {allowed}")
+    return problems
+
+
+def _names(cls: Any) -> list[str]:
+    return [field.name for field in fields(cls)]
 
 
 def _fill_in_profile(raw: dict[str, Any]) -> list[str]:

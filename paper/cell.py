@@ -126,7 +126,7 @@ def make_inputs(options: params.Params, raw: Dataset) -> Any:
     from lt.train.run import Inputs
 
     subset, summary = make_subset(options.data, raw)
-    cut = partition.describe(np.array(summary["counts"]), raw.classes, options.partition)
+    cut = partition.describe(summary, options.partition)
     cut = json.loads(json.dumps(cut))  # as if read from a file
     return Inputs(raw.arrays, subset.train, subset.val, summary, cut)
 

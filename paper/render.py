@@ -38,4 +38,4 @@ def run(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, own_help=True)

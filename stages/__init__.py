@@ -8,18 +8,26 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
-from lt import process
+from lt import process, unchanged
+
+# Now, and not in main: importing torch takes seconds. The code is hashed before it is imported.
+CODE_ROOT = Path(__file__).parents[1]
+CODE = unchanged.code(CODE_ROOT)
+if "DVC_STAGE" in os.environ:
+    process.stop_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main, an end without a traceback
+
+T = TypeVar("T")
 
 RAW = Path("data/raw")
 LONGTAIL = Path("data/longtail")
 PARTITION = Path("data/partition.json")
+TRAINED = Path("models/trained")
 FINAL = Path("models/final")
-
-if "DVC_STAGE" in os.environ:  # now, and not in main: importing torch takes seconds
-    process.stop_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main, an end without a traceback
+METRICS = Path("metrics")
+OUTPUTS = (Path("resolved"), Path("data"), Path("models"), METRICS)
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,6 +35,67 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:  # noqa: D102
         raise ValueError(f"{message}; see --help")
+
+
+class Started:
+    """A stage that has started: what it depends on is to stay as it is then.
+
+    Args:
+        name: of its file in resolved/.
+
+    Raises:
+        ValueError: if that file is not what params.yaml and the code ask for now.
+    """
+
+    def __init__(self, name: str) -> None:
+        from lt import resolved  # after the code was hashed
+
+        self.name, self.inputs = name, unchanged.Snapshot([resolved.path(name)])
+        self.before = resolved.read(name)
+        self.said = resolved.now(name, CODE)
+        self.code = resolved.code_of(resolved.STAGES[name], CODE)
+        found = resolved.differences(self.before, self.said)
+        if found:
+            # DVC may hold it for up to date: without it, the next `dvc repro` makes it anew
+            resolved.path(name).unlink()
+            raise ValueError(
+                f"{resolved.path(name)} was of other params or code: {', '.join(found)}; "
+                "run `dvc repro`, which makes it anew"
+            )
+        self.check()
+
+    def what(self, cls: type[T]) -> T:
+        """Return what the stage is to do."""
+        from lt import resolved
+
+        return resolved.what(cls, self.name)
+
+    def input(self, path: Path) -> Path:
+        """Return `path`, a file or folder that the stage is about to read."""
+        self.inputs.add(path)
+        return path
+
+    def check(self) -> None:
+        """Raise `unchanged.Changed` if params, code or inputs are not what they were."""
+        from lt import resolved
+
+        own = resolved.code_of(resolved.STAGES[self.name], unchanged.code(CODE_ROOT))
+        found = [str(path) for path in self.inputs.changed()]
+        found += [name for name in {**self.code, **own} if self.code.get(name) != own.get(name)]
+        try:
+            found += resolved.differences(self.said, resolved.now(self.name, CODE))
+        except (ValueError, OSError) as error:  # it is being edited
+            found.append(" ".join(str(error).split()))
+        refuse_if_changed(found)
+
+
+def refuse_if_changed(found: Sequence[str]) -> None:
+    """Raise `unchanged.Changed` if something was found."""
+    if found:
+        raise unchanged.Changed(
+            f"changed while this ran, so that its result is not kept: {', '.join(found)}; "
+            "`dvc repro` makes what is asked for now"
+        )
 
 
 def no_arguments(arguments: Sequence[str]) -> None:
@@ -38,12 +107,19 @@ def no_arguments(arguments: Sequence[str]) -> None:
         )
 
 
-def main(stage: Callable[[Sequence[str]], None]) -> None:
+def main(stage: Callable[[Sequence[str]], None], own_help: bool = False) -> None:
     """Run a stage on the command line's arguments; what can be foreseen ends in one message.
 
     The exit status is then 1; for a stage that a signal stopped, it is 128 and the signal's number.
+
+    Args:
+        stage: called with the arguments.
+        own_help: whether it answers to --help itself; else its docstrings do.
     """
     name = Path(sys.argv[0]).stem
+    if not own_help and {"-h", "--help"} & set(sys.argv[1:]):
+        print(f"{sys.modules[stage.__module__].__doc__}\n\n{stage.__doc__}")
+        return
     try:
         with process.stoppable():
             stage(sys.argv[1:])
@@ -56,6 +132,12 @@ def main(stage: Callable[[Sequence[str]], None]) -> None:
             raise
         _say(name, error, text)
         sys.exit(1)
+    if "DVC_STAGE" in os.environ:
+        # DVC hashes what the stage depends on as soon as this is over: Python and torch are not to
+        # take their time after the last look at it
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _say(name: str, error: BaseException, text: str) -> None:
@@ -65,10 +147,12 @@ def _say(name: str, error: BaseException, text: str) -> None:
 
 def _explain(error: Exception) -> str | None:
     """Say in a line what went wrong; None for a mistake of ours, whose traceback is wanted."""
-    if isinstance(error, (ValueError, FloatingPointError)):
+    if isinstance(error, (ValueError, FloatingPointError, unchanged.Changed)):
         return str(error)
-    if isinstance(error, FileNotFoundError):
-        return f"{error.filename}: no such file; run `dvc repro`, which makes it"
+    if isinstance(error, FileNotFoundError) and error.filename:
+        path = Path(os.fsdecode(error.filename))
+        ours = any(path.is_relative_to(folder) for folder in OUTPUTS)
+        return f"{path}: no such file" + ("; run `dvc repro`, which makes it" if ours else "")
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     if _out_of_memory(error):

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
-from lt import files, params
-from stages import LONGTAIL, PARTITION, RAW, main, no_arguments
-
-START = Path("models/trained")
-OUT = Path("models/final")
+from lt import files, params, resolved
+from lt.score import store
+from stages import FINAL, LONGTAIL, PARTITION, RAW, TRAINED, Started, main, no_arguments
 
 
 def run(arguments: Sequence[str]) -> None:
     """Write models/final, of the same form as models/trained; the same files if nothing follows."""
     no_arguments(arguments)
-    if params.is_null("finetune"):
-        with files.whole(OUT) as folder:
-            shutil.copytree(START, folder)
+    started = Started("finetune")
+    started.input(TRAINED)
+    if resolved.is_null("finetune"):
+        store.check(TRAINED)
+        with files.whole(FINAL) as folder:
+            shutil.copytree(TRAINED, folder)
+            started.check()
         return
     from lt.train import run as training  # imports torch, which a copy does not need
+    from lt.train import second_look
 
-    inputs = training.Inputs.read(RAW, LONGTAIL, PARTITION)
-    training.run(params.read_resolved(params.Training, "finetune"), inputs, OUT, START)
+    inputs = training.Inputs.read(RAW, LONGTAIL, PARTITION, started.input)
+    one, rule = started.what(params.Training), resolved.what(params.Evaluate, "evaluate").combine
+    second_look.check([one], rule, inputs)
+    training.run(one, inputs, FINAL, TRAINED, check=started.check)
 
 
 if __name__ == "__main__":

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-
-import numpy as np
 
 from lt import files, params
-from lt.data import partition
-from stages import main, no_arguments
-
-SUMMARY = Path("data/longtail/summary.json")
-OUT = Path("data/partition.json")
+from lt.data import longtail, partition
+from stages import LONGTAIL, PARTITION, Started, main, no_arguments
 
 
 def run(arguments: Sequence[str]) -> None:
     """Write the counts, the K groups, the two halves and the many/medium/few classes."""
     no_arguments(arguments)
-    options = params.read_resolved(params.Partition, "partition")
-    summary = files.read_json(SUMMARY)
-    cut = partition.describe(np.array(summary["counts"]), summary["classes"], options)
-    files.write_json(OUT, cut)
+    started = Started("partition")
+    options = started.what(params.Partition)
+    summary = longtail.read_summary(started.input(LONGTAIL))
+    cut = partition.describe(summary, options)
+    started.check()
+    files.write_json(PARTITION, cut)
 
 
 if __name__ == "__main__":

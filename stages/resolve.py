@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
-from lt import files, methods, params
+from lt import files, methods, params, resolved, unchanged
 from lt.train import start
-from stages import main
+from stages import CODE, CODE_ROOT, main, refuse_if_changed
 
 
 def run(overrides: Sequence[str]) -> None:
-    """Write resolved/*.json: for each stage what it needs, the profile's values filled in, no more.
+    """Write resolved/*.json: `python -m stages.resolve [key=value ...]`, as in train.lr=0.05.
 
-    finetune.json is null for a method that starts fresh.
+    Each file says what a stage needs, the profile's values filled in, no more.
     """
     options = params.load(overrides, check_method=methods.problems)
     start.rehearse(options)
-    first, *second = params.trainings(options)
-    resolved: dict[str, Any] = {
-        "data": options.data,
-        "partition": options.partition,
-        "train": first,
-        "finetune": second[0] if second else None,
-        "evaluate": options.evaluate,
-    }
-    for name, value in resolved.items():
-        files.write_json(params.RESOLVED / f"{name}.json", value and asdict(value))
+    for warning in params.warnings(options):
+        print(f"resolve: warning: {warning}", file=sys.stderr)
+    made = resolved.make(options, CODE)
+    _check(overrides, made)
+    files.write_json(resolved.OVERRIDES, list(overrides))
+    for name, value in made.items():
+        files.write_json(resolved.path(name), value)
+    _check(overrides, made)
+
+
+def _check(overrides: Sequence[str], made: dict[str, Any]) -> None:
+    """Raise `unchanged.Changed` if params.yaml or the code are not what they were."""
+    code = unchanged.code(CODE_ROOT)
+    found = [name for name in {**CODE, **code} if CODE.get(name) != code.get(name)]
+    now = resolved.make(params.load(overrides), CODE)
+    found += [one for name in made for one in resolved.differences(made[name], now[name])]
+    refuse_if_changed(list(dict.fromkeys(found)))
 
 
 if __name__ == "__main__":

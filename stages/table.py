@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from lt import files
-from lt.score import tables
-from stages import FINAL, main
+from lt import files, unchanged
+from lt.score import store, tables
+from stages import CODE, CODE_ROOT, FINAL, METRICS, main, refuse_if_changed
 
-METRICS = Path("metrics/eval.json")
-OUT = Path("metrics/table.md")
+EVAL = METRICS / "eval.json"
+MADE_FROM = METRICS / "made_from.json"
+RUN = FINAL / "run.json"
+OUT = METRICS / "table.md"
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -22,9 +23,17 @@ def run(arguments: Sequence[str]) -> None:
         return
     if arguments:
         raise ValueError(f"expected --experiments or nothing, got {' '.join(arguments)}")
-    text = tables.run_table(files.read_json(METRICS), files.read_json(FINAL / "run.json"))
+    inputs = unchanged.Snapshot([EVAL, MADE_FROM, RUN])
+    made_from, run = files.read_json(MADE_FROM, "training", "eval"), store.load_run(FINAL)
+    metrics = files.read_json(EVAL)
+    if made_from != {"training": run["training"], "eval": files.sha256(EVAL)}:
+        raise ValueError(f"{EVAL} is not of the training in {FINAL}: run `dvc repro`")
+    text = tables.run_table(metrics, run)
     with files.whole(OUT) as temporary:
         temporary.write_text(text)
+        code = unchanged.code(CODE_ROOT)
+        edited = [name for name in CODE if CODE[name] != code.get(name)]
+        refuse_if_changed([*map(str, inputs.changed()), *edited])
 
 
 if __name__ == "__main__":

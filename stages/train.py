@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from lt import params
+from lt import params, resolved
 from lt.train import run as training
-from stages import LONGTAIL, PARTITION, RAW, main, no_arguments
-
-OUT = Path("models/trained")
+from lt.train import second_look
+from stages import LONGTAIL, PARTITION, RAW, TRAINED, Started, main, no_arguments
 
 
 def run(arguments: Sequence[str]) -> None:
     """Write models/trained: weights, outputs, history, views, timing, provenance."""
     no_arguments(arguments)
-    inputs = training.Inputs.read(RAW, LONGTAIL, PARTITION)
-    training.run(params.read_resolved(params.Training, "train"), inputs, OUT)
+    started = Started("train")
+    inputs = training.Inputs.read(RAW, LONGTAIL, PARTITION, started.input)
+    chain = [started.what(params.Training)]
+    if not resolved.is_null("finetune"):
+        chain.append(resolved.what(params.Training, "finetune"))
+    rule = resolved.what(params.Evaluate, "evaluate").combine
+    second_look.check(chain, rule, inputs)
+    training.run(chain[0], inputs, TRAINED, check=started.check)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ from tests.conftest import ROOT, run
 
 # what every stage imports and none depends on: a new param would make all results stale; methods
 # are told apart by the hashes in resolved/*.json; a wing's __init__.py is a docstring
-LEFT_OUT = {"lt/params.py", "lt/validate.py", "lt/process.py"}
+LEFT_OUT = {"lt/params.py", "lt/validate.py", "lt/process.py", "lt/resolved.py", "lt/unchanged.py"}
 LEFT_OUT |= {"stages/__init__.py", "lt/__init__.py"}
 LEFT_OUT |= {f"lt/{wing}/__init__.py" for wing in ("data", "nets", "train", "score", "methods")}
-# what these import without a trace in their outputs: `resolve` only refuses by it
-NO_MATTER = {"stages.resolve": ("lt/",), "stages.download": ("lt/files.py",)}
-LATER = {"stages.finetune": ["lt.train.run"], "stages.train": []}  # imported when it is needed
+# what these import without a trace in their outputs
+NO_MATTER = {"stages.download": ("lt/files.py",)}
+LATER = {"stages.finetune": ["lt.train.run", "lt.train.second_look"]}  # imported when it is needed
 IMPORTED = """
 import pathlib, sys, importlib
 for name in sys.argv[1:]:
@@ -39,7 +39,7 @@ def stages() -> dict[str, list[str]]:
     found = {f"stages.{name}": stage for name, stage in {**root, "download": download}.items()}
     found["paper.render"] = paper["render"]  # `cells` decides by itself what is to be run again
     return {
-        name: [dep for dep in stage["deps"] if dep.endswith(".py") or dep.startswith("lt/")]
+        name: [d for d in stage["deps"] if d.endswith(".py") or d.split("/")[0] in ("lt", "stages")]
         for name, stage in found.items()
     }
 

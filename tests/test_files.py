@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,47 @@ def test_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         files.write_json(path, {"a": object()})
     assert files.read_json(path) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "read"),
+    [
+        ("a.json", b'{"a": 1', files.read_json),
+        ("a.json", b"", files.read_json),
+        ("a.json", b"\xff\xfe\x00", files.read_json),
+        ("a.json", b"[" * 100_000, files.read_json),
+        ("a.json", b"[1]", lambda path: files.read_json(path, "a")),
+        ("a.json", b"{}", lambda path: files.read_json(path, "a")),
+        ("a.npz", b"", files.read_npz),
+        ("a.npz", b"PK\x03\x04 and no more", files.read_npz),
+        ("a.npz", b"garbage", files.read_npz),
+        ("a.npy", b"", files.read_npy),
+        ("a.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': '<i8',", files.read_npy),
+        ("a.npy", b"\x93NUMPY\x01\x00\x04\x00(((\n", files.read_npy),
+        ("a.csv", b"a,b\n1,2\n3", lambda path: files.read_csv(path, ["a", "b"])),
+        ("a.csv", b"a\n", lambda path: files.read_csv(path, ["a", "b"])),
+        ("a.csv", b"", lambda path: files.read_csv(path, ["a", "b"])),
+        ("a.csv", b"a,b\n\xff,2\n", lambda path: files.read_csv(path, ["a", "b"])),
+    ],
+)
+def test_a_damaged_file_is_named(
+    tmp_path: Path, name: str, content: bytes, read: Callable[[Path], object]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name}: .*dvc repro"):
+        read(path)
+
+
+def test_a_manifest_tells_what_is_missing_and_what_is_another(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    known = files.manifest(tmp_path)
+    assert list(known) == ["a", "b"]
+    files.check_manifest(tmp_path, known, "of.json")
+    (tmp_path / "a").write_text("x")
+    with pytest.raises(ValueError, match=r"a: is not the file that belongs to .*of\.json"):
+        files.check_manifest(tmp_path, known, "of.json")
+    (tmp_path / "a").unlink()
+    with pytest.raises(ValueError, match=r"a: is missing beside .*of\.json"):
+        files.check_manifest(tmp_path, known, "of.json")

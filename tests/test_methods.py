@@ -189,7 +189,7 @@ def test_more_than_two_groups(
         ),
         ("ldam_drw", LDAM | {"drw_epoch": 2}, "expected less than train.epochs, 2, .* got 2"),
         ("logit_adjust_posthoc", {"start": "baseline", "taus": []}, "expected at least one number"),
-        ("ride", RIDE | {"num": 1}, "expected an integer at least 2"),
+        ("ride", RIDE | {"num": 1}, r"expected an integer in \[2, 100\]"),
         (
             "ride",
             RIDE | {"width": 1.5},

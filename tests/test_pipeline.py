@@ -17,7 +17,7 @@ from bench import kills
 from tests.conftest import run
 
 METRICS = ["eval.json", "costs.json", "rules.csv", "per_class.csv", "confusion.csv", "curves.csv"]
-METRICS += ["table.md"]
+METRICS += ["made_from.json", "table.md"]
 
 
 def dvc(repo: Path, *arguments: str, code: int = 0) -> str:
@@ -276,7 +276,7 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
 
 
 def test_without_validation_images(repo: Path, tmp_path: Path) -> None:
-    for name in ("lt", "stages", "params.yaml"):
+    for name in ("lt", "stages", "dvc.yaml", "params.yaml"):
         (tmp_path / name).symlink_to(repo / name)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "raw").symlink_to(repo / "data" / "raw")
@@ -305,7 +305,7 @@ def test_params_that_are_not_yaml(repo: Path) -> None:
 
 
 def test_a_stage_on_its_own_says_what_is_missing(repo: Path, tmp_path: Path) -> None:
-    for name in ("lt", "stages", "params.yaml"):
+    for name in ("lt", "stages", "dvc.yaml", "params.yaml"):
         (tmp_path / name).symlink_to(repo / name)
     assert "run `dvc repro`, which makes it" in stage(tmp_path, "stages.partition")
     assert run("python", "-m", "stages.resolve", cwd=tmp_path).returncode == 0

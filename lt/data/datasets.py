@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lt import files
+
 ARCHIVES = Path("data/archives")
 
 
@@ -68,16 +70,18 @@ def load(folder: Path, field: str) -> NDArray[Any]:
     Raises:
         ValueError: if the file is missing or is not whole.
     """
-    path = folder / f"{field}.npy"
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        name = folder.name
+        return files.read_npy(path(folder, field), mmap=True)
+    except (OSError, ValueError) as error:
         raise ValueError(
-            f"{path}: missing or cut short ({error}); "
-            f"make it anew with `dvc repro -f data/dvc.yaml:download@{name}`"
+            f"{path(folder, field)}: missing or cut short ({str(error).split(';')[0]}); "
+            f"make it anew with `dvc repro -f data/dvc.yaml:download@{folder.name}`"
         ) from None
-    return array
+
+
+def path(folder: Path, field: str) -> Path:
+    """Return where one array of `Raw` lies."""
+    return folder / f"{field}.npy"
 
 
 def load_all(folder: Path) -> dict[str, NDArray[Any]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lt import files
 from lt.data.views import Ints
 from lt.params import Data
 
@@ -83,6 +85,18 @@ def summarise(subset: Subset, classes: list[str], options: Data) -> dict[str, An
         "val_counts": subset.val_counts.tolist(),
         "sha256": subset.sha256,
     }
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Read summary.json of a subset, and check that the files beside it are those it was made with.
+
+    Raises:
+        ValueError: if a file is not whole, or of another subset.
+    """
+    keys = ("name", "images", "classes", "counts", "labels", "files")
+    summary: dict[str, Any] = files.read_json(folder / "summary.json", *keys)
+    files.check_manifest(folder, summary["files"], "summary.json")
+    return summary
 
 
 def class_counts(img_max: int, num_classes: int, imb_type: str, imb_factor: float) -> Ints:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from lt import params
+from lt import files, params
 from lt.data.views import Ints
 
 Groups = tuple[tuple[int, ...], ...]
@@ -21,21 +21,24 @@ Groups = tuple[tuple[int, ...], ...]
 MANY, MEDIUM = 101, 20
 
 
-def describe(counts: Ints, classes: list[str], options: params.Partition) -> dict[str, Any]:
+def describe(summary: Mapping[str, Any], options: params.Partition) -> dict[str, Any]:
     """Describe how the classes are cut, for partition.json.
 
     Args:
-        counts: (C,) images per class, validation images among them.
-        classes: the names of the classes.
+        summary: what `prepare` says of the subset: its classes, and the images of each, with those
+            that validate. Its hash is the mark by which partition.json knows what it belongs to.
         options: the criterion.
 
     Raises:
         ValueError: if the classes cannot be cut that way.
     """
+    counts = np.array(summary["counts"])
     cut = partition(counts, options.criterion, options.num_groups, options.thresholds)
     head, tail = halves(counts)
     return {
-        "classes": classes,
+        "data": {"name": summary["name"], "images": summary["images"]},
+        "summary": files.digest(summary),
+        "classes": summary["classes"],
         "counts": counts.tolist(),
         "criterion": options.criterion,
         "groups": cut,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from lt.data import samplers
 from lt.nets import heads, losses, surgery
-from lt.params import Count, NonNegative
+from lt.params import Networks, NonNegative
 from lt.train.plan import ClassView, Expert, Phase, Task
 
 
-def experts(task: Task, *, num: Count, tau: NonNegative) -> tuple[Expert, ...]:
+def experts(task: Task, *, num: Networks, tau: NonNegative) -> tuple[Expert, ...]:
     """Return `num` experts for all classes; tau 0 is the baseline's loss."""
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     loss = losses.adjusted(task.counts, tau) if tau else losses.cross_entropy

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from lt.data import samplers
 from lt.nets import branch_losses, heads, losses, surgery
-from lt.params import Count, Factor, Fraction, NonNegative, Positive, Several
+from lt.params import Branches, Count, Factor, Fraction, NonNegative, Positive
 from lt.train.plan import ClassView, Expert, Fork, Phase, Task
 
 
 def experts(
     task: Task,
     *,
-    num: Several,
+    num: Branches,
     width: Factor,
     scale: Positive,
     largest_margin: Positive,

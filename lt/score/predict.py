@@ -34,7 +34,7 @@ def predict(
     if len(bad):
         raise FloatingPointError(
             f"{place}: outputs are not finite for {len(bad)} of {len(logits)} images, "
-            f"first image {bad[0]} (batches of {size})"
+            f"first image {bad[0]} (batches of {size}); try a smaller train.lr or train.clip_norm"
         )
     return logits
 

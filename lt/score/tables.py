@@ -22,6 +22,10 @@ FIGURES = {
     "accuracy": "accuracy (no label used)",
     "within_group": "within_group (the true group is given)",
 }
+# of the experiments' table: params that may differ, and those that always have a column
+SECTIONS = ("data.", "partition.", "train.", "methods.")
+OF_DATA = ("name", "imb_type", "imb_factor")
+SHOWN = {*(f"data.{key}" for key in OF_DATA), "train.backbone", "train.epochs"}
 EXPERIMENT_METRICS = ["accuracy", "head", "tail", "within_group", "group_accuracy", "macro_f1"]
 
 
@@ -70,18 +74,18 @@ def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
         if isinstance(one.get("accuracy"), float):  # DVC writes "!" where eval.json is missing
             # the newest of several runs of one seed comes first, and the workspace before all
             groups.setdefault(_same_but_for_seed(one), {}).setdefault(int(one["seed"]), one)
+    firsts = [next(iter(group.values())) for group in groups.values()]
+    differing = _differing(firsts)
     rows = []
-    for group in groups.values():
-        first = next(iter(group.values()))
+    for group, first in zip(groups.values(), firsts, strict=True):
         rows.append(
             {
-                "data": " ".join(
-                    str(first[f"data.{key}"]) for key in ("name", "imb_type", "imb_factor")
-                ),
+                "data": " ".join(str(_param(first, f"data.{key}")) for key in OF_DATA),
                 "profile": first["profile"],
-                "backbone": _train(first, "backbone"),
-                "epochs": int(_train(first, "epochs")),  # DVC makes every number a float
+                "backbone": _param(first, "train.backbone"),
+                "epochs": int(_param(first, "train.epochs")),  # DVC makes every number a float
                 "model": first["model"],
+                **{name: _text(_param(first, name)) for name in differing},
                 "rule": first["evaluate.combine"],
                 "n": len(group),
                 **{name: str(_stat(group, _metric_key(name))) for name in EXPERIMENT_METRICS},
@@ -91,6 +95,40 @@ def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return "no experiment yet: dvc exp run -S model=split_lws\n"
     return to_markdown(pd.DataFrame(rows))
+
+
+def _differing(experiments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """List the params that differ among experiments and have no column of their own.
+
+    A method's own params are compared among its own experiments.
+    """
+    names = dict.fromkeys(name for one in experiments for name in one if name.startswith(SECTIONS))
+    found = []
+    for name in names:
+        section, _, key = name.partition(".")
+        own = f"methods.{key.split('.')[0]}" if section == "methods" else None
+        concerned = [one for one in experiments if own in (None, f"methods.{one['model']}")]
+        values = {_text(_param(one, name)) for one in concerned}
+        if len(values) > 1 and name not in SHOWN:
+            found.append(name)
+    return found
+
+
+def _param(experiment: Mapping[str, Any], name: str) -> Any:
+    """Return a param, out of the profile where that gives it."""
+    value = experiment.get(name)
+    if name.startswith("methods.") and not name.startswith(f"methods.{experiment['model']}."):
+        return None
+    if value == params.PROFILE:
+        return experiment.get(f"profiles.{experiment['profile']}.{name}")
+    return value
+
+
+def _text(value: Any) -> str:
+    """Write a param: DVC makes every number a float."""
+    if value is None or value == "":
+        return MISSING
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _same_but_for_seed(experiment: Mapping[str, Any]) -> str:
@@ -143,14 +181,6 @@ def _cell(value: Any) -> str:
     if pd.isna(value):
         return MISSING
     return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-def _train(experiment: Mapping[str, Any], name: str) -> Any:
-    """Return a param of the train section, out of the profile where that gives it."""
-    value = experiment[f"train.{name}"]
-    if value == params.PROFILE:
-        return experiment[f"profiles.{experiment['profile']}.train.{name}"]
-    return value
 
 
 def _metric_key(name: str) -> str:

@@ -105,9 +105,15 @@ class Checkpoints:
         If something stops the run from outside, the exception's notes say that it can go on.
 
         Raises:
-            OSError: before anything is trained, if checkpoints could not be written.
+            ValueError: before anything is trained, if checkpoints could not be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"checkpoints cannot be kept in {self.folder} ({error.strerror}); expected in "
+                f"LT_SCRATCH a folder that can be written, got {os.environ.get('LT_SCRATCH')!r}"
+            ) from None
         try:
             yield
         except BaseException as error:

@@ -71,7 +71,8 @@ def fit(jobs: Sequence[Job]) -> list[Trained]:
         FloatingPointError: at the first loss or output that is not finite.
     """
     for job in jobs:
-        _check_images(job)
+        labels = job.setting.train.labels, job.setting.val.labels
+        check_images(job.expert, job.number, *labels)
     return side_by_side([train(job) for job in jobs], jobs[0].setting.device)
 
 
@@ -100,11 +101,12 @@ def _best(trained: Trained, job: Job, at: int) -> Generator[None, None, Trained]
     off here starts the phase again.
     """
     best, best_accuracy = trained, -1.0
+    halves = _halves(job.expert, job.setting.train.labels, job.setting.val.labels)
     for setup in job.expert.phases[at - 1].setups:
         trial = copy.deepcopy(trained)
         yield from _run(trial, replace(job, checkpoints=None), at, setup, None)
         logits, targets = _validate(trial.net, job, f"expert {job.number}, phase {at}")
-        accuracy = validation.balanced_accuracy(logits.argmax(1), targets, _halves(job))
+        accuracy = validation.balanced_accuracy(logits.argmax(1), targets, halves)
         assert accuracy is not None, "checked before the training"
         if accuracy > best_accuracy:
             best, best_accuracy = trial, accuracy
@@ -245,26 +247,31 @@ def _validate(net: Net, job: Job, place: str) -> tuple[NDArray[np.float32], Ints
     return predict.predict(net, pixels, setting.recipe, setting.precision, place), targets[seen]
 
 
-def _check_images(job: Job) -> None:
-    expert, setting = job.expert, job.setting
-    if not (expert.view.targets(setting.train.labels) >= 0).any():
-        raise ValueError(
-            f"expert {job.number}: none of its classes {expert.view.classes} has an image"
-        )
-    check_choice(expert, int((expert.view.targets(setting.val.labels) >= 0).sum()))
+def check_images(expert: Expert, number: int, train: Ints, val: Ints) -> None:
+    """Raise a ValueError if an expert has no image, or none to choose on, of head or tail.
+
+    Args:
+        expert: one of a method's.
+        number: its place among them.
+        train: (N,) global labels of the training images.
+        val: (M,) those of the validation images.
+    """
+    if not (expert.view.targets(train) >= 0).any():
+        raise ValueError(f"expert {number}: none of its classes {expert.view.classes} has an image")
+    targets = expert.view.targets(val)
+    seen = targets[targets >= 0]
+    check_choice(expert, len(seen))
     if chooses(expert):
-        targets = expert.view.targets(setting.val.labels)
-        counts = np.bincount(targets[targets >= 0], minlength=expert.view.width)
-        validation.check_choice(counts, _halves(job))
+        counts = np.bincount(seen, minlength=expert.view.width)
+        validation.check_choice(counts, _halves(expert, train, val))
 
 
-def _halves(job: Job) -> partition.Groups:
+def _halves(expert: Expert, *labels: Ints) -> partition.Groups:
     """Return head and tail of the targets that the expert sees, by frequency as in partition.json.
 
-    Validation images count there, too.
+    labels: of the training images and of the validation images, which count there, too.
     """
-    parts = job.setting.train, job.setting.val
-    targets = np.concatenate([job.expert.view.targets(part.labels) for part in parts])
+    targets = np.concatenate([expert.view.targets(part) for part in labels])
     counts = np.bincount(targets[targets >= 0])
     seen = np.flatnonzero(counts)
     return tuple(tuple(seen[list(half)].tolist()) for half in partition.halves(counts[seen]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from lt import files, methods, params, process, provenance
 from lt.data import datasets
-from lt.data.views import Ints
+from lt.data import longtail as subset
+from lt.data.views import ClassView, Ints
 from lt.nets import branches, net
 from lt.score import predict, store
 from lt.train import checkpoint, loop, plan, step
@@ -42,16 +43,45 @@ class Inputs:
     partition: dict[str, Any]
 
     @classmethod
-    def read(cls, raw: Path, longtail: Path, partition: Path) -> Inputs:
-        """Read what the stages before have written; `raw` is the folder of all datasets."""
-        summary = files.read_json(longtail / "summary.json")
-        return cls(
-            raw=datasets.load_all(raw / summary["name"]),
-            train=np.load(longtail / "train.npy"),
-            val=np.load(longtail / "val.npy"),
+    def read(
+        cls,
+        raw: Path,
+        longtail: Path,
+        partition: Path,
+        about_to_read: Callable[[Path], Path] = lambda path: path,
+    ) -> Inputs:
+        """Read what the stages before have written.
+
+        Args:
+            raw: the folder of all datasets.
+            longtail: the folder of the subset.
+            partition: the file of the groups.
+            about_to_read: called with each folder and file before it is read.
+
+        Raises:
+            ValueError: if a file is not whole, or they do not belong together.
+        """
+        summary = subset.read_summary(about_to_read(longtail))
+        cut = store.load_cut(about_to_read(partition))
+        folder = about_to_read(raw / summary["name"])
+        inputs = cls(
+            raw=datasets.load_all(folder),
+            train=files.read_npy(longtail / "train.npy"),
+            val=files.read_npy(longtail / "val.npy"),
             summary=summary,
-            partition=files.read_json(partition),
+            partition=cut,
         )
+        if cut["summary"] != files.digest(summary):
+            raise ValueError(
+                f"{longtail} is of {summary['name']} ({summary['images']} images), {partition} of "
+                f"another subset, {cut['data']['name']} ({cut['data']['images']} images): "
+                "run `dvc repro`"
+            )
+        if files.sha256(datasets.path(folder, "train_labels")) != summary["labels"]:
+            raise ValueError(
+                f"{folder} is not the dataset that {longtail} was made of: run `dvc repro`"
+            )
+        return inputs
 
 
 def run(
@@ -60,6 +90,7 @@ def run(
     out: Path,
     start: Path | None = None,
     quiet: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Train a method and write the folder `out`: weights, outputs, history, provenance.
 
@@ -69,6 +100,7 @@ def run(
         out: the folder to make; its checkpoints are in `checkpoint.scratch()`.
         start: the folder of the training to start from; None: fresh.
         quiet: print nothing.
+        check: called before the folder takes its place; if it raises, the checkpoints stay.
 
     Raises:
         ValueError: if params, data, start and method do not go together, or another process is
@@ -77,19 +109,29 @@ def run(
         OSError: if something cannot be read or written.
     """
     with process.lock(out.parent / f".{out.name}.lock"):
-        _run(training, inputs, out, Start.read(start), quiet)
+        _run(training, inputs, out, Start.read(start), quiet, check)
 
 
-def _run(training: params.Training, inputs: Inputs, out: Path, start: Start, quiet: bool) -> None:
+def _run(
+    training: params.Training,
+    inputs: Inputs,
+    out: Path,
+    start: Start,
+    quiet: bool,
+    check: Callable[[], None],
+) -> None:
+    revision = provenance.revision()  # that of the start
     setting, test = _on_device(training, inputs)
-    task = _task(training.train, inputs, start)
+    task = make_task(training.train, inputs, start.views)
     experts = methods.experts(training.model, task, training.method)
     start.check(training.model, experts, task.groups)
     info = about(training, inputs, setting.device, setting.precision) | {"start": start.run}
     start.check_same(info)
     depends = {**info, "partition": inputs.partition, "start_weights": start.digest()}
+    depends["start"] = start.run and start.run["training"]  # not its timing
     depends["images"] = [images.digest() for images in (setting.train, setting.val)]
     checkpoints = checkpoint.Checkpoints(checkpoint.scratch(), depends, out)
+    info["training"] = files.digest(depends)
     with checkpoints.keep():
         trained = _fit(experts, setting, training.model, checkpoints, start.nets, quiet)
         timing = {"train_s": start.seconds + checkpoints.seconds()}
@@ -100,12 +142,14 @@ def _run(training: params.Training, inputs: Inputs, out: Path, start: Start, qui
         outputs = store.Outputs(test_logits, test.labels, val_logits, setting.val.labels)
         start.add_costs(trained)
         about_nets = {"trimmed": [net.trimmed(one.net) for one in trained]}
-        facts = {"run": {**info, **about_nets, **provenance.revision()}, "timing": timing}
+        facts = {"run": {**info, **about_nets, **revision}, "timing": timing}
         with files.whole(out) as folder:
             folder.mkdir()
             rows = (row for one in trained for row in one.history)
-            store.save(folder, _entries(experts, trained, setting), outputs, rows, facts)
             _save_weights(trained, setting, folder)
+            entries = _entries(experts, trained, setting, info["training"])
+            store.save(folder, entries, outputs, rows, facts)
+            check()
 
 
 def about(
@@ -122,6 +166,7 @@ def about(
         "seed": training.seed,
         "train": asdict(training.train),
         "data": inputs.summary,
+        "partition": store.about_cut(inputs.partition),
         "precision": precision,
         "code": provenance.code(training.code),
         **provenance.machine(device),
@@ -129,9 +174,15 @@ def about(
 
 
 def _entries(
-    experts: Sequence[plan.Expert], trained: Sequence[loop.Trained], setting: step.Setting
+    experts: Sequence[plan.Expert],
+    trained: Sequence[loop.Trained],
+    setting: step.Setting,
+    mark: str,
 ) -> list[dict[str, Any]]:
-    """Return what experts.json holds: of each network its view, its form and its costs."""
+    """Return what experts.json holds: of each network its view, its form and its costs.
+
+    `mark`: the hash of the training, which run.json has, too.
+    """
     *_, size, channels = setting.train.pixels.shape
     entries = []
     for expert, one in zip(experts, trained, strict=True):
@@ -139,6 +190,7 @@ def _entries(
         for single, own in branches.networks(one.net, setting.options.backbone, channels, size):
             entries.append(
                 {
+                    "training": mark,
                     **asdict(expert.view),
                     **net.form(single, setting.options.backbone, channels, size),
                     "parameters": net.parameters(own),
@@ -180,7 +232,11 @@ def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting,
     return setting, images("test", slice(None))
 
 
-def _task(options: params.Train, inputs: Inputs, start: Start) -> plan.Task:
+def make_task(options: params.Train, inputs: Inputs, start: tuple[ClassView, ...]) -> plan.Task:
+    """Return what a method may know of a training.
+
+    start: the classes of each network that it starts from.
+    """
     labels = inputs.raw["train_labels"][inputs.train]
     counts = np.bincount(labels, minlength=len(inputs.partition["counts"]))
     return plan.Task(
@@ -189,7 +245,7 @@ def _task(options: params.Train, inputs: Inputs, start: Start) -> plan.Task:
         epochs=options.epochs,
         batch_size=options.batch_size,
         lr=options.lr,
-        start=start.views,
+        start=start,
     )
 
 

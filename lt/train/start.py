@@ -46,8 +46,9 @@ class Start:
         """Read the training in `folder`; None is a fresh start."""
         if folder is None:
             return cls()
-        seconds = files.read_json(folder / "timing.json")["train_s"]
-        run, views = files.read_json(folder / "run.json"), tuple(store.load_views(folder))
+        run = store.check(folder)
+        seconds = files.read_json(folder / "timing.json", "train_s")["train_s"]
+        views = tuple(store.load_views(folder))
         return cls(folder, net.load(folder), views, run, seconds, store.load_costs(folder))
 
     def check(self, model: str, experts: Sequence[Expert], groups: Groups) -> None:
@@ -76,7 +77,7 @@ class Start:
 
     def check_same(self, run: Mapping[str, Any]) -> None:
         """Raise a ValueError if this training had other data, params or seed than `run`."""
-        for key in ("seed", "train", "data") if self.run else ():
+        for key in ("seed", "train", "data", "partition") if self.run else ():
             assert self.run
             if self.run[key] != json.loads(json.dumps(run[key])):
                 raise ValueError(

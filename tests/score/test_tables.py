@@ -104,10 +104,10 @@ def test_experiments() -> None:
     match = {**row, "seed": 2.0, "methods.ros.epoch_length": "match"}
     text = tables.experiments_table([row, failed, again, seed_1, match])
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
-    same = ["digits exp 0.1", "default", "resnet20", "100", "ros", "concat"]
-    assert [cells[:8] for cells in rows] == [
-        [*same, "2", "92.23 ± 1.41"],  # deviation of two numbers 2 apart: the root of 2
-        [*same, "1", "91.23"],
+    same = ["digits exp 0.1", "default", "resnet20", "100", "ros"]
+    assert [cells[:9] for cells in rows] == [
+        [*same, "full", "concat", "2", "92.23 ± 1.41"],  # of two numbers 2 apart: the root of 2
+        [*same, "match", "concat", "1", "91.23"],
     ]
     assert "95.00 ± 0.00" in rows[0]
     assert rows[0][-1] == "400"
@@ -121,3 +121,38 @@ def test_no_probability_where_there_is_none(sound: bool, p: str) -> None:
     text = tables.predictions_table(["a.png"], scores, [scores], chosen, ["cat", "dog"], sound)
     cells = [cell.strip() for cell in text.splitlines()[2].strip("|").split("|")]
     assert cells == ["a.png", "dog", p, "dog (0.75)"]
+
+
+def test_experiments_show_the_params_that_differ() -> None:
+    row = {
+        "data.name": "digits",
+        "data.imb_type": "exp",
+        "data.imb_factor": 0.1,
+        "data.seed": 0.0,
+        "profile": "default",
+        "profiles.default.train.epochs": 100.0,
+        "profiles.default.train.gamma": 0.1,
+        "train.backbone": "resnet20",
+        "train.epochs": "profile",
+        "train.gamma": "profile",
+        "train.lr": 0.1,
+        "seed": 0.0,
+        "evaluate.combine": "concat",
+        "model": "ros",
+        "methods.ros.epoch_length": "full",
+        "methods.rus.redraw": "True",
+        "accuracy": 91.0,
+        "updates": 400.0,
+    }
+    lr = {**row, "train.lr": 0.03, "methods.rus.redraw": "False", "train.gamma": 0.1}
+    match = {**row, "methods.ros.epoch_length": "match"}
+    other = {**row, "model": "baseline"}
+    lines = tables.experiments_table([row, lr, match, other]).splitlines()
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert head[4:8] == ["model", "train.lr", "methods.ros.epoch_length", "rule"]
+    assert [cells[4:7] for cells in rows] == [
+        ["ros", "0.1", "full"],
+        ["ros", "0.03", "full"],
+        ["ros", "0.1", "match"],
+        ["baseline", "0.1", "–"],
+    ]

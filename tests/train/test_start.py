@@ -30,13 +30,14 @@ def save(
     done = trained(method, task, options, setting)
     train = {"backbone": "resnet20", "epochs": 2, "batch_size": 32, "lr": 0.1}
     about = {"model": method, "method": values, "start": before, "train": train}
+    about |= {"seed": 0, "training": method, "data": "d", "partition": "p"}
     logits = run._predict(done, setting.val, setting, "validation")
     outputs = store.Outputs(logits, setting.val.labels, logits, setting.val.labels)
     facts = {"run": about, "timing": {"train_s": 1.5}}
     (root / method).mkdir()
-    entries = run._entries(plan(method, task, options), done, setting)
-    store.save(root / method, entries, outputs, [], facts)
     run._save_weights(done, setting, root / method)
+    entries = run._entries(plan(method, task, options), done, setting, method)
+    store.save(root / method, entries, outputs, [], facts)
     return about, done
 
 
@@ -69,7 +70,7 @@ def test_a_start_counts_its_costs(
     assert (other.updates, other.images) == (5 + done.updates, 50 + done.images)
     assert start.digest() != Start().digest()
     start.check("crt", plan("crt", task, options), task.groups)
-    same = {"seed": 0, "train": start.run["train"], "data": "d"}
+    same = {"seed": 0, "train": start.run["train"], "data": "d", "partition": "p"}
     whole = Start(**{**vars(start), "run": {**start.run, **same}})
     whole.check_same(same)
     with pytest.raises(ValueError, match="was trained with another seed than this run"):

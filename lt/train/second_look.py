@@ -1,0 +1,41 @@
+"""A second look before anything is trained: at what `resolve` cannot know without the images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lt import methods, params
+from lt.data.views import ClassView
+from lt.train import loop
+from lt.train.run import Inputs, make_task
+
+
+def check(chain: Sequence[params.Training], rule: str, inputs: Inputs) -> None:
+    """Refuse what the counts of images decide, for all that follows, and not when its turn comes.
+
+    Args:
+        chain: the trainings that follow, in their order.
+        rule: which then combines the experts.
+        inputs: the images.
+
+    Raises:
+        ValueError: if a method does not go with the groups or counts, an expert has no training
+            image, or validation images are missing for a choice or for the rule.
+    """
+    from lt.score import combine  # no training depends on it
+
+    labels, val = (inputs.raw["train_labels"][index] for index in (inputs.train, inputs.val))
+    views: tuple[ClassView, ...] = ()
+    try:
+        for one in chain:
+            experts = methods.experts(one.model, make_task(one.train, inputs, views), one.method)
+            views = tuple(view for expert in experts for view in expert.views)
+            for k, expert in enumerate(experts):
+                loop.check_images(expert, k, labels, val)
+        counts = np.bincount(val, minlength=len(inputs.partition["counts"]))
+        combine.check_applies(rule, views, counts)
+    except ValueError as error:
+        of_all = len(labels) + len(val)
+        raise ValueError(f"{error} ({len(val)} of {of_all} images validate)") from None

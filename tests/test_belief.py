@@ -1,0 +1,307 @@
+"""A result is what it says it is: edits meanwhile, files of different runs, damaged files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bench import kills, mutations
+from tests.conftest import run
+from tests.test_pipeline import dvc, ran, results, stage, start_training
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the working tree with a training of some seconds, run once."""
+    repo = kills.clone(tmp_path_factory.mktemp("clone"), 15, "resnet20")
+    dvc(repo, "repro")
+    run("git", "add", "-A", cwd=repo)
+    run("git", "commit", "-q", "-m", "results", cwd=repo)
+    return repo
+
+
+@contextmanager
+def edited(path: Path, old: str, new: str) -> Iterator[None]:
+    kept = path.read_text()
+    assert old in kept
+    path.write_text(kept.replace(old, new, 1))
+    try:
+        yield
+    finally:
+        path.write_text(kept)
+
+
+@contextmanager
+def replaced(path: Path, content: bytes) -> Iterator[None]:
+    kept = path.read_bytes()
+    path.write_bytes(content)
+    try:
+        yield
+    finally:
+        path.write_bytes(kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("params.yaml", "  lr: 0.1\n", "  lr: 0.03\n", "params.yaml (train.lr: 0.1, now 0.03)"),
+        ("params.yaml", "train:\n", "train: [\n", "params.yaml: not valid YAML"),
+        ("lt/train/schedules.py", "return lr", "return 2 * lr", "lt/train/schedules.py"),
+        ("lt/methods/baseline.py", "\n", "\n# edited\n", "lt/methods/baseline.py"),
+    ],
+)
+def test_an_edit_meanwhile_is_no_part_of_a_result(
+    repo: Path, name: str, old: str, new: str, message: str
+) -> None:
+    before = results(repo)
+    kills.forget(repo)
+    process, _ = start_training(repo)
+    with edited(repo / name, old, new):
+        assert process.wait() != 0
+        output = kills.log(repo).read_text()
+        assert f"train: changed while this ran, so that its result is not kept: {message}" in output
+        assert "; the same run goes on from the checkpoint in .scratch/" in output
+        assert "Traceback" not in output
+        assert not (repo / "models/trained").exists()
+    text = dvc(repo, "repro")
+    assert "train: expert 0 goes on after phase 1, epoch 15" in text
+    assert results(repo) == before
+
+
+def test_what_says_the_same_may_be_touched_meanwhile(repo: Path) -> None:
+    before = results(repo)
+    kills.forget(repo)
+    process, _ = start_training(repo)
+    with (
+        edited(repo / "params.yaml", "# images\n", "# images of a batch\n"),
+        edited(
+            repo / "params.yaml",
+            "crt: {start: baseline, epochs: 10",
+            "crt: {start: baseline, epochs: 9",
+        ),
+        edited(repo / "lt/methods/crt.py", "\n", "\n# edited\n"),
+    ):
+        (repo / "lt/train/loop.py").touch()
+        assert process.wait() == 0, kills.log(repo).read_text()
+    assert results(repo) == before
+    about = json.loads((repo / "models/final/run.json").read_text())
+    assert about["git_dirty"] is False, "as it was at the start"
+    dvc(repo, "repro")
+
+
+def test_a_stage_refuses_what_resolve_wrote_for_other_params(repo: Path) -> None:
+    with edited(repo / "params.yaml", "combine: concat ", "combine: sum "):
+        message = stage(repo, "stages.evaluate")
+    assert (
+        "resolved/evaluate.json was of other params or code: params.yaml (combine: con" in message
+    )
+    assert not (repo / "resolved/evaluate.json").exists(), "so that DVC makes it anew"
+    assert ran(dvc(repo, "repro")) == ["resolve"]
+
+
+def test_overrides_by_hand_count_as_params(repo: Path) -> None:
+    arguments = ("evaluate.combine=sum", "data.imb_factor=0.5")
+    assert run("python", "-m", "stages.resolve", *arguments, cwd=repo).returncode == 0
+    assert run("python", "-m", "stages.evaluate", cwd=repo).returncode == 0
+    assert run("python", "-m", "stages.table", cwd=repo).returncode == 0
+    dvc(repo, "repro")
+
+
+def by_hand(repo: Path, overrides: str, *names: str) -> None:
+    """Resolve with overrides, and run some stages."""
+    for arguments in (["resolve", *overrides.split()], *([name] for name in names)):
+        done = run("python", "-m", f"stages.{arguments[0]}", *arguments[1:], cwd=repo)
+        assert done.returncode == 0, done.stderr
+
+
+def test_files_of_different_runs_are_not_joined(repo: Path, tmp_path: Path) -> None:
+    image = str(tmp_path / "one.png")
+    Image.new("L", (8, 8)).save(image)
+    mark = "\\([0-9a-f]{8}\\)"
+    trained = f"models/final was trained on digits, 569 images in 2 groups {mark}, "
+    by_hand(repo, "partition.num_groups=3", "partition")
+    cut = f"data/partition.json is of digits, 569 images in 3 groups {mark}: run `dvc repro`"
+    for name, arguments in (("predict", [image]), ("evaluate", [])):
+        assert re.search(trained + cut, stage(repo, f"stages.{name}", *arguments))
+    by_hand(repo, "data.imb_factor=0.5", "prepare")
+    message = stage(repo, "stages.train")
+    assert "data/longtail is of digits (" in message
+    assert "data/partition.json of another subset, digits (569 images): run `dvc repro`" in message
+    by_hand(repo, "data.imb_factor=0.5", "partition")
+    assert re.search(trained + "data/partition.json is of", stage(repo, "stages.predict", image))
+    dvc(repo, "repro")
+    by_hand(repo, "model=ncm seed=1")
+    message = stage(repo, "stages.finetune")
+    assert "models/trained: was trained with another seed than this run is to be" in message
+    dvc(repo, "repro")
+
+
+def test_metrics_of_another_training_make_no_table(repo: Path) -> None:
+    path = repo / "metrics/eval.json"
+    with replaced(path, path.read_bytes().replace(b"accuracy", b"accuracy ", 1)):
+        message = stage(repo, "stages.table")
+    assert message.startswith("table: metrics/eval.json is not of the training in models/final")
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "reader"),
+    [
+        ("models/final/outputs.npz", 1000, "evaluate"),
+        ("models/final/outputs.npz", 0, "evaluate"),
+        ("models/final/history.csv", -40, "evaluate"),
+        ("models/final/experts.json", 30, "evaluate"),
+        ("models/final/run.json", 200, "table"),
+        ("models/final/run.json", 0, "evaluate"),
+        ("data/partition.json", 60, "evaluate"),
+        ("data/longtail/summary.json", 30, "partition"),
+        ("data/longtail/train.npy", -8, "train"),
+        ("data/longtail/val.npy", 0, "partition"),
+        ("data/raw/digits/classes.json", 5, "prepare"),
+        ("data/raw/digits/train_labels.npy", 50, "prepare"),
+        ("data/raw/digits/test_images.npy", -1, "train"),
+        ("models/trained/expert_0.safetensors", 5000, "finetune"),
+        ("metrics/eval.json", 10, "table"),
+        ("resolved/evaluate.json", 10, "evaluate"),
+        ("resolved/overrides.json", 1, "evaluate"),
+    ],
+)
+def test_a_damaged_file_is_named(repo: Path, name: str, to: int, reader: str) -> None:
+    path = repo / name
+    with replaced(path, path.read_bytes()[:to]):
+        message = stage(repo, f"stages.{reader}")
+    assert message.count("\n") == 1
+    assert f"{reader}: {name}: " in message
+    assert "dvc repro" in message
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG image of a single byte of data, whatever it says its size is."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        sum_ = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + sum_
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(b"\0")), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (png(30000, 30000), "not a whole image file (Image size (900000000 pixels) exceeds"),
+        (png(10000, 10000), "images of 8x8 pixels, got 10000x10000"),
+        (png(8, 8), "not a whole image file (image file is truncated"),
+        (b"", "not a whole image file (cannot identify"),
+    ],
+)
+def test_an_image_of_whatever_kind(
+    repo: Path, tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "image.png"
+    path.write_bytes(content)
+    text = stage(repo, "stages.predict", str(path))
+    assert text.startswith(f"predict: {path}: ")
+    assert message in text
+    assert "Warning" not in text
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["model=tau_norm", "data.val_fraction=0.001"],
+            "data.val_fraction: this method chooses on validation images",
+        ),
+        (
+            ["evaluate.combine=temperature", "data.val_fraction=0.001"],
+            "evaluate.combine: 'temperature' does not apply to these experts (no validation images",
+        ),
+        (
+            ["model=group_softmax", "partition.num_groups=6"],
+            "partition: group_softmax expected groups of at least 2 classes",
+        ),
+    ],
+)
+def test_what_counts_decide_is_refused_before_anything_is_trained(
+    repo: Path, overrides: list[str], message: str
+) -> None:
+    assert run("python", "-m", "stages.resolve", *overrides, cwd=repo).returncode == 0
+    for name in ("prepare", "partition"):
+        assert run("python", "-m", f"stages.{name}", cwd=repo).returncode == 0
+    text = stage(repo, "stages.train")
+    assert text.startswith(f"train: {message}")
+    assert " images validate)" in text
+    dvc(repo, "repro")
+
+
+def test_undo_after_a_kill(repo: Path) -> None:
+    before = results(repo)
+    head = (repo / "params.yaml").read_bytes()
+    (repo / "notes.txt").write_text("mine")
+    for number, name in ((signal.SIGKILL, "train"), (signal.SIGTERM, "finetune")):
+        command = ["dvc", "exp", "run", "-S", "train.lr=0.05", "-S", f"seed={number}"]
+        process = kills.start(repo, command)
+        kills.training(process)
+        os.kill(process.pid, number)
+        process.wait()
+        assert (repo / "params.yaml").read_bytes() != head, name
+        done = run("make", "undo", cwd=repo)
+        assert done.returncode == 0, done.stderr
+        assert "-  lr: 0.05" in done.stdout
+        assert "+  lr: 0.1" in done.stdout
+        assert (repo / "params.yaml").read_bytes() == head
+        assert run("git", "diff", "--cached", "--name-only", cwd=repo).stdout == ""
+        assert (repo / "notes.txt").read_text() == "mine"
+        assert (repo / "models/trained/run.json").exists(), "DVC had taken it away"
+        assert "train" not in ran(dvc(repo, "repro"))
+        assert results(repo) == before
+    assert "  nothing\n" in run("make", "undo", cwd=repo).stdout
+    (repo / "notes.txt").unlink()
+
+
+def test_help_is_no_override(repo: Path) -> None:
+    for name in ("resolve", "prepare", "train", "predict"):
+        done = run("python", "-m", f"stages.{name}", "--help", cwd=repo)
+        assert done.returncode == 0
+        assert done.stdout.startswith(f"{name}: ")
+        assert not done.stderr
+
+
+def test_a_wrong_scratch_folder_is_named(repo: Path) -> None:
+    for folder in ("/proc/none", "params.yaml"):
+        done = run("python", "-m", "stages.train", cwd=repo, LT_SCRATCH=folder)
+        assert done.returncode == 1
+        assert f"train: checkpoints cannot be kept in {folder}/" in done.stderr
+        assert f"expected in LT_SCRATCH a folder that can be written, got '{folder}'" in done.stderr
+        assert "dvc repro" not in done.stderr
+
+
+def test_values_without_effect_are_told(repo: Path) -> None:
+    arguments = ("profile=ldam", "train.epochs=4", "model=crt")
+    done = run("python", "-m", "stages.resolve", *arguments, cwd=repo)
+    assert done.returncode == 0
+    first, second = done.stderr.splitlines()
+    assert first.startswith(
+        "resolve: warning: train.milestones: the learning rate does not fall af"
+    )
+    assert second.startswith("resolve: warning: train.warmup: 5 epochs of rising lr fill all of")
+    assert run("python", "-m", "stages.resolve", cwd=repo).stderr == ""
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_mutated_params_file_is_refused_or_means_what_it_says(part: int) -> None:
+    """Of 200 in `python -m bench mutations`."""
+    for kind, text in mutations.mutants(10, seed=100 + part):
+        found = mutations.outcome(text)
+        assert found.startswith(("accepted", "refused: params.yaml: ", "refused: methods.")), kind
