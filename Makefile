@@ -12,6 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 repro: git setup
 	dvc repro
 	@cat metrics/table.md
+	@echo && echo "metrics/accuracy.png shows it class by class."
 
 test: git setup
 	ruff check .

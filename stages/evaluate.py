@@ -7,7 +7,7 @@ from typing import Any
 
 from lt import files, params
 from lt.data.views import Ints
-from lt.score import metrics, store, validation
+from lt.score import combine, metrics, store, validation
 from stages import FINAL, METRICS, PARTITION, Started, main, no_arguments
 
 OF_A_RULE = ("accuracy", "balanced_accuracy", "head", "tail", "group_accuracy", "ece", "nll")
@@ -31,7 +31,9 @@ def run(arguments: Sequence[str]) -> None:
     files.write_json(METRICS / "costs.json", costs)
     rows = ([name, *_of_a_rule(one and one[0])] for name, one in every.items())
     files.write_csv(METRICS / "rules.csv", ["rule", *OF_A_RULE], rows)
-    _write_classes(scores.argmax(axis=1), outputs.test_labels, cut)
+    own = combine.concat(outputs.test, views)
+    within = metrics.within_group(own, outputs.test_labels, cut["groups"])
+    _write_classes(scores.argmax(axis=1), within, outputs.test_labels, cut)
     curves = ([row[name] for name in CURVES] for row in history)
     files.write_csv(METRICS / "curves.csv", CURVES, curves)
     made_from = {"training": run["training"], "eval": files.sha256(METRICS / "eval.json")}
@@ -43,17 +45,32 @@ def _of_a_rule(scored: metrics.Metrics | None) -> list[Any]:
     return [scored and getattr(scored, name) for name in OF_A_RULE]
 
 
-def _write_classes(predictions: Ints, labels: Ints, cut: dict[str, Any]) -> None:
-    """Write per_class.csv and, with a row per test image, as DVC's plot wants it, confusion.csv."""
+def _write_classes(predictions: Ints, within: Ints, labels: Ints, cut: dict[str, Any]) -> None:
+    """Write per_class.csv and confusion.csv, the most frequent class first.
+
+    Args:
+        predictions: (N,) without a label.
+        within: (N,) with the true group given.
+        labels: (N,) true classes.
+        cut: what partition.json holds.
+    """
     classes, order = cut["classes"], [*cut["head"], *cut["tail"]]
-    accuracies = metrics.per_class(predictions, labels, len(classes))
+    group_of = {label: k for k, group in enumerate(cut["groups"]) for label in group}
+    honest, oracle = (metrics.per_class(p, labels, len(classes)) for p in (predictions, within))
     files.write_csv(
         METRICS / "per_class.csv",
-        ["rank", "label", "class", "images", "accuracy"],
-        ([rank, c, classes[c], cut["counts"][c], accuracies[c]] for rank, c in enumerate(order)),
+        ["rank", "label", "class", "images", "group", "accuracy", "within_group"],
+        (
+            [rank, c, classes[c], cut["counts"][c], group_of[c], honest[c], oracle[c]]
+            for rank, c in enumerate(order)
+        ),
     )
-    pairs = ([classes[a], classes[p]] for a, p in zip(labels, predictions, strict=True))
-    files.write_csv(METRICS / "confusion.csv", ["actual", "predicted"], pairs)
+    pairs = metrics.confusion(predictions, labels, order)
+    files.write_csv(
+        METRICS / "confusion.csv",
+        ["actual", "predicted", "images"],
+        ([classes[a], classes[p], number] for a, p, number in pairs),
+    )
 
 
 if __name__ == "__main__":

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import warnings
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ImageOps
 
 from lt import params, resolved
-from lt.data import datasets
+from lt.data import datasets, images
 from lt.nets import net
 from lt.score import combine, metrics, predict, store, tables
 from stages import FINAL, PARTITION, main
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Print a row per image: the combined answer, and each expert's best own class."""
+    """Print a row per image: the combined answer, and each expert's best own class.
+
+    An image of another size than those of the training is cut to a square and scaled. Files that
+    are no image are named at the end.
+    """
     if not arguments:
         raise ValueError("expected image files, got none: python -m stages.predict cat.png")
     rule_name = resolved.what(params.Evaluate, "evaluate").combine
@@ -27,41 +31,46 @@ def run(arguments: Sequence[str]) -> None:
     store.check_cut(FINAL, run, PARTITION, cut)
     form, *_ = store.load_experts(FINAL)
     recipe = datasets.RECIPES[run["data"]["name"]]
-    pixels = torch.from_numpy(_read(arguments, form["image_size"], form["channels"]))
-    views, known = store.load_views(FINAL), store.load_outputs(FINAL)
-    logits = [predict.predict(one, pixels, recipe) for one in net.load(FINAL)]
-    rule = combine.make(rule_name, known.val, known.val_labels, views, cut["groups"])
-    p = np.exp(combine.log_softmax(rule(logits, views)))
-    sound = metrics.has_distribution(rule_name, known.are_logits)
-    print(tables.predictions_table(arguments, p, logits, views, cut["classes"], sound), end="")
+    read, problems = _read(arguments, form["image_size"], form["channels"])
+    if read:
+        pixels = torch.from_numpy(np.stack(list(read.values())))
+        views, known = store.load_views(FINAL), store.load_outputs(FINAL)
+        logits = [predict.predict(one, pixels, recipe) for one in net.load(FINAL)]
+        rule = combine.make(rule_name, known.val, known.val_labels, views, cut["groups"])
+        p = np.exp(combine.log_softmax(rule(logits, views)))
+        sound = metrics.has_distribution(rule_name, known.are_logits)
+        print(tables.predictions_table(list(read), p, logits, views, cut["classes"], sound), end="")
+    if problems:
+        raise ValueError("\n".join(problems))
 
 
-def _read(paths: Sequence[str], size: int, channels: int) -> NDArray[np.uint8]:
-    """Read images as uint8 (N, size, size, channels): the form that the experts were trained on."""
-    images: list[NDArray[Any]] = []
+def _read(
+    paths: Sequence[str], size: int, channels: int
+) -> tuple[dict[str, NDArray[np.uint8]], list[str]]:
+    """Read images as uint8 (size, size, channels): the form that the experts were trained on.
+
+    Returns:
+        those that can be read, by their paths, and what is wrong with the others.
+    """
+    read: dict[str, NDArray[Any]] = {}
+    problems, scaled = [], 0
     for path in paths:
-        image = _open(path, size, "L" if channels == 1 else "RGB")
-        images.append(np.asarray(image, dtype=np.uint8).reshape(size, size, channels))
-    return np.stack(images)
-
-
-def _open(path: str, size: int, mode: str) -> Image.Image:
-    """Read one image; its size is looked at before its pixels are."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused by its size
-            with Image.open(path) as image:
-                given = image.size
-                if given == (size, size):
-                    return image.convert(mode)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such image file") from None
-    except Exception as error:  # a decoder raises whatever it likes: of a bomb, of broken bytes
-        raise ValueError(f"{path}: not a whole image file ({error})") from None
-    raise ValueError(
-        f"{path}: the experts were trained on images of {size}x{size} pixels, "
-        f"got {given[0]}x{given[1]}"
-    )
+        try:
+            image = images.read(path, "L" if channels == 1 else "RGB")
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        if image.size != (size, size):
+            scaled += 1
+            image = ImageOps.fit(image, (size, size))
+        read[path] = np.asarray(image, dtype=np.uint8).reshape(size, size, channels)
+    if scaled:
+        print(
+            f"predict: {scaled} of {len(paths)} images were cut to a square and scaled to "
+            f"{size}x{size} pixels, the size of the training",
+            file=sys.stderr,
+        )
+    return read, problems
 
 
 if __name__ == "__main__":

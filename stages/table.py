@@ -1,39 +1,54 @@
-"""table: metrics as markdown, beside the seed's figures; --experiments, a row per experiment."""
+"""table: metrics as a table and a figure; --experiments: those of all experiments so far."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from lt import files, unchanged
-from lt.score import store, tables
+from lt.score import figures, store, tables
 from stages import CODE, CODE_ROOT, FINAL, METRICS, main, refuse_if_changed
 
 EVAL = METRICS / "eval.json"
 MADE_FROM = METRICS / "made_from.json"
 RUN = FINAL / "run.json"
-OUT = METRICS / "table.md"
+OF_A_CLASS = ("class", "images", "group", "accuracy", "within_group")
+CLASSES = METRICS / "per_class.csv"
+TABLE, FIGURE = METRICS / "table.md", METRICS / "accuracy.png"
+EXPERIMENTS = METRICS / "experiments.png"  # not in git: it is of one clone's experiments
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Write metrics/table.md; with --experiments print one row per DVC experiment instead."""
+    """Write table.md and accuracy.png; with --experiments print and draw DVC's experiments."""
     if list(arguments) == ["--experiments"]:
-        from dvc.api import exp_show
-
-        print(tables.experiments_table(exp_show()), end="")
+        _experiments()
         return
     if arguments:
         raise ValueError(f"expected --experiments or nothing, got {' '.join(arguments)}")
-    inputs = unchanged.Snapshot([EVAL, MADE_FROM, RUN])
+    inputs = unchanged.Snapshot([EVAL, CLASSES, MADE_FROM, RUN])
     made_from, run = files.read_json(MADE_FROM, "training", "eval"), store.load_run(FINAL)
     metrics = files.read_json(EVAL)
     if made_from != {"training": run["training"], "eval": files.sha256(EVAL)}:
         raise ValueError(f"{EVAL} is not of the training in {FINAL}: run `dvc repro`")
-    text = tables.run_table(metrics, run)
-    with files.whole(OUT) as temporary:
-        temporary.write_text(text)
+    figure = figures.by_rank(files.read_csv(CLASSES, OF_A_CLASS), tables.title(run))
+    with files.whole(FIGURE) as drawn, files.whole(TABLE) as written:
+        figures.save(figure, drawn)
+        written.write_text(tables.run_table(metrics, run))
         code = unchanged.code(CODE_ROOT)
         edited = [name for name in CODE if CODE[name] != code.get(name)]
         refuse_if_changed([*map(str, inputs.changed()), *edited])
+
+
+def _experiments() -> None:
+    from dvc.api import exp_show
+
+    rows = tables.experiments(exp_show())
+    if not rows:
+        print("no experiment yet: dvc exp run -S model=split_lws")
+        return
+    print(tables.experiments_table(rows), end="")
+    with files.whole(EXPERIMENTS) as drawn:
+        figures.save(figures.experiments(tables.experiments_points(rows)), drawn)
+    print(f"\n{EXPERIMENTS} shows them.")
 
 
 if __name__ == "__main__":

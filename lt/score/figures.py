@@ -61,7 +61,8 @@ def experiments(rows: Sequence[Row]) -> Figure:
             percent, None where there is none; means over seeds.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(7, 1.3 + 0.3 * len(rows)), layout="constrained")
+        lines = sum(1 + str(row["name"]).count("\n") for row in rows)
+        figure = Figure(figsize=(7, 1.3 + 0.15 * (lines + len(rows))), layout="constrained")
         axis = figure.add_subplot()
         places = range(len(rows))
         head, tail = ([_number(row[key]) for row in rows] for key in ("head", "tail"))

@@ -168,6 +168,31 @@ def balanced_accuracy(predictions: Ints, labels: Ints) -> float:
     return float(np.mean(each))
 
 
+def confusion(predictions: Ints, labels: Ints, order: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Count the test images by their class and the predicted one.
+
+    Args:
+        predictions: (N,) predicted classes.
+        labels: (N,) true classes.
+        order: all classes.
+
+    Returns:
+        (class, predicted class, images), in `order`: the pairs that occur, and every class with
+        itself, so that no class is missing on either side.
+
+    >>> confusion(np.array([0, 0, 2]), np.array([0, 1, 1]), [1, 0, 2])
+    [(1, 1, 0), (1, 0, 1), (1, 2, 1), (0, 0, 1), (2, 2, 0)]
+    """
+    rank = np.argsort(order)  # of each class
+    places = rank[labels] * len(order) + rank[predictions]
+    images = dict(zip(*map(np.ndarray.tolist, np.unique(places, return_counts=True)), strict=True))
+    diagonal = range(0, len(order) ** 2, len(order) + 1)
+    return [
+        (order[place // len(order)], order[place % len(order)], images.get(place, 0))
+        for place in sorted({*images, *diagonal})
+    ]
+
+
 def macro_f1(predictions: Ints, labels: Ints, num_classes: int) -> float:
     """Return the mean over the classes of F1 = 2 TP / (2 TP + FP + FN), in percent.
 

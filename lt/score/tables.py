@@ -49,25 +49,32 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
         epochs = "" if pd.isna(row["epochs"]) else f", {row['epochs']:.0f} epochs"
         label = f"the seed's {FIGURES[row['figure']]}, {row['table']}{epochs}"
         rows.append({"figure": label, **{name: row[name] for name in ("accuracy", "head", "tail")}})
-    data, train = run["data"], run["train"]
-    title = (
-        f"**{run['model']}** on {data['name']} {data['imb_type']} {data['imb_factor']:g} "
-        f"({data['subset']}, {data['images']} images), {train['backbone']}, "
-        f"{train['epochs']} epochs, seed {run['seed']}, n = 1; "
-        "percent of the test images\n\n"
+    model, rest = title(run).split(" ", 1)
+    seen = validation.in_words(metrics["val_classes"], len(run["data"]["classes"]))
+    return (
+        f"**{model}** {rest}, n = 1; percent of the test images\n\n"
+        f"{to_markdown(pd.DataFrame(rows))}\n{seen[0].upper()}{seen[1:]}.\n"
     )
-    seen = validation.in_words(metrics["val_classes"], len(data["classes"]))
-    return f"{title}{to_markdown(pd.DataFrame(rows))}\n{seen[0].upper()}{seen[1:]}.\n"
 
 
-def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
+def title(run: Mapping[str, Any]) -> str:
+    """Say in a line what was trained; `run`: what run.json holds."""
+    data, train = run["data"], run["train"]
+    return (
+        f"{run['model']} on {data['name']} {data['imb_type']} {data['imb_factor']:g} "
+        f"({data['subset']}, {data['images']} images), {train['backbone']}, "
+        f"{train['epochs']} epochs, seed {run['seed']}"
+    )
+
+
+def experiments(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Make a row for all DVC experiments that differ in nothing but the seed of training.
-
-    n is how many they are. Where they are several, figures are mean ± standard deviation (of a
-    sample).
 
     Args:
         experiments: as dvc.api.exp_show gives them: flat, with the metrics and params by name.
+
+    Returns:
+        columns by name: params, n, the number of seeds, and the metrics, each a Stat.
     """
     groups: dict[str, dict[int, Mapping[str, Any]]] = {}
     for one in experiments:
@@ -76,25 +83,46 @@ def experiments_table(experiments: Sequence[Mapping[str, Any]]) -> str:
             groups.setdefault(_same_but_for_seed(one), {}).setdefault(int(one["seed"]), one)
     firsts = [next(iter(group.values())) for group in groups.values()]
     differing = _differing(firsts)
-    rows = []
-    for group, first in zip(groups.values(), firsts, strict=True):
-        rows.append(
-            {
-                "data": " ".join(str(_param(first, f"data.{key}")) for key in OF_DATA),
-                "profile": first["profile"],
-                "backbone": _param(first, "train.backbone"),
-                "epochs": int(_param(first, "train.epochs")),  # DVC makes every number a float
-                "model": first["model"],
-                **{name: _text(_param(first, name)) for name in differing},
-                "rule": first["evaluate.combine"],
-                "n": len(group),
-                **{name: str(_stat(group, _metric_key(name))) for name in EXPERIMENT_METRICS},
-                "updates": int(first["updates"]),
-            }
-        )
-    if not rows:
-        return "no experiment yet: dvc exp run -S model=split_lws\n"
-    return to_markdown(pd.DataFrame(rows))
+    return [
+        {
+            "data": " ".join(str(_param(first, f"data.{key}")) for key in OF_DATA),
+            "profile": first["profile"],
+            "backbone": _param(first, "train.backbone"),
+            "epochs": int(_param(first, "train.epochs")),  # DVC makes every number a float
+            "model": first["model"],
+            **{name: _text(_param(first, name)) for name in differing},
+            "rule": first["evaluate.combine"],
+            "n": len(group),
+            **{name: _stat(group, _metric_key(name)) for name in EXPERIMENT_METRICS},
+            "updates": int(first["updates"]),
+        }
+        for group, first in zip(groups.values(), firsts, strict=True)
+    ]
+
+
+def experiments_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Render what `experiments` has made: mean ± standard deviation (of a sample) over n seeds."""
+    texts = [
+        {name: str(value) if isinstance(value, Stat) else value for name, value in row.items()}
+        for row in rows
+    ]
+    return to_markdown(pd.DataFrame(texts))
+
+
+def experiments_points(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Make of what `experiments` has made what `lt.score.figures.experiments` draws.
+
+    A row's name is the model, with those params that differ among the rows.
+    """
+    named = [name for name in rows[0] if name not in ("model", "n", "updates", *EXPERIMENT_METRICS)]
+    differing = [name for name in named if len({row[name] for row in rows}) > 1]
+    points = []
+    for row in rows:
+        params_ = [f"{name}={row[name]}" for name in differing if row[name] != MISSING]
+        means = {name: row[name].mean for name in EXPERIMENT_METRICS if row[name].n}
+        name = "\n".join([row["model"], *params_])
+        points.append({"name": name, **dict.fromkeys(EXPERIMENT_METRICS), **means})
+    return points
 
 
 def _differing(experiments: Sequence[Mapping[str, Any]]) -> list[str]:

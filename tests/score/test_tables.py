@@ -102,7 +102,7 @@ def test_experiments() -> None:
         "methods.rus.redraw": "False",
     }
     match = {**row, "seed": 2.0, "methods.ros.epoch_length": "match"}
-    text = tables.experiments_table([row, failed, again, seed_1, match])
+    text = tables.experiments_table(tables.experiments([row, failed, again, seed_1, match]))
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
     same = ["digits exp 0.1", "default", "resnet20", "100", "ros"]
     assert [cells[:9] for cells in rows] == [
@@ -111,7 +111,7 @@ def test_experiments() -> None:
     ]
     assert "95.00 ± 0.00" in rows[0]
     assert rows[0][-1] == "400"
-    assert "no experiment yet" in tables.experiments_table([failed])
+    assert tables.experiments([failed]) == []
 
 
 @pytest.mark.parametrize(("sound", "p"), [(True, "0.75"), (False, "–")])
@@ -147,7 +147,16 @@ def test_experiments_show_the_params_that_differ() -> None:
     lr = {**row, "train.lr": 0.03, "methods.rus.redraw": "False", "train.gamma": 0.1}
     match = {**row, "methods.ros.epoch_length": "match"}
     other = {**row, "model": "baseline"}
-    lines = tables.experiments_table([row, lr, match, other]).splitlines()
+    experiments = tables.experiments([row, lr, match, other])
+    points = tables.experiments_points(experiments)
+    assert [point["name"] for point in points] == [
+        "ros\ntrain.lr=0.1\nmethods.ros.epoch_length=full",
+        "ros\ntrain.lr=0.03\nmethods.ros.epoch_length=full",
+        "ros\ntrain.lr=0.1\nmethods.ros.epoch_length=match",
+        "baseline\ntrain.lr=0.1",
+    ]
+    assert [(point["accuracy"], point["head"]) for point in points] == [(91.0, None)] * 4
+    lines = tables.experiments_table(experiments).splitlines()
     head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert head[4:8] == ["model", "train.lr", "methods.ros.epoch_length", "rule"]
     assert [cells[4:7] for cells in rows] == [
