@@ -206,7 +206,9 @@ def settle(repo: Path) -> tuple[str, list[str], int]:
             messages.append(ours[0] if ours else text.strip().splitlines()[-1])
             if len(messages) >= 2:
                 cleaned += clean_cache(repo)
-            lock = re.search(r"'((?:data/)?dvc\.lock)' (?:validation failed|is invalid)", text)
+            lock = re.search(
+                r"'(?:\./)?((?:data/)?dvc\.lock)' (?:validation failed|is invalid)", text
+            )
             if lock:  # DVC was stopped while it wrote it
                 messages[-1] = f"{lock[0]}; {_git(repo, 'checkout', 'HEAD', '--', lock[1])}"
     return "NO END", messages, cleaned
