@@ -32,6 +32,8 @@ TRIES = 8  # of `dvc repro`
 COMPARED = ["eval.json", "costs.json", "rules.csv", "per_class.csv", "confusion.csv", "curves.csv"]
 COMPARED += ["table.md"]
 
+LOCK = re.compile(r"'(?:\./)?((?:data/)?dvc\.lock)' (?:validation failed|is invalid)")
+
 # the states that a repository can be in: file, what stands there first, and instead of it
 PARAMS = [
     ("params.yaml", "  lr: 0.1\n", "  lr: 0.05\n"),
@@ -206,9 +208,7 @@ def settle(repo: Path) -> tuple[str, list[str], int]:
             messages.append(ours[0] if ours else text.strip().splitlines()[-1])
             if len(messages) >= 2:
                 cleaned += clean_cache(repo)
-            lock = re.search(
-                r"'(?:\./)?((?:data/)?dvc\.lock)' (?:validation failed|is invalid)", text
-            )
+            lock = LOCK.search(text)
             if lock:  # DVC was stopped while it wrote it
                 messages[-1] = f"{lock[0]}; {_git(repo, 'checkout', 'HEAD', '--', lock[1])}"
     return "NO END", messages, cleaned
