@@ -5,7 +5,7 @@ damaged file, a disk on which nothing can be written, and so on (FAULTS), each a
 evenly from the time that a run takes. Then `dvc repro` is run until it has nothing to do, and all
 metrics are compared byte for byte with those of an undisturbed run, in another clone, of the params
 and the code that stand there at the end. Where DVC's cache was damaged and `dvc repro` says so
-twice, the cache is cleaned as docs/damage.md says.
+twice, the cache is cleaned as docs/damage.md says; a dvc.lock that is not whole is checked out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -30,6 +31,8 @@ STAGES = ["resolve", "download", "prepare", "partition", "train", "finetune", "e
 TRIES = 8  # of `dvc repro`
 COMPARED = ["eval.json", "costs.json", "rules.csv", "per_class.csv", "confusion.csv", "curves.csv"]
 COMPARED += ["table.md"]
+
+LOCK = re.compile(r"'(?:\./)?((?:data/)?dvc\.lock)' (?:validation failed|is invalid)")
 
 # the states that a repository can be in: file, what stands there first, and instead of it
 PARAMS = [
@@ -205,8 +208,9 @@ def settle(repo: Path) -> tuple[str, list[str], int]:
             messages.append(ours[0] if ours else text.strip().splitlines()[-1])
             if len(messages) >= 2:
                 cleaned += clean_cache(repo)
-            if "dvc.lock' is invalid" in text:  # DVC was killed while it wrote it
-                messages.append(_git(repo, "checkout", "HEAD", "--", "dvc.lock", "data/dvc.lock"))
+            lock = LOCK.search(text)
+            if lock:  # DVC was stopped while it wrote it
+                messages[-1] = f"{lock[0]}; {_git(repo, 'checkout', 'HEAD', '--', lock[1])}"
     return "NO END", messages, cleaned
 
 
