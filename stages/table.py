@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lt import files, unchanged
+from lt import files, resolved, unchanged
 from lt.score import store, tables
 from stages import CODE, CODE_ROOT, FINAL, METRICS, main, refuse_if_changed
 
@@ -31,8 +31,8 @@ def run(arguments: Sequence[str]) -> None:
     text = tables.run_table(metrics, run)
     with files.whole(OUT) as temporary:
         temporary.write_text(text)
-        code = unchanged.code(CODE_ROOT)
-        edited = [name for name in CODE if CODE[name] != code.get(name)]
+        before, now = (resolved.code_of("table", c) for c in (CODE, unchanged.code(CODE_ROOT)))
+        edited = [name for name in before if before[name] != now.get(name)]
         refuse_if_changed([*map(str, inputs.changed()), *edited])
 
 
