@@ -59,7 +59,7 @@ def _write_classes(predictions: Ints, within: Ints, labels: Ints, cut: dict[str,
     honest, oracle = (metrics.per_class(p, labels, len(classes)) for p in (predictions, within))
     files.write_csv(
         METRICS / "per_class.csv",
-        ["rank", "label", "class", "images", "group", "accuracy", "within_group"],
+        store.PER_CLASS,
         (
             [rank, c, classes[c], cut["counts"][c], group_of[c], honest[c], oracle[c]]
             for rank, c in enumerate(order)

@@ -200,9 +200,9 @@ def png(width: int, height: int) -> bytes:
     ("content", "message"),
     [
         (png(30000, 30000), "not a whole image file (Image size (900000000 pixels) exceeds"),
-        (png(10000, 10000), "images of 8x8 pixels, got 10000x10000"),
+        (png(10000, 10000), "not a whole image file ("),
         (png(8, 8), "not a whole image file (image file is truncated"),
-        (b"", "not a whole image file (cannot identify"),
+        (b"", "not an image file"),
     ],
 )
 def test_an_image_of_whatever_kind(

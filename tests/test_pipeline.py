@@ -17,7 +17,7 @@ from bench import kills
 from tests.conftest import run
 
 METRICS = ["eval.json", "costs.json", "rules.csv", "per_class.csv", "confusion.csv", "curves.csv"]
-METRICS += ["made_from.json", "table.md"]
+METRICS += ["made_from.json", "table.md", "accuracy.png"]
 
 
 def dvc(repo: Path, *arguments: str, code: int = 0) -> str:
@@ -258,13 +258,23 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
     rows = [line.strip("|").split("|") for line in done.stdout.splitlines()[2:]]
     assert [int(row[1]) for row in rows] == expected
 
-    Image.new("L", (9, 8)).save(paths[0])
-    message = stage(repo, "stages.predict", paths[0])
-    assert "trained on images of 8x8 pixels, got 9x8" in message
-    assert "not a whole image file" in stage(repo, "stages.predict", "params.yaml")
-    assert "none.png: no such image file" in stage(repo, "stages.predict", "none.png")
+    # the same image three times as large, twenty times, and three files that are none among them
+    Image.open(paths[0]).resize((24, 24), Image.Resampling.NEAREST).save(paths[0])
     Path(paths[2]).write_bytes(Path(paths[2]).read_bytes()[:60])
-    assert "not a whole image file" in stage(repo, "stages.predict", paths[2])
+    good, bad = [*paths[:1] * 20, paths[1]], [paths[2], "none.png", "params.yaml"]
+    done = run("python", "-m", "stages.predict", *bad[:1], *good, *bad[1:], cwd=repo)
+    rows = [line.strip("|").split("|") for line in done.stdout.splitlines()[2:]]
+    assert {row[0].strip(): int(row[1]) for row in rows} == dict(
+        zip(paths[:2], expected, strict=False)
+    )
+    assert done.returncode == 1
+    scaled, *problems = done.stderr.splitlines()
+    assert scaled.startswith("predict: 20 of 24 images were cut to a square and scaled to 8x8")
+    assert [line.rpartition(": ")[2].split(" (")[0] for line in problems] == [
+        "not a whole image file",
+        "no such image file",
+        "not an image file",
+    ]
     weights = repo / "models/final/expert_0.safetensors"
     kept = weights.read_bytes()
     weights.write_bytes(kept[:5000])

@@ -41,4 +41,5 @@ def test_a_figure_is_the_same_file_again(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         figures.save(figures.by_rank([row] * 30, "title"), tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert Image.open(tmp_path / "a.png").format == "PNG"
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.format == "PNG"
