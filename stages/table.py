@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-<<<<<<< HEAD
-from lt import files, unchanged
-from lt.score import figures, store, tables
-=======
 from lt import files, resolved, unchanged
-from lt.score import store, tables
->>>>>>> 42a7af9119ff934554dee183acc4becee2fbe4bb
+from lt.score import figures, store, tables
 from stages import CODE, CODE_ROOT, FINAL, METRICS, main, refuse_if_changed
 
 EVAL = METRICS / "eval.json"
@@ -33,20 +28,12 @@ def run(arguments: Sequence[str]) -> None:
     metrics = files.read_json(EVAL)
     if made_from != {"training": run["training"], "eval": files.sha256(EVAL)}:
         raise ValueError(f"{EVAL} is not of the training in {FINAL}: run `dvc repro`")
-<<<<<<< HEAD
     figure = figures.by_rank(files.read_csv(CLASSES, store.PER_CLASS), tables.title(run))
     with files.whole(FIGURE) as drawn, files.whole(TABLE) as written:
         figures.save(figure, drawn)
         written.write_text(tables.run_table(metrics, run))
-        code = unchanged.code(CODE_ROOT)
-        edited = [name for name in CODE if CODE[name] != code.get(name)]
-=======
-    text = tables.run_table(metrics, run)
-    with files.whole(OUT) as temporary:
-        temporary.write_text(text)
         before, now = (resolved.code_of("table", c) for c in (CODE, unchanged.code(CODE_ROOT)))
         edited = [name for name in before if before[name] != now.get(name)]
->>>>>>> 42a7af9119ff934554dee183acc4becee2fbe4bb
         refuse_if_changed([*map(str, inputs.changed()), *edited])
 
 
