@@ -76,7 +76,7 @@ def test_results_are_there_and_nothing_else_is(repo: Path) -> None:
     assert set(metrics["val_classes"]) == {"head", "tail"}
     rules = [line.split(",") for line in (repo / "metrics/rules.csv").read_text().splitlines()]
     assert len({row[1] for row in rules[1:]}) == 1, "one expert: every rule agrees"
-    assert len(rules) == 1 + 10
+    assert len(rules) == 1 + 11
     assert metrics["accuracy"] <= metrics["within_group"]["accuracy"]
     costs = json.loads((repo / "metrics/costs.json").read_text())
     assert list(costs) == ["parameters", "trained_parameters", "updates", "images"]
