@@ -17,7 +17,7 @@ from lt.score import predict
 from lt.train import augment, checkpoint, loop, step
 from lt.train.plan import Expert, Task
 from lt.train.start import Start
-from tests.conftest import ROOT, train
+from tests.conftest import train
 
 METHODS = params.method_names()
 LDAM = {
@@ -71,11 +71,6 @@ def trained(
     return [
         train(expert, k, setting, start=start) for k, expert in enumerate(plan(name, task, options))
     ]
-
-
-def test_it_is_in_params_and_readme(method: str, options: params.Params) -> None:
-    assert method in options.methods
-    assert f"`{method}`" in (ROOT / "README.md").read_text()
 
 
 def test_its_params_are_those_of_params_yaml(method: str, options: params.Params) -> None:
