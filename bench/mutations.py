@@ -142,7 +142,7 @@ def _values(files: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def means(key: str, value: Any) -> bool:
-    """Check a value against what README.md says of its key."""
+    """Check a value against what docs/params.md says of its key."""
     kind, low, high = MEANS[key.split(".")[-1]]
     values = value if isinstance(value, list) else [value]
     if kind == "texts":

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 
 def workplace(folder: Path) -> Path:
     """Make a folder to run stages in that leaves this one alone; DVC is not needed."""
-    for name in ("lt", "stages", "params.yaml"):
+    for name in ("lt", "stages", "dvc.yaml", "params.yaml"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "data").mkdir()
     (folder / "data/archives").symlink_to((ROOT / "data/archives").resolve())

@@ -15,6 +15,7 @@ import torch
 from lt import files
 
 TRAINING = ("lt/data", "lt/nets", "lt/train")
+OTHERS = ("lt/methods/__init__.py", "lt/score/predict.py", "lt/score/validation.py")
 
 
 def machine(device: torch.device) -> dict[str, Any]:
@@ -48,7 +49,8 @@ def code(*methods: str) -> str:
     """
     root = Path(__file__).parents[1]
     found = sorted(path for name in TRAINING for path in (root / name).glob("**/*.py"))
-    found += [root / "lt/score/predict.py"]
+    found = [path for path in found if path.name[0] != "."]  # an editor's lock
+    found += [root / name for name in OTHERS]
     hashes = [(str(path.relative_to(root)), files.sha256(path)) for path in found]
     return hashlib.sha256(json.dumps([hashes, methods]).encode()).hexdigest()
 

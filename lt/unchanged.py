@@ -29,22 +29,28 @@ class Snapshot:
     """
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
+        self.roots: list[Path] = []
         self.marks: dict[Path, Mark] = {}
         for path in paths:
             self.add(path)
 
     def add(self, path: Path) -> None:
         """Take in a file, or all that are in a folder now."""
+        self.roots.append(path)
         self.marks |= {one: _mark(one) for one in _files(path)}
 
     def changed(self) -> list[Path]:
-        """List the files that are others now, or gone."""
-        return [path for path, mark in self.marks.items() if _mark(path) != mark]
+        """List the files that are others now, gone, or new in a folder."""
+        there = [path for root in self.roots for path in _files(root)]
+        new = [path for path in there if path not in self.marks]
+        return [path for path, mark in self.marks.items() if _mark(path) != mark] + new
 
 
 def code(root: Path) -> dict[str, str]:
     """Return the SHA-256 of each Python file of lt/ and stages/, by its path from `root`."""
-    paths = sorted(path for name in ("lt", "stages") for path in (root / name).glob("**/*.py"))
+    every = (path for name in ("lt", "stages") for path in (root / name).glob("**/*.py"))
+    # an editor's lock beside a file is hidden, and leads nowhere
+    paths = sorted(path for path in every if path.name[0] != "." and path.is_file())
     return {
         path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths

@@ -36,7 +36,9 @@ def run(arguments: Sequence[str]) -> None:
     _write_classes(scores.argmax(axis=1), within, outputs.test_labels, cut)
     curves = ([row[name] for name in CURVES] for row in history)
     files.write_csv(METRICS / "curves.csv", CURVES, curves)
-    made_from = {"training": run["training"], "eval": files.sha256(METRICS / "eval.json")}
+    made_from = {"training": run["training"]}
+    for name in ("eval.json", "per_class.csv"):
+        made_from[name] = files.sha256(METRICS / name)
     files.write_json(METRICS / "made_from.json", made_from)
 
 
@@ -59,7 +61,7 @@ def _write_classes(predictions: Ints, within: Ints, labels: Ints, cut: dict[str,
     honest, oracle = (metrics.per_class(p, labels, len(classes)) for p in (predictions, within))
     files.write_csv(
         METRICS / "per_class.csv",
-        store.PER_CLASS,
+        metrics.PER_CLASS,
         (
             [rank, c, classes[c], cut["counts"][c], group_of[c], honest[c], oracle[c]]
             for rank, c in enumerate(order)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import ImageOps
 
-from lt import params, resolved
-from lt.data import datasets, images
+from lt import images, params, resolved
+from lt.data import datasets
 from lt.nets import net
 from lt.score import combine, metrics, predict, store, tables
 from stages import FINAL, PARTITION, main
@@ -37,6 +38,8 @@ def run(arguments: Sequence[str]) -> None:
         views, known = store.load_views(FINAL), store.load_outputs(FINAL)
         logits = [predict.predict(one, pixels, recipe) for one in net.load(FINAL)]
         rule = combine.make(rule_name, known.val, known.val_labels, views, cut["groups"])
+        if rule_name == "unlabelled":  # weighted as in metrics/, not by the images given here
+            rule = partial(combine.weighted, told=known.test)
         p = np.exp(combine.log_softmax(rule(logits, views)))
         sound = metrics.has_distribution(rule_name, known.are_logits)
         print(tables.predictions_table(list(read), p, logits, views, cut["classes"], sound), end="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lt import files, resolved, unchanged
-from lt.score import figures, store, tables
+from lt.score import figures, metrics, store, tables
 from stages import CODE, CODE_ROOT, FINAL, METRICS, main, refuse_if_changed
 
 EVAL = METRICS / "eval.json"
@@ -24,14 +24,15 @@ def run(arguments: Sequence[str]) -> None:
     if arguments:
         raise ValueError(f"expected --experiments or nothing, got {' '.join(arguments)}")
     inputs = unchanged.Snapshot([EVAL, CLASSES, MADE_FROM, RUN])
-    made_from, run = files.read_json(MADE_FROM, "training", "eval"), store.load_run(FINAL)
-    metrics = files.read_json(EVAL)
-    if made_from != {"training": run["training"], "eval": files.sha256(EVAL)}:
-        raise ValueError(f"{EVAL} is not of the training in {FINAL}: run `dvc repro`")
-    figure = figures.by_rank(files.read_csv(CLASSES, store.PER_CLASS), tables.title(run))
+    made_from, run = files.read_json(MADE_FROM, "training"), store.load_run(FINAL)
+    found = {"training": run["training"]} | {p.name: files.sha256(p) for p in (EVAL, CLASSES)}
+    if made_from != found:
+        raise ValueError(f"{EVAL} or {CLASSES} is not of the training in {FINAL}: run `dvc repro`")
+    scored = files.read_json(EVAL)
+    figure = figures.by_rank(files.read_csv(CLASSES, metrics.PER_CLASS), tables.title(run))
     with files.whole(FIGURE) as drawn, files.whole(TABLE) as written:
         figures.save(figure, drawn)
-        written.write_text(tables.run_table(metrics, run))
+        written.write_text(tables.run_table(scored, run))
         before, now = (resolved.code_of("table", c) for c in (CODE, unchanged.code(CODE_ROOT)))
         edited = [name for name in before if before[name] != now.get(name)]
         refuse_if_changed([*map(str, inputs.changed()), *edited])

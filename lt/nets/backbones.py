@@ -26,7 +26,7 @@ def make(
         last_width: the part of their channels that the last two stages have, in (0, 1].
     """
     full = (32, 64) if name in ("resnet20", "resnet32") else (256, 512)
-    widths = round(full[0] * last_width), round(full[1] * last_width)
+    widths = max(1, round(full[0] * last_width)), max(1, round(full[1] * last_width))
     if name in ("resnet20", "resnet32"):
         module = _small_resnet(channels, {"resnet20": 3, "resnet32": 5}[name], widths)
     else:

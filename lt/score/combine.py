@@ -26,7 +26,7 @@ Rule = Callable[[Logits, Views], Floats]
 
 RULES: tuple[str, ...] = get_args(params.Rule)
 NO_DISTRIBUTION = ("concat_abssum", "concat_zscore")
-TEMPERATURES = (0.05, 20.0)  # bounds of the fit
+TEMPERATURES = (0.01, 100.0)  # bounds of the fit
 SCALES = (0.01, 100.0)
 
 
@@ -92,13 +92,21 @@ def max_confidence(logits: Logits, views: Views) -> Floats:
     return _place(_own([log_softmax(block) for block in logits], views), views)
 
 
-def weighted(logits: Logits, views: Views) -> Floats:
-    """Weight the experts by what their outputs for these images tell, without a label.
+def weighted(logits: Logits, views: Views, told: Logits | None = None) -> Floats:
+    """Weight the experts by what their outputs for many images tell, without a label.
 
     The same as concat where no class has two experts (after Zhang et al. 2022).
+
+    Args:
+        logits: per expert (N, width).
+        views: the classes of each expert.
+        told: per expert (M, width), of the images to weight by; None: `logits`.
     """
     blocks, share = _stacked([block.astype(np.float64) for block in logits], views)
-    return unlabelled.combine(blocks, share)
+    if told is None:
+        return unlabelled.combine(blocks, share, blocks)
+    of_many, _ = _stacked([block.astype(np.float64) for block in told], views)
+    return unlabelled.combine(blocks, share, of_many)
 
 
 UNFITTED: dict[str, Rule] = {

@@ -20,6 +20,7 @@ from lt.score.combine import Floats, Views, log_softmax
 from lt.score.store import Outputs
 
 ECE_BINS = 15
+PER_CLASS = ("rank", "label", "class", "images", "group", "accuracy", "within_group")  # of its csv
 PARTS = ("head", "tail", "many", "medium", "few")
 
 

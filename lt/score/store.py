@@ -21,7 +21,6 @@ NO_LOGITS = ("NearestMean",)
 # what run.json and partition.json have at least
 OF_A_RUN = ("training", "files", "partition", "model", "data", "train", "seed")
 PARTS = ("counts", "head", "tail", "many", "medium", "few")
-PER_CLASS = ("rank", "label", "class", "images", "group", "accuracy", "within_group")  # of its csv
 COSTS = ("parameters", "trained_parameters", "updates", "images")
 
 Blocks = list[NDArray[np.float32]]

@@ -23,20 +23,26 @@ Floats = NDArray[np.floating[Any]]
 LEAST = 0.15  # of an equal weight: theirs stops where one of three is below 0.05
 
 
-def combine(blocks: Floats, share: Floats) -> Floats:
+def combine(blocks: Floats, share: Floats, told: Floats) -> Floats:
     """Return (N, C): the mean of the experts' outputs with the weights that tell most.
 
     Args:
         blocks: (K, N, C) outputs times `share`, 0 where an expert does not know the class.
         share: (K, C) each expert's part in a class among those that know it, in equal parts.
+        told: (K, M, C) as blocks, of the images to weight by.
     """
     if (share.max(0) == 1).all():  # no class has two experts: there is nothing to weight
         return np.asarray(blocks.sum(0))
-    return _scores(fit(blocks, share), blocks, share)
+    return _scores(fit(told, share), blocks, share)
 
 
 def fit(blocks: Floats, share: Floats) -> Floats:
-    """Return the weights (K,), which sum to 1; the args are those of `combine`."""
+    """Return the weights (K,), which sum to 1.
+
+    Args:
+        blocks: (K, N, C), those to weight by.
+        share: as for `combine`.
+    """
     from scipy.optimize import minimize
 
     start = np.zeros(len(blocks))

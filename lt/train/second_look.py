@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -28,14 +29,21 @@ def check(chain: Sequence[params.Training], rule: str, inputs: Inputs) -> None:
 
     labels, val = (inputs.raw["train_labels"][index] for index in (inputs.train, inputs.val))
     views: tuple[ClassView, ...] = ()
-    try:
-        for one in chain:
-            experts = methods.experts(one.model, make_task(one.train, inputs, views), one.method)
-            views = tuple(view for expert in experts for view in expert.views)
-            for k, expert in enumerate(experts):
+    for one in chain:
+        experts = methods.experts(one.model, make_task(one.train, inputs, views), one.method)
+        views = tuple(view for expert in experts for view in expert.views)
+        for k, expert in enumerate(experts):
+            with _told(len(labels), len(val)):
                 loop.check_images(expert, k, labels, val)
-        counts = np.bincount(val, minlength=len(inputs.partition["counts"]))
+    counts = np.bincount(val, minlength=len(inputs.partition["counts"]))
+    with _told(len(labels), len(val)):
         combine.check_applies(rule, views, counts)
+
+
+@contextmanager
+def _told(num: int, num_val: int) -> Iterator[None]:
+    """Say how many images validate, where that is what is wrong."""
+    try:
+        yield
     except ValueError as error:
-        of_all = len(labels) + len(val)
-        raise ValueError(f"{error} ({len(val)} of {of_all} images validate)") from None
+        raise ValueError(f"{error} ({num_val} of {num + num_val} images validate)") from None

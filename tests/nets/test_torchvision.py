@@ -13,7 +13,7 @@ def test_it_is_torchvisions_in_values_and_gradients() -> None:
     """Kernels here hold only the taps that meet a pixel: those left out have no gradient there."""
     torch.manual_seed(0)
     theirs = resnet18(num_classes=7).double()
-    images, ours = torch.randn(4, 3, 32, 32, dtype=torch.float64), nn.Sequential()
+    images = torch.randn(4, 3, 32, 32, dtype=torch.float64)
     module, _ = backbones.make("resnet18", 3, image_size=32)
     ours = nn.Sequential(module.double(), nn.Linear(512, 7).double())
     state = theirs.state_dict()

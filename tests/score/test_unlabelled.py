@@ -72,3 +72,13 @@ def test_where_no_class_has_two_experts_it_is_concat() -> None:
 def test_a_single_image_says_nothing_of_the_weights() -> None:
     logits = [RNG.normal(size=(1, 4)) for _ in range(3)]
     np.testing.assert_allclose(combine.weighted(logits, EVERY), combine.concat(logits, EVERY))
+
+
+def test_weights_by_other_images_do_not_depend_on_the_images_scored() -> None:
+    rng = np.random.default_rng(0)
+    chosen = [ClassView.all(4)] * 2
+    told = [rng.normal(size=(50, 4)), 5 * rng.normal(size=(50, 4))]
+    several = [rng.normal(size=(3, 4)) for _ in chosen]
+    alone = combine.weighted([block[:1] for block in several], chosen, told)
+    np.testing.assert_array_equal(combine.weighted(several, chosen, told)[:1], alone)
+    assert not np.allclose(alone, combine.concat([block[:1] for block in several], chosen))

@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-PIXELS = 300_000_000  # of an image, at most: about 1 GB in memory
-
 
 def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
     """Read an image file as it is meant to be seen.
 
     It is turned as its EXIF data say. What is transparent shows white. 16 bits a channel are scaled
     to 8, and so are floats from 0 to 1. CMYK and palettes become RGB. Of several frames, the first
-    is read.
+    is read. More pixels than Pillow takes for sound are refused.
 
     Args:
         path: of the file.
@@ -33,8 +31,6 @@ def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large images, and of damaged EXIF data
             with Image.open(path) as image:
-                if image.width * image.height > PIXELS:
-                    raise ValueError(f"{image.width}x{image.height} pixels are too many")
                 image.seek(0)
                 return _as_seen(ImageOps.exif_transpose(image), mode)
     except FileNotFoundError:
@@ -49,7 +45,9 @@ def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
 
 def _as_seen(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_scaled(np.asarray(image)))
+        values, key = np.asarray(image), image.info.get("transparency")
+        # of such an image, one value may stand for what is transparent
+        image = Image.fromarray(np.where(values == key, 255, _scaled(values)).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lt.data import images
+from lt import images
 
 
 @pytest.fixture
