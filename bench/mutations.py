@@ -164,17 +164,39 @@ def means(key: str, value: Any) -> bool:
 ANY = 2**32 - 1
 METHODS = sorted(path.stem for path in (ROOT / "lt/methods").glob("[!_]*.py"))
 RULES = ["concat", "sum", "concat_abssum", "concat_softmax", "concat_zscore", "temperature"]
-RULES += ["affine", "rest", "rest_pair", "max_confidence"]
+RULES += ["affine", "rest", "rest_pair", "max_confidence", "unlabelled"]
 INT = dict.fromkeys(
     ("num_groups", "thresholds", "epochs", "step_size", "milestones", "drw_epoch", "scale_epochs"),
     ("int", 1, ANY),
 )
 POSITIVE = dict.fromkeys(
-    ("lr", "clip_norm", "scale", "largest_margin", "alpha", "kappa", "max_norm", "ratio"),
+    (
+        "lr",
+        "clip_norm",
+        "scale",
+        "largest_margin",
+        "alpha",
+        "kappa",
+        "max_norm",
+        "ratio",
+        "first_lr",
+    ),
     ("number", 1e-30, 1e30),
 ) | {"temperature": ("number", 1e-30, 1e30)}
 FROM_0 = dict.fromkeys(
-    ("weight_decay", "gamma", "tau", "taus", "diversity", "weight"), ("number", 0, 1e30)
+    (
+        "weight_decay",
+        "first_weight_decay",
+        "gamma",
+        "tau",
+        "taus",
+        "diversity",
+        "weight",
+        "mixup",
+        "spread",
+        "strength",
+    ),
+    ("number", 0, 1e30),
 )
 MEANS: dict[str, tuple[str, Any, Any]] = {
     **INT,
@@ -186,6 +208,7 @@ MEANS: dict[str, tuple[str, Any, Any]] = {
     "batch_size": ("int", 2, ANY),
     "num": ("int", 1, 100),
     "imb_factor": ("number", 1e-30, 1),
+    "width": ("number", 1e-30, 1),
     "deterministic": ("bool", 0, 0),
     "remix": ("bool", 0, 0),
     "redraw": ("bool", 0, 0),
@@ -196,6 +219,7 @@ MEANS: dict[str, tuple[str, Any, Any]] = {
     "subset": ("texts", ["first_n", "ldam", "random"], 0),
     "criterion": ("texts", ["half", "mass", "ratio", "shots", "thresholds"], 0),
     "backbone": ("texts", ["resnet18", "resnet18_cifar", "resnet20", "resnet32"], 0),
+    "init": ("texts", ["fan_out", "fan_in"], 0),
     "precision": ("texts", ["auto", "fp32", "bf16"], 0),
     "classifier": ("texts", ["cosine"], 0),
     "epoch_length": ("texts", ["full", "match"], 0),

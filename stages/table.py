@@ -25,9 +25,10 @@ def run(arguments: Sequence[str]) -> None:
         raise ValueError(f"expected --experiments or nothing, got {' '.join(arguments)}")
     inputs = unchanged.Snapshot([EVAL, CLASSES, MADE_FROM, RUN])
     made_from, run = files.read_json(MADE_FROM, "training"), store.load_run(FINAL)
-    found = {"training": run["training"]} | {p.name: files.sha256(p) for p in (EVAL, CLASSES)}
-    if made_from != found:
-        raise ValueError(f"{EVAL} or {CLASSES} is not of the training in {FINAL}: run `dvc repro`")
+    for path in (EVAL, CLASSES):
+        made = made_from["training"], made_from.get(path.name)
+        if made != (run["training"], files.sha256(path)):
+            raise ValueError(f"{path}: not of the training in {FINAL}; run `dvc repro`")
     scored = files.read_json(EVAL)
     figure = figures.by_rank(files.read_csv(CLASSES, metrics.PER_CLASS), tables.title(run))
     with files.whole(FIGURE) as drawn, files.whole(TABLE) as written:

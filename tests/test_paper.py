@@ -17,6 +17,7 @@ from scipy.stats import ttest_rel
 
 from lt import files, methods, params, provenance
 from lt.data import longtail, partition
+from lt.score import store
 from lt.score.stats import Stat
 from lt.train import device
 from lt.train.start import rehearse
@@ -250,10 +251,14 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def history(folder: Path, rows: list[dict[str, Any]]) -> None:
+    columns = ([{"phase": 1, **row}.get(name, 1) for name in store.HISTORY] for row in rows)
+    files.write_csv(folder / "history.csv", store.HISTORY, columns)
+
+
 def test_the_median_speed_leaves_a_disturbance_out(tmp_path: Path) -> None:
-    rows = ["0,1,100", "0,1,50", "0,1,100", "1,1,10", "1,1,10", "1,1,5"]
-    rows.insert(0, "expert,phase,images_per_s")
-    (tmp_path / "history.csv").write_text("\n".join(rows))
+    speeds = [(0, 100), (0, 50), (0, 100), (1, 10), (1, 10), (1, 5)]
+    history(tmp_path, [{"expert": expert, "images_per_s": speed} for expert, speed in speeds])
     files.write_json(tmp_path / "experts.json", [{"images": 600}, {"images": 60}])
     files.write_json(tmp_path / "timing.json", {"train_s": 32.0})
     files.write_json(tmp_path / "run.json", {"start": None})
@@ -264,9 +269,9 @@ def test_the_median_speed_leaves_a_disturbance_out(tmp_path: Path) -> None:
 
 
 def test_how_much_the_last_epoch_is_luck(tmp_path: Path) -> None:
-    rows = [f"0,1,{accuracy}" for accuracy in (1, *range(61, 75), 60)]
-    rows += ["1,1,", "1,1,"]  # no validation image
-    (tmp_path / "history.csv").write_text("\n".join(["expert,phase,val_accuracy", *rows]))
+    accuracies = [(0, accuracy) for accuracy in (1, *range(61, 75), 60)]
+    accuracies += [(1, ""), (1, "")]  # no validation image
+    history(tmp_path, [{"expert": expert, "val_accuracy": value} for expert, value in accuracies])
     files.write_json(tmp_path / "experts.json", [{}, {}])
     luck = {"last epoch": 60.0, "lowest before": 61.0, "highest before": 74.0}
     assert score_cells._last_epochs(tmp_path) == {"0": luck}

@@ -66,7 +66,7 @@ def test_what_is_no_distribution_has_no_calibration() -> None:
 def test_the_outputs_of_ncm_are_no_logits(tmp_path: Path) -> None:
     for kind, expected in (("Linear", True), ("Cosine", True), (heads.NearestMean.__name__, False)):
         entry = {"head": {"kind": kind}, "classes": [0, 1], "num_classes": 2, "others": "drop"}
-        store.save(tmp_path, [entry], outputs(2), [], {})
+        store.save(tmp_path, [entry], outputs(2), [], {"run": {}})
         assert store.load_outputs(tmp_path).are_logits == expected
 
 
