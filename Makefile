@@ -27,6 +27,7 @@ undo: git setup
 	@echo "params.yaml goes back to the last commit's; what it loses (-) and gets (+):"
 	@git --no-pager diff --no-color -R -U0 HEAD -- params.yaml | grep '^[-+][^-+]' || echo "  nothing"
 	@git checkout -q HEAD -- params.yaml
+	@git reset -q HEAD -- dvc.lock metrics  # staged by DVC, which then refuses the next experiment
 	@echo "outputs that dvc.lock names and that are not there come back from DVC's cache:"
 	@dvc checkout --quiet && echo "  done; \`dvc repro\` goes on from here" || \
 	  echo "  not all are in it: \`dvc repro\` makes the others"
