@@ -42,8 +42,8 @@ Networks = Annotated[int, Field(ge=1, le=100)]
 Branches = Annotated[int, Field(ge=2, le=100)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
-BACKBONES = ("resnet18", "resnet18_cifar", "resnet20", "resnet32", "resnet50", "resnext50_32x4d")
-BACKBONES += ("mobilenet_v3_small", "convnext_tiny")
+BACKBONES = ["resnet18", "resnet18_cifar", "resnet20", "resnet32", "resnet50", "resnext50_32x4d"]
+BACKBONES += ["mobilenet_v3_small", "convnext_tiny"]
 Backbone = Annotated[
     str,
     Field(
@@ -229,7 +229,7 @@ def warnings(options: Params) -> list[str]:
     """Tell of values that are allowed and have no effect, a line each."""
     train, found = options.train, []
     late = [milestone for milestone in train.milestones if milestone >= train.epochs]
-    if late:
+    if late and train.schedule == "step":
         given = ", ".join(map(str, late))
         found.append(
             f"train.milestones: the learning rate does not fall after {given}, since training "

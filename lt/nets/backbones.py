@@ -57,8 +57,13 @@ def make(
     return (_made_for(module, name, channels, image_size) if image_size else module), features
 
 
+def packages(name: str) -> tuple[str, ...]:
+    """Return the packages, beside torch and torchvision, that make a backbone."""
+    return ("timm",) if name.startswith(TIMM) else ()
+
+
 def split(module: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """Cut a backbone before its last two stages: images -> maps, and maps -> features."""
+    """Cut a backbone of CUT before its last two stages: images -> maps, and maps -> features."""
     layers = list(module.children())
     if isinstance(module, nn.Sequential):
         first = [getattr(layer, "stride", None) for layer in layers].index(2)  # of a _Block
@@ -71,7 +76,7 @@ def split(module: nn.Module) -> tuple[nn.Module, nn.Module]:
 def _torchvision(name: str) -> tuple[nn.Module, int]:
     from torchvision.models import get_model
 
-    module: nn.Module = get_model(name, weights=None)
+    module: Any = get_model(name, weights=None)
     features: int = module.classifier[-1].in_features
     module.classifier[-1] = nn.Identity()
     return module, features
@@ -88,7 +93,7 @@ def _timm(name: str) -> tuple[nn.Module, int]:
     if not name.startswith(TIMM) or not timm.is_model(own):
         near = ", ".join(timm.list_models(f"*{own.split('_')[0]}*")[:5]) or "timm.list_models()"
         raise ValueError(f"train.backbone: timm has no {own!r}; it has {near}")
-    module = timm.create_model(own, pretrained=False, num_classes=0)
+    module: Any = timm.create_model(own, pretrained=False, num_classes=0)
     return module, int(getattr(module, "head_hidden_size", None) or module.num_features)
 
 
@@ -97,14 +102,15 @@ def _take_channels(module: nn.Module, channels: int) -> None:
     name, conv = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d))
     if conv.in_channels == channels:
         return
-    shape: Any = conv.kernel_size, conv.stride, conv.padding
-    fresh = nn.Conv2d(channels, conv.out_channels, *shape, bias=conv.bias is not None)
+    form: dict[str, Any] = {key: getattr(conv, key) for key in ("kernel_size", "stride", "padding")}
+    fresh = nn.Conv2d(channels, conv.out_channels, **form, bias=conv.bias is not None)
     parent, _, last = name.rpartition(".")
     setattr(module.get_submodule(parent), last, fresh)
 
 
 def _leave_nothing_to_chance(module: nn.Module) -> None:
     """Switch off dropout and the dropping of paths, which draw from a global generator."""
+    part: Any
     for part in module.modules():
         kind = type(part).__name__
         if isinstance(part, nn.modules.dropout._DropoutNd) or kind == "StochasticDepth":
@@ -144,7 +150,9 @@ def _sizes(
     except (RuntimeError, ValueError, AssertionError) as error:
         why = str(error).strip().split("\n")[0]
         shape = f"{image_size}x{image_size} pixels with {channels} channels"
-        raise ValueError(f"train.backbone: {name} does not take images of {shape} ({why})") from None
+        raise ValueError(
+            f"train.backbone: {name} does not take images of {shape} ({why})"
+        ) from None
     for hook in hooks:
         hook.remove()
     if out.ndim != 2:

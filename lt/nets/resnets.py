@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,7 +18,7 @@ def for_imagenet(name: str, width: float = 1.0, small_stem: bool = False) -> tup
     """
     from torchvision.models import get_model
 
-    net: nn.Module = get_model(name, weights=None)
+    net: Any = get_model(name, weights=None)
     features: int = net.fc.in_features
     net.fc = nn.Identity()
     if small_stem:
@@ -34,7 +36,7 @@ def for_imagenet(name: str, width: float = 1.0, small_stem: bool = False) -> tup
     return net, inputs
 
 
-def _stage(net: nn.Module, blocks: int, inputs: int, channels: int) -> nn.Module:
+def _stage(net: Any, blocks: int, inputs: int, channels: int) -> nn.Module:
     """Make a stage of `net` that halves its maps, with these channels."""
     block = type(net.layer4[0])
     outputs = channels * block.expansion
