@@ -91,7 +91,7 @@ def _timm(name: str) -> tuple[nn.Module, int]:
         ) from None
     own = name.removeprefix(TIMM)
     if not name.startswith(TIMM) or not timm.is_model(own):
-        near = ", ".join(timm.list_models(f"*{own.split('_')[0]}*")[:5]) or "timm.list_models()"
+        near = ", ".join(timm.list_models(f"{own.split('_')[0]}*")[:5]) or "timm.list_models()"
         raise ValueError(f"train.backbone: timm has no {own!r}; it has {near}")
     module: Any = timm.create_model(own, pretrained=False, num_classes=0)
     return module, int(getattr(module, "head_hidden_size", None) or module.num_features)
