@@ -24,8 +24,6 @@ from lt.train import checkpoint, loop, plan, step
 from lt.train.device import pick_device, pick_precision, use_threads
 from lt.train.start import Start
 
-IMAGES_HASH = "images_sha256"  # the key in a subset's summary of what the images hash to
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -252,11 +250,8 @@ def _source(part: str) -> str:
 
 
 def _digests(setting: step.Setting, inputs: Inputs) -> list[str]:
-    """Return hashes of the images; those on disk are not read for it if `prepare` has hashed them.
-
-    They are part of inputs.summary then.
-    """
-    if IMAGES_HASH in inputs.summary and isinstance(setting.train.pixels, Stored):
+    """Return hashes of the images; if inputs.summary has that of their file, of which they are."""
+    if "sha256" in inputs.summary.get("raw", {}):
         return [subset.subset_hash(index) for index in (inputs.train, inputs.val)]
     return [images.digest() for images in (setting.train, setting.val)]
 

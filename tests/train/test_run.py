@@ -70,7 +70,7 @@ def test_images_that_prepare_has_hashed_are_not_read_for_it(raw: dict[str, Any])
     setting, _ = training._on_device(one, given)
     plain = training._digests(setting, given)
     assert plain == [setting.train.digest(), setting.val.digest()]
-    hashed = dataclasses.replace(given, summary={**given.summary, training.IMAGES_HASH: "a"})
+    hashed = dataclasses.replace(given, summary={**given.summary, "raw": {"sha256": {}}})
     assert training._digests(setting, hashed) == [
         longtail.subset_hash(given.train),
         longtail.subset_hash(given.val),

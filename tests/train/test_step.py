@@ -3,7 +3,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -152,17 +152,28 @@ def test_no_images_on_disk(setting: step.Setting, tmp_path: Path) -> None:
     assert predict.predict(net, pixels, setting.recipe).shape == (0, 6)
 
 
+PHOTOS = {"optimizer": "adamw", "lr": 1e-3, "augment": "resized_crop", "color_jitter": 0.4}
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("changes", [{}, PHOTOS])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_recorded_step_is_the_step(
-    setting: step.Setting, precision: str, monkeypatch: pytest.MonkeyPatch
+    setting: step.Setting,
+    precision: str,
+    changes: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def images(host: step.Images) -> step.Images:
         return step.Images(host.pixels.cuda(), host.labels)
 
     device.pick_device(True)
     setting = dataclasses.replace(
-        setting, train=images(setting.train), val=images(setting.val), precision=precision
+        setting,
+        train=images(setting.train),
+        val=images(setting.val),
+        options=dataclasses.replace(setting.options, **changes),
+        precision=precision,
     )
     made = []
     make = step._Recording.__init__
