@@ -135,7 +135,7 @@ def outcome(text: str) -> str:
 def _values(files: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name in ("data", "partition", "train", "finetune", "evaluate"):
         for key, value in (files[name]["what"] or {}).items():
-            if key == "code":
+            if key in ("code", "weights"):  # hashes
                 continue
             inner = value.items() if isinstance(value, dict) else [("", value)]
             yield from ((f"{key}.{own}".rstrip("."), one) for own, one in inner)
@@ -165,6 +165,8 @@ ANY = 2**32 - 1
 METHODS = sorted(path.stem for path in (ROOT / "lt/methods").glob("[!_]*.py"))
 RULES = ["concat", "sum", "concat_abssum", "concat_softmax", "concat_zscore", "temperature"]
 RULES += ["affine", "rest", "rest_pair", "max_confidence", "unlabelled"]
+BACKBONES = ["resnet18", "resnet18_cifar", "resnet20", "resnet32", "resnet50", "resnext50_32x4d"]
+BACKBONES += ["mobilenet_v3_small", "convnext_tiny"]
 INT = dict.fromkeys(
     ("num_groups", "thresholds", "epochs", "step_size", "milestones", "drw_epoch", "scale_epochs"),
     ("int", 1, ANY),
@@ -195,6 +197,7 @@ FROM_0 = dict.fromkeys(
         "mixup",
         "spread",
         "strength",
+        "memory",
     ),
     ("number", 0, 1e30),
 )
@@ -218,7 +221,12 @@ MEANS: dict[str, tuple[str, Any, Any]] = {
     "imb_type": ("texts", ["exp", "step", "none"], 0),
     "subset": ("texts", ["first_n", "ldam", "random"], 0),
     "criterion": ("texts", ["half", "mass", "ratio", "shots", "thresholds"], 0),
-    "backbone": ("texts", ["resnet18", "resnet18_cifar", "resnet20", "resnet32"], 0),
+    "backbone": ("texts", BACKBONES, 0),
+    "weights": ("texts", [None], 0),  # no file lies where mutants are resolved
+    "optimizer": ("texts", ["sgd", "adamw"], 0),
+    "schedule": ("texts", ["step", "cosine"], 0),
+    "augment": ("texts", ["crop", "resized_crop"], 0),
+    "color_jitter": ("number", 0, 1),
     "init": ("texts", ["fan_out", "fan_in"], 0),
     "precision": ("texts", ["auto", "fp32", "bf16"], 0),
     "classifier": ("texts", ["cosine"], 0),

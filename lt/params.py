@@ -36,10 +36,25 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Factor = Annotated[float, Field(gt=0, le=1)]
+Part = Annotated[float, Field(ge=0, le=1)]
 Several = Annotated[int, Field(ge=2)]
 Networks = Annotated[int, Field(ge=1, le=100)]
 Branches = Annotated[int, Field(ge=2, le=100)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+BACKBONES = ["resnet18", "resnet18_cifar", "resnet20", "resnet32", "resnet50", "resnext50_32x4d"]
+BACKBONES += ["mobilenet_v3_small", "convnext_tiny"]
+Backbone = Annotated[
+    str,
+    Field(
+        pattern=rf"^({'|'.join(BACKBONES)}|timm:[\w./-]+)$",
+        description=f"one of {', '.join(BACKBONES)}, or timm:<a name of timm's>",
+    ),
+]
+Weights = Annotated[
+    str,
+    Field(pattern=r"\.(safetensors|pth|pt)$", description="a file .safetensors, .pth or .pt"),
+]
 
 Rule = Literal[
     "concat",
@@ -81,10 +96,13 @@ class Partition:
 class Train:
     """The network and its optimisation."""
 
-    backbone: Literal["resnet18", "resnet18_cifar", "resnet20", "resnet32"]
+    backbone: Backbone
+    weights: Weights | None
     epochs: Count
     batch_size: Several
+    optimizer: Literal["sgd", "adamw"]
     lr: Positive
+    schedule: Literal["step", "cosine"]
     momentum: Fraction
     weight_decay: NonNegative
     warmup: Annotated[int, Field(ge=0)]
@@ -92,6 +110,9 @@ class Train:
     milestones: tuple[Count, ...]
     gamma: Factor
     clip_norm: Positive | None
+    augment: Literal["crop", "resized_crop"]
+    color_jitter: Part
+    memory: NonNegative
     precision: Literal["auto", "fp32", "bf16"]
     deterministic: bool
     init: Literal["fan_out", "fan_in"]
@@ -133,6 +154,8 @@ class Training:
         model: the method.
         method: its own params.
         code: SHA-256 of the method's file, so that an edit of it is another training.
+        weights: SHA-256 of the file train.weights; None without one, and for a training that starts
+            from another.
     """
 
     model: str
@@ -140,6 +163,7 @@ class Training:
     seed: Seed
     train: Train
     code: str
+    weights: str | None = None
 
 
 # A section's own problems, without its name in front: {key: value} -> texts "key: what is wrong".
@@ -205,7 +229,7 @@ def warnings(options: Params) -> list[str]:
     """Tell of values that are allowed and have no effect, a line each."""
     train, found = options.train, []
     late = [milestone for milestone in train.milestones if milestone >= train.epochs]
-    if late:
+    if late and train.schedule == "step":
         given = ", ".join(map(str, late))
         found.append(
             f"train.milestones: the learning rate does not fall after {given}, since training "
@@ -220,13 +244,28 @@ def warnings(options: Params) -> list[str]:
 
 
 def trainings(params: Params) -> list[Training]:
-    """List the trainings that `params.model` needs: the one it starts from, if any, and its own."""
+    """List the trainings that `params.model` needs: the one it starts from, if any, and its own.
+
+    Raises:
+        ValueError: if there is no file train.weights.
+    """
     start = params.methods[params.model]["start"]
     names = [params.model] if start == FRESH else [start, params.model]
+    begins = [_sha256(params.train.weights), None]  # the second one's weights are the first one's
     return [
-        Training(name, params.methods[name], params.seed, params.train, method_code(name))
-        for name in names
+        Training(name, params.methods[name], params.seed, params.train, method_code(name), weights)
+        for name, weights in zip(names, begins, strict=False)
     ]
+
+
+def _sha256(weights: str | None) -> str | None:
+    """Return the hash of the file train.weights."""
+    try:
+        return weights and files.sha256(weights)
+    except OSError as error:
+        raise ValueError(
+            f"train.weights: expected a file that can be read, got {weights} ({error.strerror})"
+        ) from None
 
 
 def method_code(name: str) -> str:

@@ -17,16 +17,21 @@ from lt import files
 TRAINING = ("lt/data", "lt/nets", "lt/train")
 OTHERS = ("lt/methods/__init__.py", "lt/score/predict.py", "lt/score/validation.py")
 
+PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 
-def machine(device: torch.device) -> dict[str, Any]:
-    """Return the device's name, a CPU's instruction set, threads, and versions of what computes."""
+
+def machine(device: torch.device, *packages: str) -> dict[str, Any]:
+    """Return the device's name, a CPU's instruction set, threads, and versions of what computes.
+
+    packages: more of these than PACKAGES.
+    """
     return {
         "device": _device_name(device),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "torchvision", "numpy", "scipy")},
+            **{name: version(name) for name in (*PACKAGES, *packages)},
         },
     }
 

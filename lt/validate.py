@@ -66,6 +66,8 @@ def _words(schema: Mapping[str, Any], place: Any) -> str:
     if "properties" in place:
         return "a section with " + ", ".join(place["properties"])
     kind = place.get("type")
+    if "description" in place and kind == "string":
+        return str(place["description"])
     if kind == "array":
         return f"a list, each {_words(schema, place['items'])}"
     names = {"integer": "an integer", "number": "a number", "boolean": "true or false"}

@@ -63,7 +63,7 @@ def test_null_switches_clipping_off(tmp_path: Path) -> None:
         ("train.lr=true", "train.lr: expected a number above 0, got True"),
         ("train.lr=.inf", "train.lr: expected a number above 0, got inf"),
         ("train.lr=.nan", "train.lr: expected a number above 0, got nan"),
-        ("train.lrr=1", "train.lrr: unknown key; allowed: backbone, epochs"),
+        ("train.lrr=1", "train.lrr: unknown key; allowed: backbone, weights"),
         ("train.batch_size=0", "train.batch_size: expected an integer at least 2, got 0"),
         ("train.epochs=1.5", "train.epochs: expected an integer at least 1, got 1.5"),
         ("train.clip_norm=0", "train.clip_norm: expected a number above 0 or null, got 0"),

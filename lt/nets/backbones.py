@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from lt.nets.conv import Conv
+from lt.nets import resnets
+from lt.nets.conv import Conv, fits
+
+CIFAR = ("resnet20", "resnet32")
+CUT = ("resnet18", "resnet18_cifar", *CIFAR, "resnet50", "resnext50_32x4d")  # by `split`
+OTHERS = ("mobilenet_v3_small", "convnext_tiny")
+TIMM = "timm:"  # and a name of timm's, where that is installed
 
 
 def make(
     name: str, channels: int, image_size: int | None = None, last_width: float = 1.0
 ) -> tuple[nn.Module, int]:
-    """Make a feature extractor for images of 8x8 and more; return it and its number of features.
+    """Make a feature extractor; return it and its number of features.
 
-    resnet18: torchvision's, with the stem made for ImageNet (7x7 stride 2, max-pool).
-    resnet18_cifar: the same with a 3x3 stem and no pooling.
+    resnet18, resnet50, resnext50_32x4d: torchvision's, with the stem made for ImageNet (7x7 stride
+    2, max-pool), for images of 8x8 and more.
+    resnet18_cifar: resnet18 with a 3x3 stem and no pooling.
     resnet20, resnet32: He et al. 2015, section 4.2, for CIFAR, option A shortcuts.
+    mobilenet_v3_small, convnext_tiny: torchvision's up to the last linear layer; the latter for
+    images of 32x32 and more.
+    timm:<name>: timm's, as its create_model makes it.
+
+    None of them has dropout or drops paths: all that is drawn comes from generators that are given.
 
     Args:
         name: one of these.
@@ -24,19 +37,33 @@ def make(
         image_size: pixels along a side of them: convolutions are then made for the maps that they
             meet (lt/nets/conv.py), with the same results and without work that nothing sees.
         last_width: the part of their channels that the last two stages have, in (0, 1].
+
+    Raises:
+        ValueError: if there is no such backbone, or it does not take such images.
     """
-    full = (32, 64) if name in ("resnet20", "resnet32") else (256, 512)
-    widths = max(1, round(full[0] * last_width)), max(1, round(full[1] * last_width))
-    if name in ("resnet20", "resnet32"):
-        module = _small_resnet(channels, {"resnet20": 3, "resnet32": 5}[name], widths)
+    if last_width != 1 and name not in CUT:
+        raise ValueError(f"train.backbone: narrowed are {', '.join(CUT)}; got {name}")
+    if name in CIFAR:
+        module, features = resnets.for_cifar(name, last_width)
+    elif name in CUT:
+        small_stem = name == "resnet18_cifar"
+        module, features = resnets.for_imagenet(name.partition("_c")[0], last_width, small_stem)
+    elif name in OTHERS:
+        module, features = _torchvision(name)
     else:
-        module = _resnet18(channels, name == "resnet18", None if last_width == 1 else widths)
-    features = widths[1]
-    return _made_for(module, channels, image_size) if image_size else module, features
+        module, features = _timm(name)
+    _take_channels(module, channels)
+    _leave_nothing_to_chance(module)
+    return (_made_for(module, name, channels, image_size) if image_size else module), features
+
+
+def packages(name: str) -> tuple[str, ...]:
+    """Return the packages, beside torch and torchvision, that make a backbone."""
+    return ("timm",) if name.startswith(TIMM) else ()
 
 
 def split(module: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """Cut a backbone before its last two stages: images -> maps, and maps -> features."""
+    """Cut a backbone of CUT before its last two stages: images -> maps, and maps -> features."""
     layers = list(module.children())
     if isinstance(module, nn.Sequential):
         first = [getattr(layer, "stride", None) for layer in layers].index(2)  # of a _Block
@@ -46,78 +73,91 @@ def split(module: nn.Module) -> tuple[nn.Module, nn.Module]:
     return nn.Sequential(*layers[:first]), nn.Sequential(*layers[first:])
 
 
-def _made_for(module: nn.Module, channels: int, image_size: int) -> nn.Module:
-    """Replace each convolution by one that is made for the maps which it meets."""
-    sizes: dict[nn.Module, int] = {}
+def _torchvision(name: str) -> tuple[nn.Module, int]:
+    from torchvision.models import get_model
 
-    def note(conv: nn.Module, given: tuple[Tensor]) -> None:
-        sizes[conv] = given[0].shape[-1]
+    module: Any = get_model(name, weights=None)
+    features: int = module.classifier[-1].in_features
+    module.classifier[-1] = nn.Identity()
+    return module, features
 
-    convs = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
-    hooks = [conv.register_forward_pre_hook(note) for conv in convs]
-    with torch.no_grad():
-        module.eval()(torch.zeros(1, channels, image_size, image_size))
-    for hook in hooks:
-        hook.remove()
-    for parent in list(module.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Conv2d):
-                setattr(parent, name, Conv(child, sizes[child]))
+
+def _timm(name: str) -> tuple[nn.Module, int]:
+    try:
+        import timm
+    except ImportError:
+        raise ValueError(
+            f"train.backbone: {name} needs timm, which is not installed: pip install timm"
+        ) from None
+    own = name.removeprefix(TIMM)
+    if not name.startswith(TIMM) or not timm.is_model(own):
+        near = ", ".join(timm.list_models(f"{own.split('_')[0]}*")[:5]) or "timm.list_models()"
+        raise ValueError(f"train.backbone: timm has no {own!r}; it has {near}")
+    module: Any = timm.create_model(own, pretrained=False, num_classes=0)
+    return module, int(getattr(module, "head_hidden_size", None) or module.num_features)
+
+
+def _take_channels(module: nn.Module, channels: int) -> None:
+    """Let the first convolution take images of so many channels."""
+    name, conv = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d))
+    if conv.in_channels == channels:
+        return
+    form: dict[str, Any] = {key: getattr(conv, key) for key in ("kernel_size", "stride", "padding")}
+    fresh = nn.Conv2d(channels, conv.out_channels, **form, bias=conv.bias is not None)
+    parent, _, last = name.rpartition(".")
+    setattr(module.get_submodule(parent), last, fresh)
+
+
+def _leave_nothing_to_chance(module: nn.Module) -> None:
+    """Switch off dropout and the dropping of paths, which draw from a global generator."""
+    part: Any
+    for part in module.modules():
+        kind = type(part).__name__
+        if isinstance(part, nn.modules.dropout._DropoutNd) or kind == "StochasticDepth":
+            part.p = 0.0
+        elif kind == "DropPath":  # timm's
+            part.drop_prob = 0.0
+
+
+def _made_for(module: nn.Module, name: str, channels: int, image_size: int) -> nn.Module:
+    """Replace each plain convolution by one that is made for the maps which it meets."""
+    for conv, size in _sizes(module, name, channels, image_size).items():
+        if size is None or not fits(conv, size):
+            continue
+        for parent in module.modules():
+            for own, child in list(parent.named_children()):
+                if child is conv:
+                    setattr(parent, own, Conv(conv, size))
     return module.train()
 
 
-def _resnet18(channels: int, imagenet_stem: bool, last: tuple[int, int] | None) -> nn.Module:
-    """Make torchvision's, perhaps with other widths of the last two stages."""
-    from torchvision.models import resnet18
-    from torchvision.models.resnet import BasicBlock
+def _sizes(
+    module: nn.Module, name: str, channels: int, image_size: int
+) -> dict[nn.Conv2d, int | None]:
+    """Return the size of the square maps that each convolution meets; None if it varies."""
+    sizes: dict[nn.Conv2d, int | None] = {}
 
-    net: nn.Module = resnet18()
-    net.fc = nn.Identity()
-    net.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-    if not imagenet_stem:
-        net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
-        net.maxpool = nn.Identity()
-    inputs = 128
-    for name, outputs in zip(("layer3", "layer4"), last or (), strict=False):
-        conv = nn.Conv2d(inputs, outputs, 1, stride=2, bias=False)
-        shortcut = nn.Sequential(conv, nn.BatchNorm2d(outputs))
-        blocks = BasicBlock(inputs, outputs, 2, shortcut), BasicBlock(outputs, outputs)
-        setattr(net, name, nn.Sequential(*blocks))
-        inputs = outputs
-    return net
+    def note(conv: nn.Module, given: tuple[Tensor]) -> None:
+        assert isinstance(conv, nn.Conv2d)
+        height, width = given[0].shape[-2:]
+        sizes[conv] = width if height == width and sizes.get(conv, width) == width else None
 
-
-class _Block(nn.Module):
-    """Two 3x3 convolutions and a shortcut without parameters (option A)."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.stride = stride
-        more = outputs - inputs
-        self.extra = more // 2, more - more // 2  # channels of zeros, before and after
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = self.bn2(self.conv2(y))
-        if self.stride > 1:
-            x = x[:, :, :: self.stride, :: self.stride]
-            x = functional.pad(x, (0, 0, 0, 0, *self.extra))
-        return functional.relu(y.add_(x), inplace=True)
-
-
-def _small_resnet(channels: int, blocks: int, last: tuple[int, int]) -> nn.Module:
-    layers: list[nn.Module] = [
-        nn.Conv2d(channels, 16, 3, padding=1, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(inplace=True),
-    ]
-    inputs = 16
-    for outputs, stride in ((16, 1), (last[0], 2), (last[1], 2)):
-        for block in range(blocks):
-            layers.append(_Block(inputs, outputs, stride if block == 0 else 1))
-            inputs = outputs
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    convs = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+    hooks = [conv.register_forward_pre_hook(note) for conv in convs]
+    try:
+        with torch.no_grad():
+            out = module.eval()(torch.zeros(1, channels, image_size, image_size))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        why = str(error).strip().split("\n")[0]
+        shape = f"{image_size}x{image_size} pixels with {channels} channels"
+        raise ValueError(
+            f"train.backbone: {name} does not take images of {shape} ({why})"
+        ) from None
+    for hook in hooks:
+        hook.remove()
+    if out.ndim != 2:
+        raise ValueError(
+            f"train.backbone: expected a network with a vector of features for each image, "
+            f"{name} gives {tuple(out.shape)} for one"
+        )
+    return sizes

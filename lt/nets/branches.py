@@ -7,7 +7,7 @@ is trained as one, and saved as a network of the ordinary form for each branch.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -78,6 +78,30 @@ def networks(
         single = Net(module, copy.deepcopy(classifier).cpu(), features, net.last_width)
         result.append((single, end if result else single))
     return tuple(result)
+
+
+def fill(
+    net: Net, weights: Mapping[str, Tensor], backbone: str, channels: int, image_size: int
+) -> None:
+    """Let a net begin with the weights of a backbone, each branch with those of its stages.
+
+    Args:
+        net: as it was made for its first phase.
+        weights: the state of a backbone of the form that `backbones.make` gives.
+        backbone: its name, as `make` was given, like the next two.
+        channels: of the images.
+        image_size: pixels along a side of them.
+    """
+    if not isinstance(net.classifier, Branches):
+        net.backbone.load_state_dict(weights)
+        return
+    module, _ = backbones.make(backbone, channels, image_size, net.last_width)
+    module.load_state_dict(weights)
+    stem, last = backbones.split(module)
+    net.backbone.load_state_dict(stem.state_dict())
+    for end in net.classifier.branches:
+        first, _ = end.children()
+        first.load_state_dict(last.state_dict())
 
 
 @contextmanager

@@ -75,6 +75,23 @@ class Conv(nn.Conv2d):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
+def fits(conv: nn.Conv2d, size: int) -> bool:
+    """Check whether `Conv` can stand for a convolution: a plain one on square maps, without bias.
+
+    Grouped, dilated and biased ones stay as they are, and so do kinds of their own.
+    """
+    (kernel, other), padding = conv.kernel_size, conv.padding
+    if type(conv) is not nn.Conv2d or conv.bias is not None or conv.groups > 1:
+        return False
+    if isinstance(padding, str) or conv.dilation != (1, 1) or conv.padding_mode != "zeros":
+        return False
+    if kernel != other or conv.stride[0] != conv.stride[1] or padding[0] != padding[1]:
+        return False
+    taps, stride = used_taps(size, kernel, conv.stride[0], padding[0]), conv.stride[0]
+    out = (size + 2 * padding[0] - kernel) // stride + 1
+    return (size + 2 * (padding[0] - taps.start) - len(taps)) // stride + 1 == out
+
+
 def used_taps(size: int, kernel: int, stride: int, padding: int) -> range:
     """Return the taps of a kernel, along a side, that ever meet a pixel of a map.
 

@@ -73,23 +73,31 @@ def make(
 def initialise(net: T, generator: torch.Generator, init: Init = "fan_out") -> T:
     """Draw fresh weights, all of them from `generator`, in the order of `net.modules()`.
 
-    Batch norm and scales start as the identity; the rows of a cosine classifier have norm 1.
+    Norms and scales start as the identity, biases of convolutions at 0; the rows of a cosine
+    classifier have norm 1. Whatever else a backbone draws (a transformer's positions) is normal
+    with std 0.02, cut at two of them.
 
     Args:
         net: the module.
         generator: on the CPU.
         init: "fan_out": convolutions are normal with std sqrt(2 / (k * k * out_channels)) (He et
-            al. 2015), linear layers have torch's default. "fan_in": convolutions and the weights of
+            al. 2015), with those out_channels that an input reaches; linear layers have torch's
+            default. "fan_in": convolutions and the weights of
             linear layers are normal with std sqrt(2 / inputs), k * k * in_channels of them for a
             convolution (kaidic/LDAM-DRW at 2536330, models/resnet_cifar.py).
     """
     inside = {m.linear for m in net.modules() if isinstance(m, heads.Cosine)}  # directions alone
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
-            kernel = torch.empty(module.out_channels, module.in_channels, *module.kernel_size)
+            inputs = module.in_channels // module.groups
+            kernel = torch.empty(module.out_channels, inputs, *module.kernel_size)
             nn.init.kaiming_normal_(kernel, mode=init, nonlinearity="relu", generator=generator)
+            if init == "fan_out":
+                kernel *= math.sqrt(module.groups)
             weight = module.cut(kernel) if isinstance(module, Conv) else kernel
             module.weight.data.copy_(weight)
+            if module.bias is not None:
+                module.bias.data.zero_()
         elif isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
             for parameter in module.parameters():  # drawn on the CPU, wherever the net is
@@ -99,11 +107,22 @@ def initialise(net: T, generator: torch.Generator, init: Init = "fan_out") -> T:
                 weight = torch.empty(module.weight.shape)
                 nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
                 module.weight.data.copy_(weight)
+        else:
+            _draw_others(module, generator)
     for module in net.modules():
         if isinstance(module, heads.Cosine):
             weight = module.linear.weight
             weight.data.copy_(functional.normalize(weight.data, dim=1))
     return net
+
+
+def _draw_others(module: nn.Module, generator: torch.Generator) -> None:
+    """Draw a module's own parameters, but for those that are made with one value."""
+    for parameter in module.parameters(recurse=False):
+        if (parameter != parameter.flatten()[0]).any():
+            drawn = torch.empty(parameter.shape)
+            nn.init.trunc_normal_(drawn, std=0.02, a=-0.04, b=0.04, generator=generator)
+            parameter.data.copy_(drawn)
 
 
 def form(net: Net, backbone: str, channels: int, image_size: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -9,29 +10,39 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lt.data import stored
 from lt.data.datasets import Recipe
+from lt.data.stored import Stored
 from lt.data.views import Ints
 from lt.nets.net import Net
 
-BATCH = {"cpu": 250, "cuda": 2500}  # images per forward pass
+BATCH = {"cpu": 250, "cuda": 2500}  # images per forward pass, of up to SIDE pixels along a side
+SIDE = 64  # of larger ones, as many as have the pixels of those
 
 
 def predict(
-    net: nn.Module, pixels: Tensor, recipe: Recipe, precision: str = "fp32", place: str = "outputs"
+    net: nn.Module,
+    pixels: Tensor | Stored,
+    recipe: Recipe,
+    precision: str = "fp32",
+    place: str = "outputs",
 ) -> NDArray[np.float32]:
     """Return the logits (N, width) of uint8 images (N, H, W, channels), in evaluation mode.
+
+    pixels: on the net's device, or on disk.
 
     Raises:
         FloatingPointError: if a logit is not finite; `place` says where.
     """
     net.eval()
-    size = BATCH[pixels.device.type]
-    with torch.inference_mode(), autocast(precision, pixels.device):
-        batches = torch.split(pixels, size)
+    device = _device(net, pixels)
+    with torch.inference_mode(), autocast(precision, device):
+        batches = _batches(pixels, device)
         blocks = [net(normalise(images, recipe)).float() for images in batches]
     logits = torch.cat(blocks).cpu().numpy()
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(bad):
+        size = _batch_size(pixels, device)
         raise FloatingPointError(
             f"{place}: outputs are not finite for {len(bad)} of {len(logits)} images, "
             f"first image {bad[0]} (batches of {size}); try a smaller train.lr or train.clip_norm"
@@ -39,15 +50,45 @@ def predict(
     return logits
 
 
-def features(net: Net, pixels: Tensor, recipe: Recipe) -> Tensor:
+def features(net: Net, pixels: Tensor | Stored, recipe: Recipe) -> Tensor:
     """Return the backbone's (N, features) of uint8 images, on the device.
 
     The net is in evaluation mode, and computes in fp32.
     """
     net.eval()
     with torch.no_grad():
-        batches = torch.split(pixels, BATCH[pixels.device.type])
+        batches = _batches(pixels, _device(net, pixels))
         return torch.cat([net.backbone(normalise(batch, recipe)) for batch in batches])
+
+
+def read_ahead(pixels: Stored, batches: Sequence[Ints], device: torch.device) -> Iterator[Tensor]:
+    """Give batches of images on disk, on the device, read in a thread before they are asked for."""
+
+    def read(batch: Ints) -> Tensor:
+        images = torch.from_numpy(pixels.read(batch))
+        return images.pin_memory() if device.type == "cuda" else images
+
+    for images in stored.ahead(read, batches):
+        yield images.to(device, non_blocking=True)
+
+
+def _device(net: nn.Module, pixels: Tensor | Stored) -> torch.device:
+    return pixels.device if isinstance(pixels, Tensor) else next(net.parameters()).device
+
+
+def _batches(pixels: Tensor | Stored, device: torch.device) -> Iterator[Tensor]:
+    """Give the images in batches for a forward pass; one without images if there are none."""
+    size = _batch_size(pixels, device)
+    if isinstance(pixels, Tensor):
+        return iter(torch.split(pixels, size))
+    every = np.arange(len(pixels))
+    parts = [every[k : k + size] for k in range(0, max(len(every), 1), size)]
+    return read_ahead(pixels, parts, device)
+
+
+def _batch_size(pixels: Tensor | Stored, device: torch.device) -> int:
+    _, height, width, _ = pixels.shape
+    return max(1, min(BATCH[device.type], BATCH[device.type] * SIDE**2 // (height * width)))
 
 
 def accuracy(logits: NDArray[np.float32], targets: Ints) -> float:

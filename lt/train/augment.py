@@ -1,6 +1,9 @@
-"""Random crop, flip and normalisation of a whole batch, on the device where it lies."""
+"""Random crops, flips and colours of a whole batch, on the device where it lies."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -8,6 +11,45 @@ from torch.nn import functional
 
 from lt.data.datasets import Recipe
 from lt.nets.losses import Share
+from lt.params import Train
+
+AREA = 0.08, 1.0  # of an image, that a resized crop has
+RATIO = 3 / 4, 4 / 3  # of its sides, width / height
+ATTEMPTS = 10  # to draw one that lies within the image; else it is the whole image
+GREY = 0.2989, 0.587, 0.114  # of red, green and blue
+
+
+def draws(
+    number: int, shape: Sequence[int], recipe: Recipe, options: Train, generator: torch.Generator
+) -> Tensor:
+    """Draw what the augmentation of params.yaml leaves to chance, for all images of an epoch.
+
+    Returns:
+        (number, columns) on the generator's device, for `augment`: those of `draw` or of
+        `draw_boxes`, and with colours a factor each for brightness, contrast and saturation.
+    """
+    if options.augment == "crop":
+        found = draw(number, recipe, generator)
+    else:
+        found = draw_boxes(number, shape, recipe.flip, generator)
+    if not options.color_jitter:
+        return found
+    device = generator.device
+    shift = torch.rand(number, 3, generator=generator, device=device, dtype=torch.float64) * 2 - 1
+    return torch.cat([found.double(), 1 + options.color_jitter * shift], dim=1)
+
+
+def augment(images: Tensor, drawn: Tensor, recipe: Recipe, options: Train) -> Tensor:
+    """Change uint8 images (B, H, W, channels) as `drawn` (B, columns), from `draws`, says.
+
+    Returns:
+        the same shape, pixels in 0..255: uint8, float32 if they were resized or coloured.
+    """
+    if options.augment == "crop":
+        images, factors = crop_and_flip(images, drawn[:, :3].long(), recipe.pad), drawn[:, 3:]
+    else:
+        images, factors = resized_crop(images, drawn[:, :5]), drawn[:, 5:]
+    return colour(images.float(), factors) if options.color_jitter else images
 
 
 def draw(number: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -44,6 +86,114 @@ def crop_and_flip(images: Tensor, draws: Tensor, pad: int) -> Tensor:
         images = functional.pad(images, (0, 0, pad, pad, pad, pad))
     first = torch.arange(batch, device=images.device)[:, None, None]
     return images[first, rows[:, :, None], columns[:, None, :]]
+
+
+def draw_boxes(number: int, shape: Sequence[int], flip: bool, generator: torch.Generator) -> Tensor:
+    """Draw a part of each image, as torchvision's RandomResizedCrop does.
+
+    Its area is uniform in AREA, the logarithm of its sides' ratio in RATIO; of ATTEMPTS the first
+    one counts that lies within the image.
+
+    Args:
+        number: of images.
+        shape: height and width of them.
+        flip: whether images may be mirrored.
+        generator: on the device.
+
+    Returns:
+        float64 (number, 5), whole numbers: mirrored or not, top, left, height, width.
+    """
+    height, width = shape
+    columns = 2 * ATTEMPTS + 3
+    chance = torch.rand(
+        number, columns, generator=generator, device=generator.device, dtype=torch.float64
+    )
+    of_area, of_ratio, place = torch.split(chance, [ATTEMPTS, ATTEMPTS, 3], dim=1)
+    area = height * width * (AREA[0] + (AREA[1] - AREA[0]) * of_area)
+    low, high = map(math.log, RATIO)
+    ratio = (low + (high - low) * of_ratio).exp()
+    rows, across = (area / ratio).sqrt().round(), (area * ratio).sqrt().round()
+    inside = (rows >= 1) & (rows <= height) & (across >= 1) & (across <= width)
+    first = inside.int().argmax(1, keepdim=True)
+    found = inside.any(1, keepdim=True)
+    rows = torch.where(found, rows.gather(1, first), height)  # (number, 1)
+    across = torch.where(found, across.gather(1, first), width)
+    top = (place[:, :1] * (height - rows + 1)).floor()
+    left = (place[:, 1:2] * (width - across + 1)).floor()
+    mirrored = (place[:, 2:] < 0.5) & flip
+    return torch.cat([mirrored, top, left, rows, across], dim=1)
+
+
+def resized_crop(images: Tensor, boxes: Tensor) -> Tensor:
+    """Cut a part out of each image, bring it to the image's size, and perhaps mirror it.
+
+    Pixels between pixels are interpolated linearly, within the part.
+
+    Args:
+        images: (B, H, W, channels).
+        boxes: (B, 5) as from `draw_boxes`, on the same device.
+
+    Returns:
+        float32, the shape of `images`.
+    """
+    batch, height, width, _ = images.shape
+    mirrored, top, left, rows, across = boxes[:, :, None].unbind(1)  # (B, 1) each
+    each = torch.arange(batch, device=images.device)[:, None]
+    low, high, share = _between(height, top, rows)
+    images = torch.lerp(images[each, low].float(), images[each, high].float(), share[..., None])
+    low, high, share = _between(width, left, across, mirrored == 1)
+    every = torch.arange(height, device=images.device)[None, :, None]
+    each, low, high = each[:, None], low[:, None], high[:, None]
+    return torch.lerp(images[each, every, low], images[each, every, high], share[:, None])
+
+
+def _between(
+    size: int, start: Tensor, length: Tensor, mirrored: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return for each place of a side the two pixels that it lies between, and the second's share.
+
+    Args:
+        size: pixels that come out.
+        start: (B, 1) the first pixel of the part.
+        length: (B, 1) the pixels of the part.
+        mirrored: (B, 1) whether the order is that from the last to the first.
+
+    Returns:
+        int64 (B, size), the same, and float32 (B, size, 1).
+    """
+    places = torch.arange(size, device=start.device, dtype=start.dtype)
+    if mirrored is not None:
+        places = torch.where(mirrored, size - 1 - places, places)
+    at = ((places + 0.5) * length / size - 0.5).clamp(min=0)  # (B, size)
+    low = torch.minimum(at.floor(), length - 1)
+    high = torch.minimum(low + 1, length - 1)
+    share = (at - low).clamp(max=1).float()
+    return (start + low).long(), (start + high).long(), share[..., None]
+
+
+def colour(images: Tensor, factors: Tensor) -> Tensor:
+    """Multiply brightness, then contrast, then saturation of each image by its own factors.
+
+    Args:
+        images: float (B, H, W, channels), pixels in 0..255.
+        factors: (B, 3); the last one is without effect on grey images.
+
+    Returns:
+        the same shape and range.
+    """
+    brightness, contrast, saturation = factors.float()[:, :, None, None, None].unbind(1)
+    images = (images * brightness).clamp(0, 255)
+    mean = _grey(images).mean((1, 2, 3), keepdim=True)
+    images = torch.lerp(mean, images, contrast).clamp(0, 255)
+    return torch.lerp(_grey(images), images, saturation).clamp(0, 255)
+
+
+def _grey(images: Tensor) -> Tensor:
+    """Return how light each pixel is, (B, H, W, 1)."""
+    if images.shape[-1] == 1:
+        return images
+    red, green, blue = torch.split(images, 1, dim=-1)
+    return GREY[0] * red + GREY[1] * green + GREY[2] * blue
 
 
 def blend_images(images: Tensor, share: Tensor) -> Tensor:

@@ -166,6 +166,8 @@ def _epoch(
 def _lr(epoch: int, phase: Phase, options: Train) -> float:
     if phase.lr is not None:
         return phase.lr(epoch)
+    if options.schedule == "cosine":
+        return schedules.risen(epoch, options.lr, options.warmup, phase.epochs)
     falls = options.step_size, options.milestones, options.gamma
     return schedules.stepped(epoch, options.lr, options.warmup, *falls)
 
@@ -208,6 +210,8 @@ def _begin(job: Job) -> Net:
     if not job.start or job.expert.start == "teachers":
         generator = _generator(torch.device("cpu"), setting.seed, job.number)
         nets.initialise(net, generator, setting.options.init)
+    if setting.weights and not job.start:
+        branches.fill(net, setting.weights, setting.options.backbone, channels, size)
     net.to(setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net.requires_grad_(True)
 
@@ -219,7 +223,7 @@ def _given(net: Net, job: Job, at: int) -> Given:
     seen = np.flatnonzero(targets >= 0)
 
     def features() -> tuple[Tensor, Ints]:
-        pixels = setting.train.pixels[torch.from_numpy(seen).to(setting.device)]
+        pixels = setting.train.some(seen)
         return predict.features(net, pixels, setting.recipe), targets[seen]
 
     generator = _generator(torch.device("cpu"), setting.seed, job.number, at)
@@ -243,8 +247,9 @@ def _validate(net: Net, job: Job, place: str) -> tuple[NDArray[np.float32], Ints
     val, setting = job.setting.val, job.setting
     targets = job.expert.view.targets(val.labels)
     seen = np.flatnonzero(targets >= 0)
-    pixels = val.pixels[torch.from_numpy(seen).to(setting.device)]
-    return predict.predict(net, pixels, setting.recipe, setting.precision, place), targets[seen]
+    return predict.predict(net, val.some(seen), setting.recipe, setting.precision, place), targets[
+        seen
+    ]
 
 
 def check_images(expert: Expert, number: int, train: Ints, val: Ints) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from lt import files, methods, params, process, provenance
 from lt.data import datasets
 from lt.data import longtail as subset
+from lt.data.stored import Stored
 from lt.data.views import ClassView, Ints
-from lt.nets import branches, net
+from lt.nets import backbones, branches, net, weights
 from lt.score import predict, store
 from lt.train import checkpoint, loop, plan, step
 from lt.train.device import pick_device, pick_precision, use_threads
@@ -129,7 +130,8 @@ def _run(
     start.check_same(info)
     depends = {**info, "partition": inputs.partition, "start_weights": start.digest()}
     depends["start"] = start.run and start.run["training"]  # not its timing
-    depends["images"] = [images.digest() for images in (setting.train, setting.val)]
+    depends["images"] = _digests(setting, inputs)
+    setting, loaded = _with_weights(setting, training, experts, quiet)
     checkpoints = checkpoint.Checkpoints(checkpoint.scratch(), depends, out)
     info["training"] = files.digest(depends)
     with checkpoints.keep():
@@ -141,7 +143,7 @@ def _run(
         val_logits = _predict(trained, setting.val, setting, "validation")
         outputs = store.Outputs(test_logits, test.labels, val_logits, setting.val.labels)
         start.add_costs(trained)
-        about_nets = {"trimmed": [net.trimmed(one.net) for one in trained]}
+        about_nets = {"trimmed": [net.trimmed(one.net) for one in trained], "loaded": loaded}
         facts = {"run": {**info, **about_nets, **revision}, "timing": timing}
         with files.whole(out) as folder:
             folder.mkdir()
@@ -165,11 +167,12 @@ def about(
         "start": None,
         "seed": training.seed,
         "train": asdict(training.train),
+        "weights": training.weights,
         "data": inputs.summary,
         "partition": store.about_cut(inputs.partition),
         "precision": precision,
         "code": provenance.code(training.code),
-        **provenance.machine(device),
+        **provenance.machine(device, *backbones.packages(training.train.backbone)),
     }
 
 
@@ -212,24 +215,68 @@ def _save_weights(trained: Sequence[loop.Trained], setting: step.Setting, folder
 
 
 def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting, step.Images]:
-    """Put the images on the device: those to train and validate on, and the test images."""
-    device = pick_device(training.train.deterministic)
-    use_threads(inputs.raw["train_images"].shape[1])
+    """Put the images on the device: those to train and validate on, and the test images.
 
-    def images(part: str, index: Any) -> step.Images:
-        pixels = np.array(inputs.raw[f"{part}_images"][index])  # out of the file
-        labels = np.array(inputs.raw[f"{part}_labels"][index])
-        return step.Images(torch.from_numpy(pixels).to(device), labels)
+    If they take more than train.memory, they all stay on disk.
+    """
+    device, raw = pick_device(training.train.deterministic), inputs.raw
+    use_threads(raw["train_images"].shape[1])
+    every = np.arange(len(raw["test_labels"]))
+    parts = {"train": inputs.train, "val": inputs.val, "test": every}
+    rows = {name: Stored(raw[f"{_source(name)}_images"], index) for name, index in parts.items()}
+    fits = sum(one.nbytes for one in rows.values()) <= training.train.memory * 1e9
+
+    def images(name: str) -> step.Images:
+        labels = np.array(raw[f"{_source(name)}_labels"][parts[name]])
+        if not fits and rows[name].in_file:
+            return step.Images(rows[name], labels)
+        return step.Images(torch.from_numpy(rows[name].read()).to(device), labels)
 
     setting = step.Setting(
-        train=images("train", inputs.train),
-        val=images("train", inputs.val),
+        train=images("train"),
+        val=images("val"),
         recipe=datasets.RECIPES[inputs.summary["name"]],
         options=training.train,
         seed=training.seed,
         precision=pick_precision(training.train.precision, device),
+        trained_on=device,
     )
-    return setting, images("test", slice(None))
+    return setting, images("test")
+
+
+def _source(part: str) -> str:
+    """Return the part of a dataset as published that train, val or test is taken from."""
+    return "test" if part == "test" else "train"
+
+
+def _digests(setting: step.Setting, inputs: Inputs) -> list[str]:
+    """Return hashes of the images; if inputs.summary has that of their file, of which they are."""
+    if "sha256" in inputs.summary.get("raw", {}):
+        return [subset.subset_hash(index) for index in (inputs.train, inputs.val)]
+    return [images.digest() for images in (setting.train, setting.val)]
+
+
+def _with_weights(
+    setting: step.Setting,
+    training: params.Training,
+    experts: Sequence[plan.Expert],
+    quiet: bool,
+) -> tuple[step.Setting, dict[str, Any] | None]:
+    """Read train.weights into the setting, and return what was loaded, unless there are none."""
+    if training.weights is None:
+        return setting, None
+    path = Path(str(training.train.weights))
+    if files.sha256(path) != training.weights:
+        raise ValueError(f"train.weights: {path} has changed; run `dvc repro`, which looks again")
+    *_, channels = setting.train.pixels.shape
+    width = max(expert.fork.width if expert.fork else 1.0 for expert in experts)
+    backbone, _ = backbones.make(training.train.backbone, channels, last_width=width)
+    state, loaded = weights.match(weights.read(path), backbone, path)
+    if not quiet:
+        left = ", ".join(loaded["not_loaded"]) or "nothing"
+        line = f"{loaded['loaded']} tensors of {path} loaded, not loaded: {left}"
+        print(f"train: {line}", file=sys.stderr, flush=True)
+    return replace(setting, weights=state), {"file": str(path), **loaded}
 
 
 def make_task(options: params.Train, inputs: Inputs, start: tuple[ClassView, ...]) -> plan.Task:

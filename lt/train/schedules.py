@@ -44,3 +44,14 @@ def cosine(epoch: int, lr: float, epochs: int) -> float:
     [0.1, 0.085355, 0.05, 0.014645]
     """
     return lr * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
+
+
+def risen(epoch: int, lr: float, warmup: int, epochs: int) -> float:
+    """Return the rate of a linear warm-up, then half a cosine over the epochs that are left.
+
+    >>> [round(risen(epoch, 0.1, 2, 6), 6) for epoch in (1, 2, 3, 4, 5, 6)]
+    [0.05, 0.1, 0.1, 0.085355, 0.05, 0.014645]
+    """
+    if epoch <= warmup:
+        return lr * epoch / warmup
+    return cosine(epoch - warmup, lr, epochs - warmup)

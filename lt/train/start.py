@@ -13,7 +13,7 @@ import numpy as np
 
 from lt import files, methods, params
 from lt.data.views import ClassView
-from lt.nets import net
+from lt.nets import backbones, net
 from lt.score import store
 from lt.train import loop
 from lt.train.plan import Expert, Task
@@ -116,10 +116,16 @@ def rehearse(options: params.Params) -> None:
         start.check(one.model, experts, task.groups)
         for expert in experts:
             loop.check_choice(expert, val_fraction)
+            if expert.fork and train.backbone not in backbones.CUT:
+                raise ValueError(
+                    f"train.backbone: {one.model} cuts its network before the last two stages; "
+                    f"expected one of {', '.join(backbones.CUT)}, got {train.backbone}"
+                )
         try:
             trained = loop.form(experts, train.backbone, 1, start.nets)
-        except ValueError as error:  # of a setup, which does not know the method
-            raise ValueError(f"methods.{one.model}.{error}") from None
+        except ValueError as error:  # of a backbone, or of a setup, which knows no method
+            place = "" if str(error).startswith("train.") else f"methods.{one.model}."
+            raise ValueError(f"{place}{error}") from None
         views = tuple(view for expert in experts for view in expert.views)
         start = Start(nets=trained, views=views, run={"model": one.model})
     val_counts = np.full(len(task.counts), val_fraction > 0, dtype=np.int64)

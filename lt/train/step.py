@@ -1,4 +1,4 @@
-"""The optimizer steps of a phase: augment, forward, loss, backward, clip, SGD.
+"""The optimizer steps of a phase: augment, forward, loss, backward, clip, optimizer.
 
 On a CPU a step runs as it is written. On a GPU, launching a step's hundreds of small kernels
 takes longer than running them: there a step is recorded once for each size of batch (a CUDA
@@ -8,6 +8,7 @@ graph) and replayed. Sizes that come up once, or too many of them, run as writte
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,36 +17,56 @@ import torch
 from torch import Tensor, nn
 
 from lt.data.datasets import Recipe
+from lt.data.stored import Stored
 from lt.data.views import Ints
 from lt.nets.net import Net
 from lt.params import Train
-from lt.score.predict import autocast, normalise
+from lt.score.predict import autocast, normalise, read_ahead
 from lt.train import augment
 from lt.train.plan import Phase
 
 MAX_RECORDED = 8  # sizes of batch: those of an epoch, and some of a sampler with varying ones
+
+DIGESTED = 1000  # images at a time
+# what an optimizer remembers of a parameter -> its name in a checkpoint
+MEMORY = {"momentum_buffer": "momentum", "step": "step", "exp_avg": "mean", "exp_avg_sq": "square"}
 
 
 @dataclass(frozen=True)
 class Images:
     """Images and their labels.
 
-    pixels: uint8 (N, H, W, channels) on the device; labels: global ids (N,) on the host.
+    pixels: uint8 (N, H, W, channels) on the device, or on disk; labels: global ids (N,) on the
+        host.
     """
 
-    pixels: Tensor
+    pixels: Tensor | Stored
     labels: Ints
+
+    def some(self, positions: Ints) -> Tensor | Stored:
+        """Return these of the images."""
+        if isinstance(self.pixels, Stored):
+            return self.pixels.some(positions)
+        return self.pixels[torch.from_numpy(positions).to(self.pixels.device)]
 
     def digest(self) -> str:
         """Return the SHA-256 of pixels and labels."""
-        sha = hashlib.sha256(self.pixels.cpu().numpy().data)
+        sha = hashlib.sha256()
+        if isinstance(self.pixels, Stored):
+            for k in range(0, len(self.labels), DIGESTED):
+                sha.update(self.pixels.read(slice(k, k + DIGESTED)).data)
+        else:
+            sha.update(self.pixels.cpu().numpy().data)
         sha.update(self.labels.data)
         return sha.hexdigest()
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all experts of a run share."""
+    """What all experts of a run share.
+
+    weights: those of the file train.weights, for networks that begin afresh.
+    """
 
     train: Images
     val: Images
@@ -53,15 +74,21 @@ class Setting:
     options: Train
     seed: int
     precision: str  # "fp32" or "bf16"
+    weights: Mapping[str, Tensor] | None = None
+    trained_on: torch.device | None = None  # where images are on disk
 
     @property
     def device(self) -> torch.device:
-        """Where the images lie and the networks are trained."""
-        return self.train.pixels.device
+        """Where the networks are trained, and the images lie that are not on disk."""
+        pixels = self.train.pixels
+        if isinstance(pixels, Tensor):
+            return pixels.device
+        assert self.trained_on
+        return self.trained_on
 
 
 class Steps:
-    """The training of `parameters` of `net` by SGD, on images with the targets (N,) given."""
+    """The training of `parameters` of `net`, on images with the targets (N,) given."""
 
     def __init__(
         self,
@@ -77,13 +104,8 @@ class Steps:
         # Tensors, so that a recording made in one epoch reads the values of another.
         self.epoch = torch.tensor(0, device=self.device)
         self.lr = torch.tensor(0.0, device=self.device)
-        self.optimizer = torch.optim.SGD(
-            parameters,
-            lr=self.lr,
-            momentum=options.momentum,
-            weight_decay=options.weight_decay if phase.weight_decay is None else phase.weight_decay,
-            fused=True,
-        )
+        decay = options.weight_decay if phase.weight_decay is None else phase.weight_decay
+        self.optimizer = _optimizer(parameters, options, self.lr, decay)
         self.recorded: dict[int, _Recording] = {}
         self.seen: set[int] = set()
         self.pool = torch.cuda.graph_pool_handle() if self.device.type == "cuda" else None
@@ -105,11 +127,15 @@ class Steps:
         self.lr.fill_(lr)
         train_mode(self.net)
         order = torch.cat([torch.from_numpy(batch) for batch in batches]).to(self.device)
-        draws = augment.draw(len(order), self.setting.recipe, generator)
+        setting, (_, *shape, _) = self.setting, self.setting.train.pixels.shape
+        draws = augment.draws(len(order), shape, setting.recipe, setting.options, generator)
         rows = torch.cat([order[:, None], draws], dim=1)
         sizes = [len(batch) for batch in batches]
         shares = self._shares(len(sizes), generator)
-        steps = zip(torch.split(rows, sizes), shares, strict=True)
+        steps: Iterator[tuple[Tensor, ...]] = zip(torch.split(rows, sizes), shares, strict=True)
+        if isinstance(setting.train.pixels, Stored):
+            read = read_ahead(setting.train.pixels, batches, self.device)
+            steps = ((*step, pixels) for step, pixels in zip(steps, read, strict=True))
         return torch.stack([self._step(*step) for step in steps])
 
     def _shares(self, number: int, generator: torch.Generator) -> Tensor:
@@ -121,11 +147,12 @@ class Steps:
         return torch.from_numpy(shares.astype(np.float32)).to(self.device)
 
     def state(self) -> dict[str, Tensor]:
-        """Return the net's state ("net.<name>") and the optimizer's ("momentum.<number>")."""
+        """Return the net's state ("net.<name>") and the optimizer's ("momentum.<number>", ...)."""
         state = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         for number, parameter in enumerate(self.parameters):
-            if "momentum_buffer" in self.optimizer.state[parameter]:
-                state[f"momentum.{number}"] = self.optimizer.state[parameter]["momentum_buffer"]
+            for name, value in self.optimizer.state[parameter].items():
+                if value is not None:  # SGD's, without momentum
+                    state[f"{MEMORY[name]}.{number}"] = value
         return state
 
     def load(self, state: dict[str, Tensor]) -> None:
@@ -133,34 +160,41 @@ class Steps:
         net = {name: value for name, value in state.items() if name.startswith("net.")}
         self.net.load_state_dict({name.removeprefix("net."): net[name] for name in net})
         for number, parameter in enumerate(self.parameters):
-            if f"momentum.{number}" in state:
-                momentum = torch.empty_like(parameter, requires_grad=False)
-                momentum.copy_(state[f"momentum.{number}"])
-                self.optimizer.state[parameter]["momentum_buffer"] = momentum
+            for name, short in MEMORY.items():
+                saved = state.get(f"{short}.{number}")
+                if saved is None:
+                    continue
+                own = torch.empty_like(parameter, requires_grad=False)  # laid out in memory like it
+                own = own if saved.shape == own.shape else saved.to(self.device, copy=True)
+                self.optimizer.state[parameter][name] = own.copy_(saved)
 
-    def _step(self, rows: Tensor, share: Tensor) -> Tensor:
-        size = len(rows)
+    def _step(self, *given: Tensor) -> Tensor:
+        size = len(given[0])
         if self.pool is None or size not in self.seen:  # the first one also warms up
             self.seen.add(size)
-            return self._compute(rows, share)
+            return self._compute(*given)
         if size not in self.recorded and len(self.recorded) < MAX_RECORDED:
-            self.recorded[size] = _Recording(self, rows, share)
+            self.recorded[size] = _Recording(self, *given)
         recording = self.recorded.get(size)
-        return recording.replay(rows, share) if recording else self._compute(rows, share)
+        return recording.replay(*given) if recording else self._compute(*given)
 
-    def _compute(self, rows: Tensor, share: Tensor) -> Tensor:
+    def _compute(self, rows: Tensor, share: Tensor, pixels: Tensor | None = None) -> Tensor:
         """Take one step.
 
         Args:
-            rows: (B, 4) an image's index, then its draws.
+            rows: (B, columns) an image's index, then its draws.
             share: () what an image keeps of itself where images are mixed.
+            pixels: uint8 (B, H, W, channels), of images that lie on disk.
 
         Returns:
             the loss, a scalar.
         """
-        index, draws = rows[:, 0], rows[:, 1:]
+        index, draws = rows[:, 0].long(), rows[:, 1:]
         setting, recipe = self.setting, self.setting.recipe
-        pixels = augment.crop_and_flip(setting.train.pixels[index], draws, recipe.pad)
+        if pixels is None:
+            assert isinstance(setting.train.pixels, Tensor)
+            pixels = setting.train.pixels[index]
+        pixels = augment.augment(pixels, draws, recipe, setting.options)
         images, targets = normalise(pixels, recipe), self.targets[index]
         if self.phase.mix:
             images = augment.blend_images(images, share)
@@ -180,24 +214,37 @@ class Steps:
 class _Recording:
     """A step recorded on the current stream, for batches of one size."""
 
-    def __init__(self, steps: Steps, rows: Tensor, share: Tensor) -> None:
-        self.rows, self.share = rows.clone(), share.clone()
+    def __init__(self, steps: Steps, *given: Tensor) -> None:
+        self.given = [tensor.clone() for tensor in given]
         self.graph = torch.cuda.CUDAGraph()
         torch.cuda.empty_cache()  # the memory that the step took as written, before it takes more
         self.graph.capture_begin(steps.pool, capture_error_mode="thread_local")
         try:
-            self.loss = steps._compute(self.rows, self.share)
+            self.loss = steps._compute(*self.given)
         except BaseException:
             with suppress(RuntimeError):  # it would hide what went wrong
                 self.graph.capture_end()
             raise
         self.graph.capture_end()
 
-    def replay(self, rows: Tensor, share: Tensor) -> Tensor:
-        self.rows.copy_(rows)
-        self.share.copy_(share)
+    def replay(self, *given: Tensor) -> Tensor:
+        for own, tensor in zip(self.given, given, strict=True):
+            own.copy_(tensor)
         self.graph.replay()
         return self.loss.clone()  # the next replay overwrites it
+
+
+def _optimizer(
+    parameters: list[nn.Parameter], options: Train, lr: Tensor, weight_decay: float
+) -> torch.optim.Optimizer:
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=lr, momentum=options.momentum, weight_decay=weight_decay, fused=True
+        )
+    recordable = lr.device.type == "cuda"
+    return torch.optim.AdamW(
+        parameters, lr=lr, weight_decay=weight_decay, fused=True, capturable=recordable
+    )
 
 
 def train_mode(net: nn.Module) -> None:

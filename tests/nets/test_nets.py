@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from lt.nets import backbones, heads
+from lt.nets import backbones, heads, resnets
 from lt.nets import net as nets
 
 BACKBONES = ["resnet18", "resnet18_cifar", "resnet20", "resnet32"]
@@ -75,7 +75,7 @@ def test_weights_start_as_in_ldam_drw() -> None:
 
 
 def test_option_a_shortcut_has_no_parameters_and_pads_channels() -> None:
-    block = backbones._Block(4, 8, stride=2)
+    block = resnets._Block(4, 8, stride=2)
     nn.init.zeros_(block.bn2.weight)  # the residual branch is silent
     x = torch.rand(2, 4, 6, 6)
     y = block(x)

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
+from scipy import stats
 from torchvision import transforms
+from torchvision.transforms import functional
 
+from lt import params
 from lt.data.datasets import RECIPES, Recipe
 from lt.nets import mixing
 from lt.score import predict
@@ -55,6 +60,105 @@ def test_every_crop_is_a_window_of_the_padded_image_and_all_occur() -> None:
 def test_the_generator_decides() -> None:
     assert torch.equal(crops(2, True), crops(2, True))
     assert not torch.equal(crops(2, True), crops(2, True, seed=1))
+
+
+PHOTOS = torch.randint(0, 256, (6, 20, 20, 3), generator=torch.Generator().manual_seed(2))
+PHOTOS = PHOTOS.to(torch.uint8)
+BOXES = torch.tensor(
+    [
+        [0, 0, 0, 20, 20],
+        [0, 3, 5, 9, 7],
+        [1, 0, 12, 20, 8],
+        [1, 19, 0, 1, 1],
+        [0, 7, 7, 6, 13],
+        [1, 2, 1, 18, 19],
+    ],
+    dtype=torch.float64,
+)
+
+
+def test_a_resized_crop_is_torchvisions() -> None:
+    ours = augment.resized_crop(PHOTOS, BOXES)
+    for image, (mirrored, *box), got in zip(PHOTOS, BOXES.int().tolist(), ours, strict=True):
+        theirs = functional.resized_crop(image.permute(2, 0, 1).float(), *box, [20, 20])
+        expected = functional.hflip(theirs) if mirrored else theirs
+        torch.testing.assert_close(got.permute(2, 0, 1), expected, rtol=1e-5, atol=1e-3)
+
+
+def test_the_whole_image_is_itself() -> None:
+    boxes = torch.tensor([[0, 0, 0, 20, 20]], dtype=torch.float64).repeat(6, 1)
+    assert torch.equal(augment.resized_crop(PHOTOS, boxes), PHOTOS.float())
+
+
+def test_boxes_are_distributed_as_torchvisions() -> None:
+    """Each column, and the area, against as many of theirs (Kolmogorov and Smirnov's test)."""
+    number, side = 4000, 32
+    generator = torch.Generator().manual_seed(0)
+    ours = augment.draw_boxes(number, (side, side), True, generator)
+    torch.manual_seed(0)
+    image = torch.zeros(3, side, side)
+    get = transforms.RandomResizedCrop.get_params
+    theirs = torch.tensor([get(image, augment.AREA, augment.RATIO) for _ in range(number)])
+    mirrored, *columns = ours.T
+    assert 0.47 < mirrored.mean() < 0.53
+    pairs = list(zip(columns, theirs.T, strict=True))
+    pairs.append((ours[:, 3] * ours[:, 4], theirs[:, 2] * theirs[:, 3]))
+    for one, other in pairs:
+        assert stats.ks_2samp(one.numpy(), other.numpy()).pvalue > 0.01
+    top, left, height, width = columns
+    assert (torch.stack([top, left, height - 1, width - 1]) >= 0).all()
+    assert ((top + height <= side) & (left + width <= side)).all()
+
+
+def test_boxes_of_digits_are_not_mirrored() -> None:
+    boxes = augment.draw_boxes(100, (8, 8), False, torch.Generator().manual_seed(0))
+    assert not boxes[:, 0].any()
+
+
+def test_colours_are_torchvisions() -> None:
+    factors = torch.tensor([[1.4, 0.6, 0.7], [0.6, 1.4, 1.3], [1, 1, 1], [0, 1, 1], [1, 0, 1]])
+    factors = torch.cat([factors, torch.tensor([[1.0, 1.0, 0.0]])])
+    ours = augment.colour(PHOTOS.float(), factors)
+    for image, (brightness, contrast, saturation), got in zip(
+        PHOTOS, factors.tolist(), ours, strict=True
+    ):
+        theirs = image.permute(2, 0, 1) / 255
+        theirs = functional.adjust_brightness(theirs, brightness)
+        theirs = functional.adjust_contrast(theirs, contrast)
+        theirs = functional.adjust_saturation(theirs, saturation)
+        torch.testing.assert_close(got.permute(2, 0, 1) / 255, theirs, rtol=0, atol=1e-3)
+
+
+def test_grey_images_have_no_saturation() -> None:
+    grey = PHOTOS[..., :1].float()
+    factors = torch.tensor([[1.0, 1.0, 0.0]]).repeat(6, 1)
+    assert torch.equal(augment.colour(grey, factors), grey)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.5])
+@pytest.mark.parametrize("kind", ["crop", "resized_crop"])
+def test_params_choose(kind: str, jitter: float, options: params.Params) -> None:
+    chosen = dataclasses.replace(options.train, augment=kind, color_jitter=jitter)
+    recipe = RECIPES["cifar10"]
+
+    def draws() -> torch.Tensor:
+        generator = torch.Generator().manual_seed(0)
+        return augment.draws(len(PHOTOS), (20, 20), recipe, chosen, generator)
+
+    drawn = draws()
+    columns = {"crop": 3, "resized_crop": 5}[kind]
+    assert drawn.shape == (6, columns + (3 if jitter else 0))
+    assert torch.equal(drawn, draws())
+    images = augment.augment(PHOTOS, drawn, recipe, chosen)
+    assert images.shape == PHOTOS.shape
+    if jitter:
+        assert drawn[:, columns:].min() >= 0.5
+        assert drawn[:, columns:].max() <= 1.5
+        assert (drawn[:, columns:].std(0) > 0.05).all(), "each image its own"
+    if kind == "crop":
+        first = augment.draw(6, recipe, torch.Generator().manual_seed(0))
+        assert torch.equal(drawn[:, :3], first.to(drawn.dtype)), "the draws of a crop stay"
+        assert images.dtype == (torch.float32 if jitter else torch.uint8)
 
 
 def test_normalise_is_torchvisions() -> None:

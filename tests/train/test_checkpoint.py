@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -57,11 +58,21 @@ def rows(trained: loop.Trained) -> list[loop.Row]:
     return [{k: v for k, v in row.items() if k != "images_per_s"} for row in trained.history]
 
 
+ADAMW = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.1, "schedule": "cosine"}
+ADAMW |= {"augment": "resized_crop", "color_jitter": 0.4}
+
+
 @pytest.mark.parametrize("cut", range(1, 6))
+@pytest.mark.parametrize("changes", [{}, ADAMW], ids=["sgd", "adamw"])
 def test_a_run_that_was_cut_off_ends_the_same_bit_for_bit(
-    setting: step.Setting, tmp_path: Path, cut: int, monkeypatch: pytest.MonkeyPatch
+    setting: step.Setting,
+    tmp_path: Path,
+    cut: int,
+    changes: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checkpoint, "PATIENCE", 0.0)
+    setting = dataclasses.replace(setting, options=dataclasses.replace(setting.options, **changes))
     expert = two_phases()
     whole = train(expert, 1, setting)
     seen: list[loop.Row] = []
@@ -104,6 +115,17 @@ def test_the_momentum_is_kept(setting: step.Setting, tmp_path: Path) -> None:
     key = "classifier.weight"
     assert torch.equal(state(full)[key], state(with_momentum)[key])
     assert not torch.equal(state(full)[key], state(without)[key])
+
+
+def test_adamws_moments_are_kept(setting: step.Setting) -> None:
+    options = dataclasses.replace(setting.options, **ADAMW)
+    setting = dataclasses.replace(setting, options=options)
+    (phase,) = [phase for phase in two_phases().phases if phase.epochs == 3]
+    (net,) = loop.form([dataclasses.replace(two_phases(), phases=(phase,))], "resnet20", 1, ())
+    steps = step.Steps(net, [net.classifier.weight], phase, setting.train.labels, setting)
+    steps.run([np.arange(8)], 1, 0.1, torch.Generator())
+    kept = {name for name in steps.state() if not name.startswith("net.")}
+    assert kept == {"step.0", "mean.0", "square.0"}
 
 
 def test_what_is_kept_is_read_back(tmp_path: Path, kept: Path) -> None:

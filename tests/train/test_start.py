@@ -117,6 +117,11 @@ def test_every_method_can_be_run_in_every_profile(method: str, profile: str) -> 
             "evaluate.combine: .affine. does not apply to these experts .no validation",
         ),
         (["methods.baseline.start=cosine"], "methods.baseline.start: expected a method with its"),
+        (
+            ["model=ride", "train.backbone=mobilenet_v3_small"],
+            "^train.backbone: ride cuts its network before the last two stages; expected one of re",
+        ),
+        (["train.backbone=timm:no_such"], "^train.backbone: timm has no 'no_such'"),
         (["model=ldam_drw", "train.epochs=50"], "methods.ldam_drw.drw_epoch: expected less than"),
     ],
 )

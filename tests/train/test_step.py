@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from lt.data import samplers
+from lt.data.stored import Stored
 from lt.nets import backbones, heads, losses, surgery
 from lt.nets import net as nets
-from lt.train import device, loop, step
+from lt.score import predict
+from lt.train import augment, device, loop, step
 from lt.train.plan import ClassView, Expert, Phase
 from tests.conftest import quiet, train
 
@@ -49,12 +54,12 @@ class Replayed:
 
     sizes: ClassVar[list[int]] = []
 
-    def __init__(self, steps: step.Steps, rows: torch.Tensor, _share: torch.Tensor) -> None:
+    def __init__(self, steps: step.Steps, *given: torch.Tensor) -> None:
         self.steps = steps
-        self.sizes.append(len(rows))
+        self.sizes.append(len(given[0]))
 
-    def replay(self, rows: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-        return self.steps._compute(rows, share)
+    def replay(self, *given: torch.Tensor) -> torch.Tensor:
+        return self.steps._compute(*given)
 
 
 def test_a_size_is_recorded_when_it_comes_again(
@@ -71,17 +76,104 @@ def test_a_size_is_recorded_when_it_comes_again(
     assert Replayed.sizes == [4, 2], "the third that comes again is computed as written"
 
 
+def test_adamw_is_torchs_and_falls_along_a_cosine(setting: step.Setting) -> None:
+    changes = {"optimizer": "adamw", "schedule": "cosine", "lr": 1e-3, "clip_norm": None}
+    options = dataclasses.replace(setting.options, warmup=1, **changes)
+    setting = dataclasses.replace(setting, options=options)
+    phase = expert(*range(6)).phases[0]
+    net = nets.make("resnet20", 1, heads.linear, 6, 8)
+    nets.initialise(net, torch.Generator().manual_seed(0))
+    theirs = copy.deepcopy(net)
+    rates = [loop._lr(epoch, phase, options) for epoch in (1, 2, 3)]
+    assert rates == pytest.approx([1e-3, 1e-3, 5e-4])
+    steps = step.Steps(net, list(net.parameters()), phase, setting.train.labels, setting)
+    own = torch.optim.AdamW(theirs.parameters(), weight_decay=options.weight_decay)
+    batch = np.arange(32)
+    for epoch, lr in enumerate(rates, 1):
+        steps.run([batch], epoch, lr, torch.Generator().manual_seed(epoch))
+        draws = augment.draw(32, setting.recipe, torch.Generator().manual_seed(epoch))
+        images = augment.crop_and_flip(setting.train.pixels[:32], draws, setting.recipe.pad)
+        own.param_groups[0]["lr"] = lr
+        own.zero_grad()
+        logits = theirs.train()(predict.normalise(images, setting.recipe))
+        nn.functional.cross_entropy(logits, torch.from_numpy(setting.train.labels[:32])).backward()
+        own.step()
+    for ours, other in zip(net.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(ours, other, rtol=1e-4, atol=1e-6)
+
+
+def on_disk(images: step.Images, path: Path) -> step.Images:
+    """The same images, of which only the file is left, in another order there."""
+    order = np.random.default_rng(0).permutation(len(images.labels))
+    np.save(path, images.pixels.numpy()[order])
+    return step.Images(Stored(np.load(path, mmap_mode="r"), order.argsort()), images.labels)
+
+
+@pytest.mark.parametrize("augmentation", ["crop", "resized_crop"])
+def test_images_on_disk_train_as_those_in_memory(
+    setting: step.Setting, augmentation: str, tmp_path: Path
+) -> None:
+    """Losses, weights, validation and features are the same bit for bit."""
+    options = dataclasses.replace(setting.options, augment=augmentation)
+    memory = dataclasses.replace(setting, options=options)
+    disk = dataclasses.replace(
+        memory,
+        train=on_disk(setting.train, tmp_path / "train.npy"),
+        val=on_disk(setting.val, tmp_path / "val.npy"),
+        trained_on=torch.device("cpu"),
+    )
+    whole = expert(0, 1, 2)
+    means = Phase(0, losses.cross_entropy, samplers.shuffled(8), (surgery.nearest_mean("cosine"),))
+    one = dataclasses.replace(whole, phases=(*whole.phases, means))
+    trained = [train(one, 0, each) for each in (memory, disk)]
+    first, second = (each.net.state_dict() for each in trained)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    histories = [
+        [
+            {key: value for key, value in row.items() if key != "images_per_s"}
+            for row in each.history
+        ]
+        for each in trained
+    ]
+    assert histories[0] == histories[1]
+    logits = [
+        predict.predict(trained[0].net, each.val.pixels, setting.recipe) for each in (memory, disk)
+    ]
+    assert np.array_equal(*logits)
+    digests = [(each.train.digest(), each.val.digest()) for each in (memory, disk)]
+    assert digests[0] == digests[1]
+
+
+def test_no_images_on_disk(setting: step.Setting, tmp_path: Path) -> None:
+    """A split without validation images gives logits without rows."""
+    empty = step.Images(setting.val.pixels[:0], setting.val.labels[:0])
+    net = nets.make("resnet20", 1, heads.linear, 6, 8)
+    pixels = on_disk(empty, tmp_path / "none.npy").pixels
+    assert predict.predict(net, pixels, setting.recipe).shape == (0, 6)
+
+
+PHOTOS = {"optimizer": "adamw", "lr": 1e-3, "augment": "resized_crop", "color_jitter": 0.4}
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("changes", [{}, PHOTOS])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_recorded_step_is_the_step(
-    setting: step.Setting, precision: str, monkeypatch: pytest.MonkeyPatch
+    setting: step.Setting,
+    precision: str,
+    changes: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def images(host: step.Images) -> step.Images:
         return step.Images(host.pixels.cuda(), host.labels)
 
     device.pick_device(True)
     setting = dataclasses.replace(
-        setting, train=images(setting.train), val=images(setting.val), precision=precision
+        setting,
+        train=images(setting.train),
+        val=images(setting.val),
+        options=dataclasses.replace(setting.options, **changes),
+        precision=precision,
     )
     made = []
     make = step._Recording.__init__

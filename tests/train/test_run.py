@@ -1,0 +1,117 @@
+"""A training from arrays to a folder: weights that it begins with, images that stay on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from lt import params
+from lt.data import datasets, longtail, partition
+from lt.data.stored import Stored
+from lt.train import run as training
+from tests.conftest import ROOT
+
+SMALL = ["train.backbone=resnet20", "train.epochs=1", "data.imb_factor=0.02"]
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The digits, mapped into memory."""
+    folder = tmp_path_factory.mktemp("raw") / "digits"
+    datasets.save(datasets.read("digits"), folder)
+    return datasets.load_all(folder)
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LT_SCRATCH", str(tmp_path / "scratch"))
+
+
+def resolved(*overrides: str) -> list[params.Training]:
+    return params.trainings(params.load([*SMALL, *overrides], ROOT / "params.yaml"))
+
+
+def inputs(raw: dict[str, Any]) -> training.Inputs:
+    options = params.load(SMALL, ROOT / "params.yaml")
+    subset = longtail.make(raw["train_labels"], 10, options.data)
+    summary = longtail.summarise(subset, list("0123456789"), options.data)
+    cut = json.loads(json.dumps(partition.describe(summary, options.partition)))
+    return training.Inputs(raw, subset.train, subset.val, summary, cut)
+
+
+def run_json(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    return found
+
+
+def test_images_that_stay_on_disk_give_the_same_files(raw: dict[str, Any], tmp_path: Path) -> None:
+    for name, memory in (("disk", "0.0"), ("memory", "4.0")):
+        (one,) = resolved(f"train.memory={memory}")
+        setting, test = training._on_device(one, inputs(raw))
+        assert all(
+            isinstance(images.pixels, Stored) == (name == "disk")
+            for images in (setting.train, setting.val, test)
+        )
+        training.run(one, inputs(raw), tmp_path / name, quiet=True)
+    for file in ("expert_0.safetensors", "outputs.npz"):
+        first, second = (tmp_path / name / file for name in ("disk", "memory"))
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_images_that_prepare_has_hashed_are_not_read_for_it(raw: dict[str, Any]) -> None:
+    (one,) = resolved("train.memory=0.0")
+    given = inputs(raw)
+    setting, _ = training._on_device(one, given)
+    plain = training._digests(setting, given)
+    assert plain == [setting.train.digest(), setting.val.digest()]
+    hashed = dataclasses.replace(given, summary={**given.summary, "raw": {"sha256": {}}})
+    assert training._digests(setting, hashed) == [
+        longtail.subset_hash(given.train),
+        longtail.subset_hash(given.val),
+    ]
+
+
+def test_a_training_begins_with_weights_of_a_file(
+    raw: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (first,) = resolved()
+    assert first.weights is None
+    training.run(first, inputs(raw), tmp_path / "first", quiet=True)
+    assert run_json(tmp_path / "first")["loaded"] is None
+    path = tmp_path / "first" / "expert_0.safetensors"
+    (second,) = resolved(f"train.weights={path}", "train.lr=1.0e-30", "model=baseline")
+    training.run(second, inputs(raw), tmp_path / "second")
+    about = run_json(tmp_path / "second")
+    assert about["weights"] == second.weights
+    tensors = len([key for key in load_file(path) if key.startswith("backbone.")])
+    left = ["classifier.bias", "classifier.weight"]
+    assert about["loaded"] == {"file": str(path), "loaded": tensors, "not_loaded": left}
+    line = f"train: {tensors} tensors of {path} loaded, not loaded: {', '.join(left)}"
+    assert line in capsys.readouterr().err
+    before, after = load_file(path), load_file(tmp_path / "second" / "expert_0.safetensors")
+    assert np.array_equal(before["backbone.0.weight"], after["backbone.0.weight"])
+    assert not np.array_equal(before["classifier.weight"], after["classifier.weight"])
+
+
+def test_the_content_of_the_file_counts(raw: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"some")
+    (one,) = resolved(f"train.weights={path}")
+    path.write_bytes(path.read_bytes() + b" ")
+    (other,) = resolved(f"train.weights={path}")
+    assert one.weights != other.weights
+    with pytest.raises(ValueError, match=r"train\.weights: .* has changed; run `dvc repro`"):
+        training.run(one, inputs(raw), tmp_path / "out", quiet=True)
+    first, second = resolved(f"train.weights={path}", "model=crt")
+    assert (first.weights, second.weights) == (other.weights, None), "they come from the start"
+
+
+def test_a_file_that_is_not_there_is_told() -> None:
+    with pytest.raises(ValueError, match=r"train\.weights: expected a file that can be read, got"):
+        resolved("train.weights=/nowhere/a.pth")
