@@ -32,8 +32,8 @@ def by_rank(rows: Sequence[Row], title: str) -> Figure:
         figure = Figure(figsize=(7, 3.6), layout="constrained")
         axis = figure.add_subplot()
         places = range(1, len(rows) + 1)
-        honest = [_number(row["accuracy"]) for row in rows]
-        oracle = [_number(row["within_group"]) for row in rows]
+        honest = [number(row["accuracy"]) for row in rows]
+        oracle = [number(row["within_group"]) for row in rows]
         axis.vlines(places, honest, oracle, color="0.8", linewidth=1)
         axis.plot(places, oracle, "s", color="0.55", markersize=4, label=ORACLE, fillstyle="none")
         axis.plot(places, honest, "o", color="0.0", markersize=4, label=HONEST)
@@ -65,7 +65,7 @@ def experiments(rows: Sequence[Row]) -> Figure:
         figure = Figure(figsize=(7, 1.3 + 0.15 * (lines + len(rows))), layout="constrained")
         axis = figure.add_subplot()
         places = range(len(rows))
-        head, tail = ([_number(row[key]) for row in rows] for key in ("head", "tail"))
+        head, tail = ([number(row[key]) for row in rows] for key in ("head", "tail"))
         axis.hlines(places, tail, head, color="0.8", linewidth=1)
         for key, label, marker, color, fill in (
             ("tail", f"tail, {HONEST}", "<", "0.55", "full"),
@@ -73,7 +73,7 @@ def experiments(rows: Sequence[Row]) -> Figure:
             ("within_group", f"all, {ORACLE}", "s", "0.3", "none"),
             ("accuracy", f"all, {HONEST}", "o", "0.0", "full"),
         ):
-            values = [_number(row[key]) for row in rows]
+            values = [number(row[key]) for row in rows]
             style = {"color": color, "markersize": 5, "fillstyle": fill}
             axis.plot(values, places, marker, label=label, **style)  # type: ignore[arg-type]
         axis.set_yticks(list(places), [str(row["name"]) for row in rows])
@@ -88,5 +88,6 @@ def save(figure: Figure, path: Path) -> None:
     figure.savefig(path, format="png", metadata={"Software": None})
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """Return a cell of a table as a number, NaN where it is empty."""
     return float("nan") if value in (None, "") else float(value)

@@ -22,8 +22,8 @@ from lt.score.store import Outputs
 
 ECE_BINS = 15
 # of per_class.csv: images train or validate, low and high are the Wilson interval of accuracy
-PER_CLASS = ("rank", "label", "class", "images", "group", "accuracy", "within_group")
-PER_CLASS += ("test_images", "low", "high")
+PER_CLASS: tuple[str, ...] = ("rank", "label", "class", "images", "group", "accuracy")
+PER_CLASS += ("within_group", "test_images", "low", "high")
 PARTS = ("head", "tail", "many", "medium", "few")
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 from statistics import median
 from typing import Any
 
@@ -105,8 +106,8 @@ def suggest(found: Numbers) -> list[Suggestion]:
         return [Suggestion("baseline", reason)]
     posthoc = (
         "It costs nothing: log priors are taken off the logits of a trained baseline, and it needs "
-        f"no second training. Here they move the smallest class past the largest by "
-        f"log({found.ratio:.1f}). {_tau(found)}"
+        f"no second training. Here the smallest class gains log({found.ratio:.1f}) = "
+        f"{log(found.ratio):.1f} on the largest. {_tau(found)}"
     )
     softmax = (
         "One training, and no parameter to choose: the loss knows the counts, from "
