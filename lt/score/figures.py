@@ -15,6 +15,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "figure.dpi": 150,
+    "text.parse_math": False,  # a dollar in a name is one
 }
 NAMED = 20  # classes, up to which each stands at the axis by its name
 HONEST, ORACLE = "no label used", "true group given"
@@ -43,7 +44,8 @@ def by_rank(rows: Sequence[Row], title: str) -> Figure:
                 axis.axvline(place - 0.5, color="0.6", linewidth=0.8, linestyle=":")
         axis.set(title=title, ylabel="test accuracy (%)", ylim=(-3, 103))
         if len(rows) <= NAMED:
-            names = [f"{row['class']}\n{row['images']}" for row in rows]
+            shown = [drawable(row["class"], place) for place, row in enumerate(rows, 1)]
+            names = [f"{name}\n{row['images']}" for name, row in zip(shown, rows, strict=True)]
             axis.set_xticks(list(places), names, rotation=0 if max(map(len, names)) < 12 else 30)
             axis.set_xlabel("class, and its training images; dotted: where a group ends")
         else:
@@ -81,6 +83,12 @@ def experiments(rows: Sequence[Row]) -> Figure:
         axis.grid(axis="y", color="0.95")
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
         return figure
+
+
+def drawable(name: str, rank: int) -> str:
+    """Return the name of a class, or its rank where matplotlib's font may lack a glyph."""
+    known = name.isprintable() and all(ord(letter) < 0x250 for letter in name)
+    return name if known else f"#{rank}"
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -18,7 +18,10 @@ from lt.score.figures import NAMED, STYLE, Row, number
 from lt.score.metrics import ECE_BINS
 
 SIZE = (5.6, 3.3)  # inches: readable on a phone, too
-OF_SVG = {"svg.fonttype": "path", "svg.hashsalt": "report"}  # looks alike wherever it is opened
+OF_SVG: dict[Any, Any] = {
+    "svg.fonttype": "path",
+    "svg.hashsalt": "report",
+}  # looks alike wherever it is opened
 PROLOGUE = re.compile(r"^.*?(?=<svg )|<metadata>.*?</metadata>", re.DOTALL)
 Bins = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
@@ -118,7 +121,7 @@ def _axis() -> tuple[Figure, Axes]:
 
 
 def _ranks(axis: Axes, num: int) -> None:
-    """Number the classes; their names stand in the page's table, where any script has glyphs."""
+    """Write the ranks: the names of classes stand in the page's table."""
     axis.set(xlabel="class rank (1: most images)", xlim=(0.3, num + 0.7))
     if num <= NAMED:
         axis.set_xticks(range(1, num + 1))
