@@ -25,7 +25,8 @@ def run(arguments: Sequence[str]) -> None:
         print(f"{name}: {value}")
     print(fill(suggest.gap(found, run["model"]), 100))
     for one in suggest.suggest(found):
-        print(f"\ndvc exp run -S model={one.method}")
+        at_hand = "    # the model at hand" if one.method == run["model"] else ""
+        print(f"\ndvc exp run -S model={one.method}{at_hand}")
         print(fill(one.reason, 100, initial_indent="    ", subsequent_indent="    "))
 
 

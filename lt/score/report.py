@@ -22,7 +22,7 @@ from lt.score.combine import Floats, log_softmax
 from lt.score.stats import MISSING
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-PAIRS, SHOWN = 10, 6  # most frequent confusions, and pictures of each
+PAIRS, SHOWN = 10, 5  # most frequent confusions, and pictures of each
 EXTREMES = 20  # worst and best classes that are listed where there are more than both
 THUMBNAIL = 96  # pixels of a picture's longer side, at most
 ALWAYS = ("data", "profile", "backbone", "epochs", "rule")  # columns that may say the same in all
@@ -84,7 +84,8 @@ def methods(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     if not rows:
         return None
     same = [name for name in ALWAYS if len({str(row[name]) for row in rows}) == 1]
-    header = [name for name in rows[0] if name not in same]
+    left_out = {*same, "group_accuracy", "macro_f1", "model"}
+    header = ["model", *(name for name in rows[0] if name not in left_out)]
     points = tables.experiments_points(rows)
     draw = partial(figures.experiments, points)
     return {
