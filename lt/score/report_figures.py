@@ -53,9 +53,10 @@ def distribution(rows: Sequence[Row]) -> Figure:
     figure, axis = _axis()
     images = [number(row["images"]) for row in rows]
     axis.bar(range(1, len(rows) + 1), images, color="0.35", width=0.8)
-    if max(images) > 20 * min(images) > 0:
+    wide = max(images) > 20 * min(images) > 0
+    if wide:
         axis.set_yscale("log")
-    axis.set(ylabel="images in training and validation")
+    axis.set(ylabel="images, of training and validation" + ", log scale" * wide)
     _ranks(axis, len(rows))
     return figure
 

@@ -56,7 +56,7 @@ class Numbers:
     @property
     def ratio(self) -> float:
         """Return the imbalance: images of the largest class / of the smallest."""
-        return self.largest / self.smallest
+        return self.largest / max(self.smallest, 1)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _tau(found: Numbers) -> str:
 
 
 def _third(found: Numbers) -> Suggestion:
-    repeats = found.images / found.classes / found.smallest
+    repeats = found.images / found.classes / max(found.smallest, 1)
     if found.smallest >= FEW:
         return Suggestion(
             "crt",
