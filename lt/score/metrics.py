@@ -1,8 +1,8 @@
 """Metrics out of scores and labels.
 
-They are in percent where they can be, and None where a group has no class, or where they would
-have no meaning. No network runs here:
-`score` and `by_rule` start from the outputs that a training has left.
+They are in percent where they can be, and None where a group has no test image, or where they
+would have no meaning. No network runs here: `score` and `by_rule` start from the outputs that a
+training has left.
 """
 
 from __future__ import annotations
@@ -171,10 +171,7 @@ def per_class(predictions: Ints, labels: Ints, num_classes: int) -> list[float |
 def per_class_intervals(
     predictions: Ints, labels: Ints, num_classes: int
 ) -> list[tuple[int, float | None, float | None]]:
-    """Return of each class its test images, and the 95 % interval of its accuracy.
-
-    Its ends are None for a class without a test image.
-    """
+    """Return of each class its test images, and the 95 % interval's ends: None without any."""
     images = np.bincount(labels, minlength=num_classes)
     hits = np.bincount(labels[predictions == labels], minlength=num_classes)
     return [
@@ -217,8 +214,7 @@ def confusion(predictions: Ints, labels: Ints, order: Sequence[int]) -> list[tup
 def macro_f1(predictions: Ints, labels: Ints, num_classes: int) -> float:
     """Return the mean of F1 = 2 TP / (2 TP + FP + FN) of the classes with an image, in percent.
 
-    A class without an image has no F1 of its own. An answer that names it still counts against the
-    true class.
+    An answer that names a class without one still counts against the true class.
     """
     hits = np.bincount(labels[predictions == labels], minlength=num_classes)
     images = np.bincount(labels, minlength=num_classes)
