@@ -59,11 +59,12 @@ def _write_classes(predictions: Ints, within: Ints, labels: Ints, cut: dict[str,
     classes, order = cut["classes"], [*cut["head"], *cut["tail"]]
     group_of = {label: k for k, group in enumerate(cut["groups"]) for label in group}
     honest, oracle = (metrics.per_class(p, labels, len(classes)) for p in (predictions, within))
+    sure = metrics.per_class_intervals(predictions, labels, len(classes))
     files.write_csv(
         METRICS / "per_class.csv",
         metrics.PER_CLASS,
         (
-            [rank, c, classes[c], cut["counts"][c], group_of[c], honest[c], oracle[c]]
+            [rank, c, classes[c], cut["counts"][c], group_of[c], honest[c], oracle[c], *sure[c]]
             for rank, c in enumerate(order)
         ),
     )

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lt import files, resolved, unchanged
-from lt.score import figures, metrics, store, tables
+from lt.score import figures, scored, store, tables
 from stages import CODE, CODE_ROOT, FINAL, METRICS, main, refuse_if_changed
 
-EVAL = METRICS / "eval.json"
-MADE_FROM = METRICS / "made_from.json"
 RUN = FINAL / "run.json"
-CLASSES = METRICS / "per_class.csv"
 TABLE, FIGURE = METRICS / "table.md", METRICS / "accuracy.png"
 EXPERIMENTS = METRICS / "experiments.png"  # not in git: it is of one clone's experiments
 
@@ -23,17 +20,13 @@ def run(arguments: Sequence[str]) -> None:
         return
     if arguments:
         raise ValueError(f"expected --experiments or nothing, got {' '.join(arguments)}")
-    inputs = unchanged.Snapshot([EVAL, CLASSES, MADE_FROM, RUN])
-    made_from, run = files.read_json(MADE_FROM, "training"), store.load_run(FINAL)
-    for path in (EVAL, CLASSES):
-        made = made_from["training"], made_from.get(path.name)
-        if made != (run["training"], files.sha256(path)):
-            raise ValueError(f"{path}: not of the training in {FINAL}; run `dvc repro`")
-    scored = files.read_json(EVAL)
-    figure = figures.by_rank(files.read_csv(CLASSES, metrics.PER_CLASS), tables.title(run))
+    inputs = unchanged.Snapshot([*(METRICS / name for name in scored.FILES), RUN])
+    run = store.load_run(FINAL)
+    found, classes = scored.load(METRICS, FINAL, run)
+    figure = figures.by_rank(classes, tables.title(run))
     with files.whole(FIGURE) as drawn, files.whole(TABLE) as written:
         figures.save(figure, drawn)
-        written.write_text(tables.run_table(scored, run))
+        written.write_text(tables.run_table(found, run))
         before, now = (resolved.code_of("table", c) for c in (CODE, unchanged.code(CODE_ROOT)))
         edited = [name for name in before if before[name] != now.get(name)]
         refuse_if_changed([*map(str, inputs.changed()), *edited])

@@ -84,6 +84,10 @@ def test_who_starts_torch() -> None:
     assert starting == {"stages.resolve", "stages.train"}
 
 
+def test_report_and_suggest_start_no_torch() -> None:
+    assert not imports("stages.report", "stages.suggest", "dvc.api")[0]
+
+
 def test_scoring_and_data_start_no_torch() -> None:
     wings = ("lt/data", "lt/score")
     paths = [path.relative_to(ROOT) for wing in wings for path in (ROOT / wing).glob("[!_]*.py")]

@@ -285,6 +285,35 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
         weights.write_bytes(kept)
 
 
+def test_report_and_suggestions(repo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a page.html"
+    done = run("python", "-m", "stages.report", "--out", str(out), cwd=repo)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{out}\n", "")
+    text, scored = out.read_text(), json.loads(results(repo))
+    assert f"<b>{scored['balanced_accuracy']:.1f}</b>" in text
+    assert "Methods tried" in text
+    assert text.count("data:image/png;base64,") >= 5
+    done = run("python", "-m", "stages.suggest", cwd=repo)
+    assert "Largest class / smallest: 10.7 (139 to 13 images)" in done.stdout
+    assert done.stdout.count("dvc exp run -S model=") == 3
+    assert "expected a file, got the folder" in stage(repo, "stages.report", "--out", "docs")
+    assert "unrecognized arguments: --fast" in stage(repo, "stages.report", "--fast")
+    assert "expected no arguments, got x" in stage(repo, "stages.suggest", "x")
+    kept = out.read_bytes()
+    labels = repo / "data/raw/digits/test_labels.npy"
+    before = labels.read_bytes()
+    labels.chmod(0o644)
+    labels.unlink()  # DVC may have linked it to its cache
+    np.save(labels, np.zeros(360, dtype=np.int64))
+    try:
+        message = stage(repo, "stages.report", "--out", str(out))
+        assert "data/raw/digits: other test images than those of models/final" in message
+        assert out.read_bytes() == kept
+    finally:
+        labels.unlink()
+        labels.write_bytes(before)
+
+
 def test_without_validation_images(repo: Path, tmp_path: Path) -> None:
     for name in ("lt", "stages", "dvc.yaml", "params.yaml"):
         (tmp_path / name).symlink_to(repo / name)

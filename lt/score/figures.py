@@ -15,6 +15,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "figure.dpi": 150,
+    "text.parse_math": False,  # a dollar in a name is one
 }
 NAMED = 20  # classes, up to which each stands at the axis by its name
 HONEST, ORACLE = "no label used", "true group given"
@@ -32,8 +33,8 @@ def by_rank(rows: Sequence[Row], title: str) -> Figure:
         figure = Figure(figsize=(7, 3.6), layout="constrained")
         axis = figure.add_subplot()
         places = range(1, len(rows) + 1)
-        honest = [_number(row["accuracy"]) for row in rows]
-        oracle = [_number(row["within_group"]) for row in rows]
+        honest = [number(row["accuracy"]) for row in rows]
+        oracle = [number(row["within_group"]) for row in rows]
         axis.vlines(places, honest, oracle, color="0.8", linewidth=1)
         axis.plot(places, oracle, "s", color="0.55", markersize=4, label=ORACLE, fillstyle="none")
         axis.plot(places, honest, "o", color="0.0", markersize=4, label=HONEST)
@@ -43,7 +44,8 @@ def by_rank(rows: Sequence[Row], title: str) -> Figure:
                 axis.axvline(place - 0.5, color="0.6", linewidth=0.8, linestyle=":")
         axis.set(title=title, ylabel="test accuracy (%)", ylim=(-3, 103))
         if len(rows) <= NAMED:
-            names = [f"{row['class']}\n{row['images']}" for row in rows]
+            shown = [drawable(row["class"], place) for place, row in enumerate(rows, 1)]
+            names = [f"{name}\n{row['images']}" for name, row in zip(shown, rows, strict=True)]
             axis.set_xticks(list(places), names, rotation=0 if max(map(len, names)) < 12 else 30)
             axis.set_xlabel("class, and its training images; dotted: where a group ends")
         else:
@@ -65,7 +67,7 @@ def experiments(rows: Sequence[Row]) -> Figure:
         figure = Figure(figsize=(7, 1.3 + 0.15 * (lines + len(rows))), layout="constrained")
         axis = figure.add_subplot()
         places = range(len(rows))
-        head, tail = ([_number(row[key]) for row in rows] for key in ("head", "tail"))
+        head, tail = ([number(row[key]) for row in rows] for key in ("head", "tail"))
         axis.hlines(places, tail, head, color="0.8", linewidth=1)
         for key, label, marker, color, fill in (
             ("tail", f"tail, {HONEST}", "<", "0.55", "full"),
@@ -73,7 +75,7 @@ def experiments(rows: Sequence[Row]) -> Figure:
             ("within_group", f"all, {ORACLE}", "s", "0.3", "none"),
             ("accuracy", f"all, {HONEST}", "o", "0.0", "full"),
         ):
-            values = [_number(row[key]) for row in rows]
+            values = [number(row[key]) for row in rows]
             style = {"color": color, "markersize": 5, "fillstyle": fill}
             axis.plot(values, places, marker, label=label, **style)  # type: ignore[arg-type]
         axis.set_yticks(list(places), [str(row["name"]) for row in rows])
@@ -83,10 +85,17 @@ def experiments(rows: Sequence[Row]) -> Figure:
         return figure
 
 
+def drawable(name: str, rank: int) -> str:
+    """Return the name of a class, or its rank where matplotlib's font may lack a glyph."""
+    known = name.isprintable() and all(ord(letter) < 0x250 for letter in name)
+    return name if known else f"#{rank}"
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG, the same bytes for the same figure."""
     figure.savefig(path, format="png", metadata={"Software": None})
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """Return a cell of a table as a number, NaN where it is empty."""
     return float("nan") if value in (None, "") else float(value)

@@ -1,8 +1,8 @@
 """Metrics out of scores and labels.
 
-They are in percent where they can be, and None where a group has no class, or where they would
-have no meaning. No network runs here:
-`score` and `by_rule` start from the outputs that a training has left.
+They are in percent where they can be, and None where a group has no test image, or where they
+would have no meaning. No network runs here: `score` and `by_rule` start from the outputs that a
+training has left.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from lt.data.views import Ints
 from lt.score import combine
 from lt.score.combine import Floats, Views, log_softmax
+from lt.score.stats import wilson
 from lt.score.store import Outputs
 
 ECE_BINS = 15
-PER_CLASS = ("rank", "label", "class", "images", "group", "accuracy", "within_group")  # of its csv
+# of per_class.csv: images train or validate, low and high are the Wilson interval of accuracy
+PER_CLASS: tuple[str, ...] = ("rank", "label", "class", "images", "group", "accuracy")
+PER_CLASS += ("within_group", "test_images", "low", "high")
 PARTS = ("head", "tail", "many", "medium", "few")
 
 
@@ -38,7 +41,9 @@ class Metrics:
     """What eval.json holds: nll in nats, the rest percent; all but within_group use no label.
 
     balanced_accuracy is the mean of the classes' accuracies: accuracy itself on a balanced test
-    set. ece and nll are None where softmax(scores) is no distribution: see `has_distribution`.
+    set. It and macro_f1 are over the classes that have a test image; all else counts test images
+    alike, so that a class without one has no say. ece and nll are None where softmax(scores) is no
+    distribution: see `has_distribution`.
     """
 
     accuracy: float
@@ -163,6 +168,18 @@ def per_class(predictions: Ints, labels: Ints, num_classes: int) -> list[float |
     return [_part(right, labels, [label]) for label in range(num_classes)]
 
 
+def per_class_intervals(
+    predictions: Ints, labels: Ints, num_classes: int
+) -> list[tuple[int, float | None, float | None]]:
+    """Return of each class its test images, and the 95 % interval's ends: None without any."""
+    images = np.bincount(labels, minlength=num_classes)
+    hits = np.bincount(labels[predictions == labels], minlength=num_classes)
+    return [
+        (num, *(wilson(hit, num) or (None, None)))
+        for hit, num in zip(hits.tolist(), images.tolist(), strict=True)
+    ]
+
+
 def balanced_accuracy(predictions: Ints, labels: Ints) -> float:
     """Return the mean accuracy of the classes that have a test image, in percent."""
     each = [percent(predictions[labels == label] == label) for label in np.unique(labels)]
@@ -195,15 +212,15 @@ def confusion(predictions: Ints, labels: Ints, order: Sequence[int]) -> list[tup
 
 
 def macro_f1(predictions: Ints, labels: Ints, num_classes: int) -> float:
-    """Return the mean over the classes of F1 = 2 TP / (2 TP + FP + FN), in percent.
+    """Return the mean of F1 = 2 TP / (2 TP + FP + FN) of the classes with an image, in percent.
 
-    F1 is 0 where it would be 0 / 0.
+    An answer that names a class without one still counts against the true class.
     """
     hits = np.bincount(labels[predictions == labels], minlength=num_classes)
-    both = np.bincount(labels, minlength=num_classes) + np.bincount(
-        predictions, minlength=num_classes
-    )
-    return 100 * float(np.mean(2 * hits / np.maximum(both, 1)))
+    images = np.bincount(labels, minlength=num_classes)
+    both = images + np.bincount(predictions, minlength=num_classes)
+    seen = images > 0
+    return 100 * float(np.mean(2 * hits[seen] / both[seen]))
 
 
 def ece(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> float:

@@ -1,4 +1,4 @@
-"""One quantity over several seeds: mean, deviation, interval, paired differences."""
+"""One quantity over several seeds: mean, deviation, interval, differences; a share's interval."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 MISSING = "–"
+
+
+def wilson(hits: int, num: int) -> tuple[float, float] | None:
+    """Return the 95 % interval of a share in percent (Wilson 1927); None of no trial at all.
+
+    >>> [round(end, 1) for end in wilson(3, 3)]
+    [43.9, 100.0]
+    """
+    if num == 0:
+        return None
+    from scipy.stats import binomtest
+
+    low, high = binomtest(hits, num).proportion_ci(confidence_level=0.95, method="wilson")
+    return 100 * float(low), 100 * float(high)
 
 
 @dataclass(frozen=True)

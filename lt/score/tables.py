@@ -22,11 +22,16 @@ FIGURES = {
     "accuracy": "accuracy (no label used)",
     "within_group": "within_group (the true group is given)",
 }
+ONE_NUMBER = {
+    "balanced_accuracy": "balanced_accuracy (mean of the classes)",
+    "group_accuracy": "group_accuracy",
+}
 # of the experiments' table: params that may differ, and those that always have a column
 SECTIONS = ("data.", "partition.", "train.", "methods.")
 OF_DATA = ("name", "imb_type", "imb_factor")
 SHOWN = {*(f"data.{key}" for key in OF_DATA), "train.backbone", "train.epochs"}
-EXPERIMENT_METRICS = ["accuracy", "head", "tail", "within_group", "group_accuracy", "macro_f1"]
+EXPERIMENT_METRICS = ["accuracy", "balanced_accuracy", "head", "tail", "within_group"]
+EXPERIMENT_METRICS += ["group_accuracy", "macro_f1"]
 
 
 def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
@@ -44,7 +49,8 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
         rows.append(
             {"figure": label, **{name: part[name] for name in ("accuracy", "head", "tail")}}
         )
-    rows.append({"figure": "group_accuracy", "accuracy": metrics["group_accuracy"]})
+    for key, label in ONE_NUMBER.items():
+        rows.append({"figure": label, "accuracy": metrics[key]})
     for row in _seed_rows(run["model"], run["data"]):
         epochs = "" if pd.isna(row["epochs"]) else f", {row['epochs']:.0f} epochs"
         label = f"the seed's {FIGURES[row['figure']]}, {row['table']}{epochs}"

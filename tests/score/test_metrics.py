@@ -5,7 +5,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, f1_score, log_loss, recall_score
 
-from lt.score import metrics
+from lt.score import metrics, stats
 from paper import score
 
 # six images, four classes; argmax: 0 0 1 2 3 0
@@ -53,7 +53,7 @@ def test_agrees_with_scikit_learn() -> None:
     scores, labels = rng.normal(size=(300, 7)), rng.integers(6, size=300)
     result = metrics.evaluate(scores, scores, labels, (tuple(range(7)),), PARTS)
     guesses = scores.argmax(1)
-    expected = 100 * f1_score(labels, guesses, average="macro", labels=range(7), zero_division=0)
+    expected = 100 * f1_score(labels, guesses, average="macro", labels=range(6), zero_division=0)
     assert result.macro_f1 == pytest.approx(expected)
     expected = 100 * recall_score(labels, guesses, labels=range(6), average="macro")
     assert result.balanced_accuracy == pytest.approx(expected)
@@ -94,3 +94,28 @@ def test_perfect_confidence_is_calibrated() -> None:
 
 def test_per_class() -> None:
     assert metrics.per_class(np.array([0, 1, 1]), np.array([0, 0, 1]), 3) == [50, 100, None]
+
+
+def test_classes_without_a_test_image_by_hand() -> None:
+    """Four classes; 2 and 3 have none. Answers: 0 0 2 1, of which the third is wrong."""
+    answers, labels = np.array([0, 0, 2, 1]), np.array([0, 0, 0, 1])
+    scores = np.eye(4)[answers]
+    parts = {"head": (0, 1), "tail": (2, 3), "many": (0, 2), "medium": (3,), "few": (1,)}
+    result = metrics.evaluate(scores, scores, labels, GROUPS, parts)
+    assert result.accuracy == 75
+    assert result.balanced_accuracy == pytest.approx((200 / 3 + 100) / 2)
+    assert (result.head, result.tail, result.medium, result.few) == (75, None, None, 100)
+    assert result.many == pytest.approx(200 / 3), "that of the one class with images"
+    within = result.within_group  # among 0 and 1 the third image ties: the first of them, 0
+    assert (within.accuracy, within.head, within.tail) == (100, 100, None)
+    assert result.group_accuracy == 75
+    assert result.macro_f1 == pytest.approx(100 * (4 / 5 + 1) / 2)
+    assert metrics.per_class(answers, labels, 4) == [pytest.approx(200 / 3), 100, None, None]
+    rows = metrics.per_class_intervals(answers, labels, 4)
+    assert rows[2:] == [(0, None, None)] * 2
+    assert [row[0] for row in rows] == [3, 1, 0, 0]
+
+
+def test_intervals_are_those_of_the_right_answers() -> None:
+    rows = metrics.per_class_intervals(np.array([0, 1, 1]), np.array([0, 0, 1]), 2)
+    assert rows == [(2, *(stats.wilson(1, 2) or ())), (1, *(stats.wilson(1, 1) or ()))]

@@ -9,6 +9,7 @@ from lt.score import tables
 
 METRICS = {
     "accuracy": 70.0,
+    "balanced_accuracy": 69.5,
     "head": 75.5,
     "tail": None,
     "within_group": {"accuracy": 80.0, "head": 81.0, "tail": 79.0},
@@ -53,6 +54,7 @@ def test_beside_the_seeds_figures() -> None:
     assert rows == [
         ["accuracy (no label used)", "70.00", "75.50", "–"],
         ["within_group (the true group is given)", "80.00", "81.00", "79.00"],
+        ["balanced_accuracy (mean of the classes)", "69.50", "–", "–"],
         ["group_accuracy", "85.00", "–", "–"],
         ["the seed's within_group (the true group is given), Table 2", "80.36", "80.56", "80.16"],
         [

@@ -1,0 +1,35 @@
+"""metrics/ on disk: what `evaluate` leaves, and whether it is of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lt import files
+from lt.score import metrics
+
+EVAL, CLASSES, MADE_FROM = "eval.json", "per_class.csv", "made_from.json"
+FILES = (EVAL, CLASSES, MADE_FROM)
+
+
+def load(
+    folder: Path, training: Path, run: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """Read eval.json and the rows of per_class.csv, values of which are text.
+
+    Args:
+        folder: where they are.
+        training: the folder of the training that they are to be of.
+        run: its run.json.
+
+    Raises:
+        ValueError: if they are of another training.
+    """
+    paths = [folder / name for name in (EVAL, CLASSES)]
+    made_from = files.read_json(folder / MADE_FROM, "training")
+    for path in paths:
+        made = made_from["training"], made_from.get(path.name)
+        if made != (run["training"], files.sha256(path)):
+            raise ValueError(f"{path}: not of the training in {training}; run `dvc repro`")
+    return files.read_json(paths[0]), files.read_csv(paths[1], metrics.PER_CLASS)

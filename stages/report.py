@@ -1,0 +1,71 @@
+"""report: one page of what a run's numbers say, report.html. Not a stage of dvc.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lt import files, params, resolved
+from lt.data import datasets
+from lt.data.views import Ints
+from lt.score import metrics, report, scored, store, suggest, tables
+from stages import FINAL, METRICS, PARTITION, RAW, Parser, main
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Write the page, and print where it is."""
+    parser = Parser("python -m stages.report", description="Write a run as one page of HTML.")
+    parser.add_argument("--out", default="report.html", help="the file (report.html)")
+    out = Path(parser.parse_args(arguments).out)
+    if out.is_dir():
+        raise ValueError(f"--out: expected a file, got the folder {out}")
+    cut, about = store.load_cut(PARTITION), store.check(FINAL)
+    store.check_cut(FINAL, about, PARTITION, cut)
+    found, rows = scored.load(METRICS, FINAL, about)
+    rule = resolved.what(params.Evaluate, "evaluate").combine
+    views, outputs = store.load_views(FINAL), store.load_outputs(FINAL)
+    again, scores = metrics.score(rule, views, outputs, cut)
+    # the last bits of ece and nll are another processor's, if DVC's cache holds its metrics
+    if (again.accuracy, again.ece is None) != (found["accuracy"], found["ece"] is None):
+        raise ValueError(f"{METRICS} is not of the rule {rule}: run `dvc repro`")
+    val_counts = np.bincount(outputs.val_labels, minlength=len(cut["classes"])).tolist()
+    page = report.make(
+        *(about, found, rows, suggest.numbers(cut, val_counts, rows)),
+        rule=rule,
+        scores=scores,
+        labels=outputs.test_labels,
+        images=_test_images(about["data"]["name"], outputs.test_labels),
+        tried=_tried(),
+    )
+    with files.whole(out) as written:
+        written.write_text(page, encoding="utf-8")
+    print(out)
+
+
+def _test_images(name: str, labels: Ints) -> NDArray[np.uint8]:
+    """Load the test images; their labels must be those that the networks were tested on."""
+    folder = RAW / name
+    if not np.array_equal(datasets.load(folder, "test_labels"), labels):
+        raise ValueError(f"{folder}: other test images than those of {FINAL}: run `dvc repro`")
+    return datasets.load(folder, "test_images")
+
+
+def _tried() -> list[dict[str, Any]]:
+    """Collect the experiments that DVC knows; none outside of DVC or git."""
+    from dvc.api import exp_show
+    from dvc.exceptions import DvcException
+    from dvc.scm import SCMError
+
+    try:
+        known: Sequence[Mapping[str, Any]] = exp_show()
+    except (DvcException, SCMError):
+        return []
+    return tables.experiments(known)
+
+
+if __name__ == "__main__":
+    main(run, own_help=True)

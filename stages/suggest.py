@@ -1,0 +1,34 @@
+"""suggest: the methods that fit these counts, and why. Not a stage of dvc.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+
+import numpy as np
+
+from lt.score import scored, store, suggest
+from stages import FINAL, METRICS, PARTITION, main
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Print what counts, and the two or three methods to try next, each with its reason."""
+    if arguments:
+        raise ValueError(f"expected no arguments, got {' '.join(arguments)}")
+    cut, run = store.load_cut(PARTITION), store.check(FINAL)
+    store.check_cut(FINAL, run, PARTITION, cut)
+    _, rows = scored.load(METRICS, FINAL, run)
+    val_labels = store.load_outputs(FINAL).val_labels
+    val_counts = np.bincount(val_labels, minlength=len(cut["classes"])).tolist()
+    found = suggest.numbers(cut, val_counts, rows)
+    for name, value in suggest.facts(found):
+        print(f"{name}: {value}")
+    print(fill(suggest.gap(found, run["model"]), 100))
+    for one in suggest.suggest(found):
+        at_hand = "    # the model at hand" if one.method == run["model"] else ""
+        print(f"\ndvc exp run -S model={one.method}{at_hand}")
+        print(fill(one.reason, 100, initial_indent="    ", subsequent_indent="    "))
+
+
+if __name__ == "__main__":
+    main(run)
