@@ -71,7 +71,10 @@ def test_null_switches_clipping_off(tmp_path: Path) -> None:
         ("data.imb_factor=2", "data.imb_factor: expected a number in (0, 1], got 2"),
         ("data.imb_factor=-1", "data.imb_factor: expected a number in (0, 1], got -1"),
         ("data.val_fraction=1", "data.val_fraction: expected a number in [0, 1), got 1"),
-        ("data.name=mnist", "data.name: expected one of digits, cifar10, cifar100, got 'mnist'"),
+        (
+            "data.name=mnist",
+            "data.name: expected one of digits, cifar10, cifar100, images, got 'mnist'",
+        ),
         ("data=5", "data: expected a section of key: value lines, got 5"),
         ("partition.thresholds=[100,x]", "partition.thresholds: expected a list, each an integer"),
         ("evaluate.combine=best", "evaluate.combine: expected one of concat, sum"),
