@@ -31,13 +31,14 @@ def make(options: Listing) -> dict[str, Any]:
             without decoding an image.
     """
     found = _read(options.train, "images.train", options)
+    marks = _marks(found)
     files, test = found.pictures, f"the test part of {options.train}"
     if options.test is not None:
         given, test = _read(options.test, "images.test", options), options.test
         files = _with_test(files, given, options)
         found.skipped += given.skipped
         found.empty += given.empty
-        found.places |= given.places
+        marks |= _marks(given)
     classes = _classes(files["train"], found, options.train)
     _check_classes(files, classes, test)
     warnings = [f"{name} has no image: left out" for name in found.empty]
@@ -45,6 +46,7 @@ def make(options: Listing) -> dict[str, Any]:
     if drawn:
         files = _draw_test(files, classes, options)
     warnings += _without_test(files, classes)
+    labels = {name: k for k, name in enumerate(classes)}
     return {
         "given": f"{found.kind}: {options.train}",
         "classes": classes,
@@ -52,7 +54,10 @@ def make(options: Listing) -> dict[str, Any]:
         "val": "given" if files["val"] else "data.val_fraction",
         "skipped": dict(sorted(found.skipped.items())),
         "warnings": warnings,
-        "files": _marked(files, classes, found.places),
+        "files": {
+            part: [[os.path.abspath(o.path), labels[o.label], *marks[o.path]] for o in pictures]
+            for part, pictures in files.items()
+        },
     }
 
 
@@ -130,7 +135,9 @@ def _classes(train: Sequence[Picture], found: Found, given: str) -> list[str]:
     found.empty += [f"class {name}" for name in every if name not in there]
     classes = [name for name in every if name in there]
     if len(classes) < 2:
-        raise ValueError(f"images.train: expected at least two classes, got {classes} in {given}")
+        raise ValueError(
+            f"images.train: expected at least two classes, got {_some(classes)} in {given}"
+        )
     return classes
 
 
@@ -180,32 +187,25 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST]) + (f" and {len(names) - MOST} more" * (len(names) > MOST))
 
 
-def _marked(
-    files: Files, classes: Sequence[str], places: Mapping[str, str]
-) -> dict[str, list[list[Any]]]:
-    """Return [path, label, bytes, nanoseconds] of each file.
+def _marks(found: Found) -> dict[str, list[int]]:
+    """Return bytes and nanoseconds of each file, by its path.
 
     Raises:
         ValueError: for files that are not there; it names each with its line.
     """
-    labels, missing = {name: k for k, name in enumerate(classes)}, []
-    marked: dict[str, list[list[Any]]] = {}
-    for part, pictures in files.items():
-        marked[part] = []
-        for one in pictures:
-            try:
-                there = os.stat(one.path)
-                what = "" if stat.S_ISREG(there.st_mode) else "expected an image file, got a folder"
-            except (FileNotFoundError, NotADirectoryError):
-                what = "no such image file"
-            if what:
-                place = places.get(one.path)
-                missing.append(f"{place}: {what}: {one.path}" if place else f"{one.path}: {what}")
-            else:
-                mark = [there.st_size, there.st_mtime_ns]
-                marked[part].append([os.path.abspath(one.path), labels[one.label], *mark])
+    marks, missing = {}, []
+    for one in (picture for pictures in found.pictures.values() for picture in pictures):
+        try:
+            there = os.stat(one.path)
+            what = "" if stat.S_ISREG(there.st_mode) else "expected an image file, got no file"
+            marks[one.path] = [there.st_size, there.st_mtime_ns]
+        except (FileNotFoundError, NotADirectoryError):
+            what = "no such image file"
+        if what:
+            place = found.places.get(one.path)
+            missing.append(f"{place}: {what}: {one.path}" if place else f"{one.path}: {what}")
     lists.refuse(missing)
-    return marked
+    return marks
 
 
 def _counted(skipped: Mapping[str, int]) -> str:
