@@ -16,11 +16,11 @@ def run(arguments: Sequence[str]) -> None:
     """Write data/raw/images; what cannot be read is listed."""
     no_arguments(arguments)
     started = Started("images")
-    keys = ("classes", "files", "warnings", "given", "test", "val", "skipped")
+    keys = ("classes", "files", "warnings", "given", "test", "val")
     listing = files.read_json(started.input(LISTING), *keys)
     number = sum(map(len, listing["files"].values()))
     processes = min(len(os.sched_getaffinity(0)), process.cgroup_cpus(Path("/")))
-    bar = process.Bar(number, "images", "images")
+    bar = process.Bar(number, "decoded", "images")
     options = started.what(params.Images)
     with files.whole(RAW / "images") as folder:
         about = photos.store(listing, options, folder, processes, bar.advance)

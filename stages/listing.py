@@ -22,6 +22,7 @@ def run(arguments: Sequence[str]) -> None:
     for warning in found["warnings"]:
         print(f"listing: warning: {warning}", file=sys.stderr)
     started.check()
+    del found["skipped"]  # a file that plays no part makes nothing out of date
     files.write_json(LISTING, found)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,9 +21,7 @@ def run(arguments: Sequence[str]) -> None:
     labels_file = started.input(datasets.path(RAW / options.name, "train_labels"))
     labels = np.asarray(datasets.load(RAW / options.name, "train_labels"))
     classes = files.read_json(started.input(RAW / options.name / "classes.json"))
-    about, val = (
-        _of_images(started.input(RAW / options.name)) if options.name == "images" else ({}, None)
-    )
+    about, val = _of_images(started) if options.name == "images" else ({}, None)
     subset = longtail.make(labels, len(classes), options, val)
     with files.whole(LONGTAIL) as folder:
         folder.mkdir()
@@ -38,8 +35,9 @@ def run(arguments: Sequence[str]) -> None:
         started.check()
 
 
-def _of_images(folder: Path) -> tuple[dict[str, Any], Ints | None]:
+def _of_images(started: Started) -> tuple[dict[str, Any], Ints | None]:
     """Return what the summary says of images of one's own, and those that are given to validate."""
+    folder = started.input(RAW / "images")
     about = files.read_json(folder / "about.json", "recipe", "sha256")
     val = folder / "val.npy"
     given = files.read_npy(val) if val.exists() else None

@@ -21,7 +21,7 @@ Files = dict[str, list[Picture]]
 
 
 def make(options: Listing) -> dict[str, Any]:
-    """Return what data/listing.json holds.
+    """Return what data/listing.json holds, and "skipped", how many files are left alone and why.
 
     "files" has for train, val and test a list of files, each with path, label, bytes and time of
     its last change. Labels count the classes that have a training image.

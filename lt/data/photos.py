@@ -89,9 +89,8 @@ def store(
         np.save(folder / "val.npy", np.flatnonzero(train.val))
     files.write_json(folder / "classes.json", listing["classes"])
     files.write_json(folder / "files.json", {p.name: [one[0] for one in p.files] for p in parts})
-    names = ("given", "test", "val", "skipped")
     about = {
-        **{name: listing[name] for name in names},
+        **{name: listing[name] for name in ("given", "test", "val")},
         "images": {"train": train.val.count(False), "val": sum(train.val), "test": len(test.files)},
         "size": options.size,
         "recipe": asdict(_recipe(folder, np.flatnonzero(~np.array(train.val)), options)),
@@ -117,7 +116,7 @@ def _decode(
         todo += pixels.jobs(array, part.files)
     of_array = {path(folder, f"{part.name}_images"): part for part in parts}
     for done in pixels.run(todo, min(processes, len(todo))):
-        part, rows = of_array[done.job.array], slice(done.job.first, None)
+        part = of_array[done.job.array]
         rows = slice(done.job.first, done.job.first + len(done.digests))
         part.digests[rows], part.problems[rows] = done.digests, done.problems
         report(len(done.digests))
@@ -131,7 +130,9 @@ def _drop_corrupt(parts: Sequence[Part], skip: bool, folder: Path) -> list[str]:
     """
     problems = [problem for part in parts for problem in part.problems if problem]
     changed = [problem for problem in problems if problem.endswith(pixels.CHANGED)]
-    if problems and (changed or not skip):
+    if changed:
+        raise ValueError("\n".join([*changed, "`dvc repro` lists the files anew"]))
+    if problems and not skip:
         number = sum(len(part.files) for part in parts)
         raise ValueError(
             f"{len(problems)} of {number} images cannot be read; images.skip_corrupt=true goes on "

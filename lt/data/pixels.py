@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from lt import images
 
 AT_ONCE = 16  # images that a process decodes before it tells
-CHANGED = "changed since it was listed; `dvc repro` looks again"
+CHANGED = "changed since it was listed"
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,13 @@ def decode(job: Job) -> Done:
     rows = np.load(job.array, mmap_mode="r+")
     done = Done(job, [], [])
     for row, (path, _, *mark) in enumerate(job.files, job.first):
-        digest, problem = None, None
+        digest = problem = None
         try:
             image = images.read(path, "RGB")
             there = os.stat(path)
             if [there.st_size, there.st_mtime_ns] != mark:
                 raise ValueError(f"{path}: {CHANGED}")
-            digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
+            digest = _digest(image)
             rows[row] = np.asarray(images.square(image, rows.shape[1]))
         except ValueError as error:
             problem = str(error)
@@ -81,6 +82,12 @@ def decode(job: Job) -> Done:
         done.problems.append(problem)
     rows.flush()
     return done
+
+
+def _digest(image: Image.Image) -> str:
+    sha = hashlib.sha256(repr(image.size).encode())
+    sha.update(np.ascontiguousarray(image))
+    return sha.hexdigest()
 
 
 def run(todo: Sequence[Job], processes: int) -> Iterator[Done]:

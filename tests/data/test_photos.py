@@ -247,5 +247,7 @@ def test_a_file_that_changes_meanwhile(tmp_path: Path) -> None:
     made = listing.make(own.given(folder))
     own.draw(folder / "a/1.png", 99, (9, 9))
     skipping = dataclasses.replace(own.OPTIONS, skip_corrupt=True)
-    with pytest.raises(ValueError, match=r"a/1\.png: changed since it was listed"):
+    with pytest.raises(
+        ValueError, match=r"^[^\n]*a/1\.png: changed since it was listed\n`dvc repro`"
+    ):
         photos.store(made, skipping, tmp_path / "out", 1)
