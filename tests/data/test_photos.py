@@ -232,6 +232,23 @@ def test_a_picture_in_train_and_test(tmp_path: Path) -> None:
     ]
 
 
+def test_a_picture_is_the_same_however_it_is_stored(tmp_path: Path) -> None:
+    """Turned by its EXIF data, as a palette, with 16 bits, as the first frame of several."""
+    folder = own.classes(tmp_path / "photos/train", {"a": 1, "b": 1}).parent
+    test = own.classes(folder / "test", {"a": 0, "b": 1}) / "a"
+    grey = Image.fromarray(np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    grey.save(folder / "train/a/gr\u00fc\u00df dich 🙂.png")
+    grey.rotate(90).save(test / "turned.png", exif=exif)
+    grey.convert("P").save(test / "palette.png")
+    Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(test / "deep.png")
+    grey.save(test / "moving.gif", save_all=True, append_images=[grey.rotate(180)])
+    with pytest.raises(ValueError, match="4 of 5 test images are training images") as caught:
+        own.store(folder, tmp_path / "out")
+    assert str(caught.value).count("gr\u00fc\u00df dich 🙂.png = ") == 4
+
+
 def test_where_the_test_is_drawn_all_pairs_are_listed(tmp_path: Path) -> None:
     folder = own.classes(tmp_path / "photos", {"a": 2, "b": 12})
     shutil.copy(folder / "a/0.png", folder / "a/2.png")
