@@ -35,7 +35,7 @@ def repo(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     assert not [line for line in warned if "data/raw" in line or "listing" in line]
     assert ran(text)[:4] == ["resolve", *DECODED, "prepare"]
     assert "warning: no test image of 1 of 3 classes: fish; their figures are null" in text
-    assert "decoded 21/21 images" in text
+    assert "decoded 26/26 images" in text
     return repo
 
 
@@ -80,7 +80,7 @@ def test_bad_images_leave_what_was_there(repo: Path, photos: Path) -> None:
     try:
         assert run("python", "-m", "stages.listing", cwd=repo).returncode == 0
         message = stage(repo, "stages.images")
-        assert "images: 1 of 22 images cannot be read; images.skip_corrupt=true goes" in message
+        assert "images: 1 of 27 images cannot be read; images.skip_corrupt=true goes" in message
         assert f"{path}: not an image file" in message
         assert (repo / "data/raw/images/about.json").exists()
         assert len(list((repo / "data/raw").iterdir())) == 1
