@@ -52,7 +52,7 @@ def make(options: Listing) -> dict[str, Any]:
         "classes": classes,
         "test": f"drawn, {options.test_fraction:g} of each class" if drawn else f"given: {test}",
         "val": "given" if files["val"] else "data.val_fraction",
-        "skipped": dict(sorted(found.skipped.items())),
+        "skipped": dict(sorted((+found.skipped).items())),  # without zeros
         "warnings": warnings,
         "files": {
             part: [[os.path.abspath(o.path), labels[o.label], *marks[o.path]] for o in pictures]
