@@ -119,7 +119,9 @@ def outcome(text: str) -> str:
     Anything but a message comes out as it is: it would be a traceback.
     """
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
-        Path("dvc.yaml").symlink_to(ROOT / "dvc.yaml")
+        Path("data").mkdir()
+        for file in ("dvc.yaml", "data/dvc.yaml"):
+            Path(file).symlink_to(ROOT / file)
         Path("params.yaml").write_text(text)
         try:
             with contextlib.redirect_stderr(io.StringIO()):  # warnings
@@ -133,7 +135,7 @@ def outcome(text: str) -> str:
 
 
 def _values(files: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name in ("data", "partition", "train", "finetune", "evaluate"):
+    for name in ("listing", "images", "data", "partition", "train", "finetune", "evaluate"):
         for key, value in (files[name]["what"] or {}).items():
             if key in ("code", "weights"):  # hashes
                 continue
@@ -148,7 +150,9 @@ def means(key: str, value: Any) -> bool:
     if kind == "texts":
         return bool(value in low)
     if value is None:
-        return key.split(".")[-1] in ("step_size", "clip_norm")
+        return key.split(".")[-1] in NULL
+    if kind == "path":
+        return isinstance(value, str)
     if kind == "bool":
         return isinstance(value, bool)
     number = int if kind == "int" else (int, float)
@@ -162,6 +166,7 @@ def means(key: str, value: Any) -> bool:
 
 
 ANY = 2**32 - 1
+NULL = ("step_size", "clip_norm", "test", "root", "classes", "mean", "std", "pad")
 METHODS = sorted(path.stem for path in (ROOT / "lt/methods").glob("[!_]*.py"))
 RULES = ["concat", "sum", "concat_abssum", "concat_softmax", "concat_zscore", "temperature"]
 RULES += ["affine", "rest", "rest_pair", "max_confidence", "unlabelled"]
@@ -206,6 +211,14 @@ MEANS: dict[str, tuple[str, Any, Any]] = {
     **POSITIVE,
     **FROM_0,
     **dict.fromkeys(("val_fraction", "momentum", "beta"), ("number", 0, math.nextafter(1, 0))),
+    **dict.fromkeys(("train", "test", "root", "classes"), ("path", 0, 0)),
+    "test_fraction": ("number", 1e-30, math.nextafter(1, 0)),
+    "size": ("int", 8, 1024),
+    "pad": ("int", 0, 1024),
+    "mean": ("number", 0, 1),
+    "std": ("number", 1e-30, 1),
+    "skip_corrupt": ("bool", 0, 0),
+    "flip": ("bool", 0, 0),
     "seed": ("int", 0, ANY),
     "warmup": ("int", 0, ANY),
     "batch_size": ("int", 2, ANY),
@@ -217,7 +230,7 @@ MEANS: dict[str, tuple[str, Any, Any]] = {
     "redraw": ("bool", 0, 0),
     "model": ("texts", METHODS, 0),
     "start": ("texts", ["fresh", *METHODS], 0),
-    "name": ("texts", ["digits", "cifar10", "cifar100"], 0),
+    "name": ("texts", ["digits", "cifar10", "cifar100", "images"], 0),
     "imb_type": ("texts", ["exp", "step", "none"], 0),
     "subset": ("texts", ["first_n", "ldam", "random"], 0),
     "criterion": ("texts", ["half", "mass", "ratio", "shots", "thresholds"], 0),

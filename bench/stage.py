@@ -26,6 +26,7 @@ def workplace(folder: Path) -> Path:
     for name in ("lt", "stages", "dvc.yaml", "params.yaml"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "data").mkdir()
+    (folder / "data/dvc.yaml").symlink_to(ROOT / "data/dvc.yaml")
     (folder / "data/archives").symlink_to((ROOT / "data/archives").resolve())
     return folder
 

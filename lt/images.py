@@ -43,6 +43,11 @@ def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
         raise ValueError(f"{path}: not a whole image file ({error})") from None
 
 
+def square(image: Image.Image, size: int) -> Image.Image:
+    """Scale the shorter side to `size` pixels and cut out the centre; of that size, leave it."""
+    return image if image.size == (size, size) else ImageOps.fit(image, (size, size))
+
+
 def _as_seen(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         values, key = np.asarray(image), image.info.get("transparency")

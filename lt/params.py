@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -28,6 +28,7 @@ METHODS_DIR = Path(__file__).parent / "methods"
 LARGEST_INT = 2**32 - 1  # of a seed
 MAGNITUDES = 1e-30, 1e30
 PROFILE = "profile"  # a value that the profile gives
+AUTO = "auto"  # of data.imb_type: what suits the dataset
 FRESH = "fresh"  # the start of a method that starts from no other
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -36,7 +37,10 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Factor = Annotated[float, Field(gt=0, le=1)]
-Part = Annotated[float, Field(ge=0, le=1)]
+Part = Annotated[float, Field(gt=0, lt=1)]
+Unit = Annotated[float, Field(ge=0, le=1)]
+Three = Field(min_length=3, max_length=3)  # one for each colour
+Pixels = Annotated[int, Field(ge=8, le=1024)]
 Several = Annotated[int, Field(ge=2)]
 Networks = Annotated[int, Field(ge=1, le=100)]
 Branches = Annotated[int, Field(ge=2, le=100)]
@@ -75,11 +79,40 @@ Rule = Literal[
 class Data:
     """Which long-tailed dataset is made, and how."""
 
-    name: Literal["digits", "cifar10", "cifar100"]
+    name: Literal["digits", "cifar10", "cifar100", "images"]
     imb_type: Literal["exp", "step", "none"]
     imb_factor: Factor
     subset: Literal["first_n", "ldam", "random"]
     val_fraction: Fraction
+    seed: Seed
+
+
+@dataclass(frozen=True, config=STRICT)
+class Images:
+    """Images of one's own: where they are, and in which form they are stored."""
+
+    train: str
+    test: str | None
+    root: str | None
+    classes: str | None
+    test_fraction: Part
+    size: Pixels
+    skip_corrupt: bool
+    mean: Annotated[tuple[Unit, ...], Three] | None
+    std: Annotated[tuple[Factor, ...], Three] | None
+    pad: Annotated[int, Field(ge=0, le=1024)] | None
+    flip: bool
+
+
+@dataclass(frozen=True, config=STRICT)
+class Listing:
+    """What decides which file is of which class and part: what resolved/listing.json holds."""
+
+    train: str
+    test: str | None
+    root: str | None
+    classes: str | None
+    test_fraction: Part
     seed: Seed
 
 
@@ -111,7 +144,7 @@ class Train:
     gamma: Factor
     clip_norm: Positive | None
     augment: Literal["crop", "resized_crop"]
-    color_jitter: Part
+    color_jitter: Unit
     memory: NonNegative
     precision: Literal["auto", "fp32", "bf16"]
     deterministic: bool
@@ -139,6 +172,7 @@ class Params:
     seed: Seed
     profile: str
     data: Data
+    images: Images
     partition: Partition
     train: Train
     evaluate: Evaluate
@@ -218,6 +252,7 @@ def load(
         _override(raw, text)
     problems = _beyond(raw) + _strays(raw) + _fill_in_profile(raw)
     params: Params | None
+    _fill_in_auto(raw)
     params, found = check(_adapter(Params), raw)
     problems += found + _model_problems(raw, check_method)
     if problems or params is None:
@@ -241,6 +276,12 @@ def warnings(options: Params) -> list[str]:
             f"{train.epochs}"
         )
     return found
+
+
+def listing(params: Params) -> Listing:
+    """Return what the stage `listing` is to do."""
+    own = asdict(params.images)
+    return Listing(**{name: own.get(name, params.data.seed) for name in _names(Listing)})
 
 
 def trainings(params: Params) -> list[Training]:
@@ -369,6 +410,13 @@ def _fill_in(values: dict[str, Any], profile: Any, prefix: str, place: str) -> l
         elif value == PROFILE:
             values[key] = given
     return problems
+
+
+def _fill_in_auto(raw: dict[str, Any]) -> None:
+    """Put the imb_type that suits the dataset where `raw` says "auto"."""
+    data = raw.get("data")
+    if isinstance(data, dict) and data.get("imb_type") == AUTO:
+        data["imb_type"] = "none" if data.get("name") == "images" else "exp"
 
 
 def _model_problems(raw: Mapping[str, Any], check_method: Check | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import signal
 import socket
@@ -60,6 +61,36 @@ def stop_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def cgroup_cpus(root: Path) -> int:
+    """Return the CPUs' worth of time that cgroups allow this process, at least 1.
+
+    If no cgroup sets a limit, it is all CPUs that there are. A container limited to two CPUs still
+    sees all of the host's. `root` is that of the file system.
+    """
+    quotas = [float(os.cpu_count() or 1)]
+    own = root / "proc/self/cgroup"
+    for line in own.read_text().splitlines() if own.exists() else []:
+        _, controllers, group = line.split(":", 2)  # of version 2, there are no controllers
+        if controllers == "" or "cpu" in controllers.split(","):
+            base = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+            folder = base / group.lstrip("/")
+            quotas += [_quota(at) for at in (folder, *folder.parents) if at.is_relative_to(base)]
+    return max(1, int(min(quotas)))
+
+
+def _quota(folder: Path) -> float:
+    """Return the CPUs that one cgroup allows; infinite if it sets no limit."""
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            quota, period = ((folder / name).read_text().strip() for name in names)
+    except OSError:
+        return math.inf
+    return math.inf if quota in ("max", "-1") else int(quota) / int(period)
 
 
 @contextmanager
@@ -143,4 +174,34 @@ class Progress:
         elif now - self.printed >= LINE_EVERY_S or self.done in (self.before + 1, self.epochs):
             left = (now - self.start) / (self.done - self.before) * (self.epochs - self.done)
             print(f"{self.name} {self.done}/{self.epochs} {figures}, {left:.0f} s left", flush=True)
+            self.printed = now
+
+
+class Bar:
+    """A bar in a terminal, plain lines elsewhere; it counts things that are done, and their rate.
+
+    `unit`: what they are, in the plural.
+    """
+
+    def __init__(self, total: int, name: str, unit: str) -> None:
+        self.total, self.name, self.unit, self.done = total, name, unit, 0
+        self.start = self.printed = time.monotonic()
+        self.bar = tqdm(total=total, desc=name, unit=unit) if sys.stderr.isatty() else None
+
+    def advance(self, number: int) -> None:
+        """Count `number` things that are done."""
+        self.done += number
+        now = time.monotonic()
+        if self.bar is not None:
+            self.bar.update(number)
+            if self.done == self.total:
+                self.bar.close()
+        elif now - self.printed >= LINE_EVERY_S or self.done == self.total:
+            seconds = max(now - self.start, 1e-9)
+            left = seconds / self.done * (self.total - self.done)
+            print(
+                f"{self.name} {self.done}/{self.total} {self.unit}, "
+                f"{self.done / seconds:.0f} {self.unit}/s, {left:.0f} s left",
+                flush=True,
+            )
             self.printed = now

@@ -24,8 +24,9 @@ T = TypeVar("T")
 FOLDER = Path("resolved")
 OVERRIDES = FOLDER / "overrides.json"  # those of `python -m stages.resolve key=value`; DVC has none
 MOST = 4  # differences that are told
-STAGES = {"data": "prepare", "partition": "partition", "train": "train"}
-STAGES |= {"finetune": "finetune", "evaluate": "evaluate"}
+STAGES = {"listing": "listing", "images": "images", "data": "prepare", "partition": "partition"}
+STAGES |= {"train": "train", "finetune": "finetune", "evaluate": "evaluate"}
+PIPELINES = (Path("dvc.yaml"), Path("data/dvc.yaml"))
 
 
 def path(name: str) -> Path:
@@ -45,6 +46,8 @@ def make(options: params.Params, code: Mapping[str, str]) -> dict[str, Any]:
     """
     first, *second = params.trainings(options)
     what: dict[str, Any] = {
+        "listing": asdict(params.listing(options)),
+        "images": asdict(options.images),
         "data": asdict(options.data),
         "partition": asdict(options.partition),
         "train": asdict(first),
@@ -59,7 +62,7 @@ def make(options: params.Params, code: Mapping[str, str]) -> dict[str, Any]:
 
 
 def code_of(stage: str, code: Mapping[str, str]) -> dict[str, str]:
-    """Return those entries of `code` that dvc.yaml says the stage depends on."""
+    """Return those entries of `code` that dvc.yaml or data/dvc.yaml says the stage depends on."""
     deps = _deps()[stage]
     return {
         name: sha for name, sha in code.items() if any(f"{name}/".startswith(f"{d}/") for d in deps)
@@ -119,8 +122,11 @@ def _adapter(cls: Any) -> TypeAdapter[Any]:
 
 @cache
 def _deps() -> dict[str, list[str]]:
-    """Return what each stage of dvc.yaml depends on."""
-    file = Path("dvc.yaml")
+    """Return what each stage of the pipeline depends on."""
+    return {name: deps for file in PIPELINES for name, deps in _deps_of(file).items()}
+
+
+def _deps_of(file: Path) -> dict[str, list[str]]:
     try:
         stages = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)["stages"]
         return {name: stage.get("deps", []) for name, stage in stages.items()}

@@ -69,7 +69,8 @@ def _words(schema: Mapping[str, Any], place: Any) -> str:
     if "description" in place and kind == "string":
         return str(place["description"])
     if kind == "array":
-        return f"a list, each {_words(schema, place['items'])}"
+        number = f" of {place['minItems']}" if "minItems" in place else ""
+        return f"a list{number}, each {_words(schema, place['items'])}"
     names = {"integer": "an integer", "number": "a number", "boolean": "true or false"}
     names |= {"string": "a text", "null": "null", "object": "a section with one {...} per name"}
     return f"{names[str(kind)]}{_bounds(place)}"

@@ -79,7 +79,7 @@ def workers(per_gpu: int) -> list[dict[str, str]]:
     """Return an environment for each worker: `per_gpu` for every GPU, or one for every core."""
     import torch
 
-    from lt.train.device import cgroup_cpus
+    from lt.process import cgroup_cpus
 
     number = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

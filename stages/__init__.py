@@ -22,6 +22,7 @@ if "DVC_STAGE" in os.environ:
 T = TypeVar("T")
 
 RAW = Path("data/raw")
+LISTING = Path("data/listing.json")
 LONGTAIL = Path("data/longtail")
 PARTITION = Path("data/partition.json")
 TRAINED = Path("models/trained")

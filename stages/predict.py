@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import ImageOps
 
 from lt import images, params, resolved
 from lt.data import datasets
@@ -31,7 +30,7 @@ def run(arguments: Sequence[str]) -> None:
     cut, run = store.load_cut(PARTITION), store.check(FINAL)
     store.check_cut(FINAL, run, PARTITION, cut)
     form, *_ = store.load_experts(FINAL)
-    recipe = datasets.RECIPES[run["data"]["name"]]
+    recipe = datasets.recipe(run["data"])
     read, problems = _read(arguments, form["image_size"], form["channels"])
     if read:
         pixels = torch.from_numpy(np.stack(list(read.values())))
@@ -63,9 +62,8 @@ def _read(
         except ValueError as error:
             problems.append(str(error))
             continue
-        if image.size != (size, size):
-            scaled += 1
-            image = ImageOps.fit(image, (size, size))
+        scaled += image.size != (size, size)
+        image = images.square(image, size)
         read[path] = np.asarray(image, dtype=np.uint8).reshape(size, size, channels)
     if scaled:
         print(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from lt import files, params
 from lt.data import datasets, longtail
+from lt.data.views import Ints
 from stages import LONGTAIL, RAW, Started, main, no_arguments
 
 
@@ -19,7 +21,8 @@ def run(arguments: Sequence[str]) -> None:
     labels_file = started.input(datasets.path(RAW / options.name, "train_labels"))
     labels = np.asarray(datasets.load(RAW / options.name, "train_labels"))
     classes = files.read_json(started.input(RAW / options.name / "classes.json"))
-    subset = longtail.make(labels, len(classes), options)
+    about, val = _of_images(started) if options.name == "images" else ({}, None)
+    subset = longtail.make(labels, len(classes), options, val)
     with files.whole(LONGTAIL) as folder:
         folder.mkdir()
         np.save(folder / "train.npy", subset.train)
@@ -28,8 +31,17 @@ def run(arguments: Sequence[str]) -> None:
         files.write_csv(folder / "counts.csv", ["label", "class", "images"], rows)
         marks = {"labels": files.sha256(labels_file), "files": files.manifest(folder)}
         summary = longtail.summarise(subset, classes, options)
-        files.write_json(folder / "summary.json", {**summary, **marks})
+        files.write_json(folder / "summary.json", {**summary, **about, **marks})
         started.check()
+
+
+def _of_images(started: Started) -> tuple[dict[str, Any], Ints | None]:
+    """Return what the summary says of images of one's own, and those that are given to validate."""
+    folder = started.input(RAW / "images")
+    about = files.read_json(folder / "about.json", "recipe", "sha256")
+    val = folder / "val.npy"
+    given = files.read_npy(val) if val.exists() else None
+    return {"recipe": about.pop("recipe"), "raw": about}, given
 
 
 if __name__ == "__main__":

@@ -34,9 +34,10 @@ for module in list(sys.modules.values()):
 def stages() -> dict[str, list[str]]:
     """Module of each stage -> the code that it depends on, files and folders."""
     root = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    download = yaml.safe_load((ROOT / "data" / "dvc.yaml").read_text())["stages"]["download"]["do"]
+    data = yaml.safe_load((ROOT / "data" / "dvc.yaml").read_text())["stages"]
+    data["download"] = data["download"]["do"]
     paper = yaml.safe_load((ROOT / "paper" / "dvc.yaml").read_text())["stages"]
-    found = {f"stages.{name}": stage for name, stage in {**root, "download": download}.items()}
+    found = {f"stages.{name}": stage for name, stage in {**root, **data}.items()}
     found["paper.render"] = paper["render"]  # `cells` decides by itself what is to be run again
     return {
         name: [d for d in stage["deps"] if d.endswith(".py") or d.split("/")[0] in ("lt", "stages")]

@@ -17,6 +17,7 @@ from tests.conftest import ROOT
 RAW: dict[str, Any] = yaml.load((ROOT / "params.yaml").read_text(), params._Loader)
 SECTIONS = {
     "data": params.Data,
+    "images": params.Images,
     "partition": params.Partition,
     "train": params.Train,
     "evaluate": params.Evaluate,

@@ -15,11 +15,10 @@ import pytest
 from matplotlib import pyplot as plt
 from scipy.stats import ttest_rel
 
-from lt import files, methods, params, provenance
+from lt import files, methods, params, process, provenance
 from lt.data import longtail, partition
 from lt.score import store
 from lt.score.stats import Stat
-from lt.train import device
 from lt.train.start import rehearse
 from paper import CELLS, EXAMPLES, FOLDER, PARAMS, figures, grid, page, render, run, study, tables
 from paper import SMALL as SMALL_FOLDER
@@ -446,7 +445,7 @@ def test_scores_of_other_code_are_stale(root: Path) -> None:
 
 def test_a_worker_for_every_core_or_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    cores = min(len(os.sched_getaffinity(0)), device.cgroup_cpus(Path("/")))
+    cores = min(len(os.sched_getaffinity(0)), process.cgroup_cpus(Path("/")))
     assert run.workers(2) == [{}] * cores
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

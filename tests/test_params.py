@@ -71,7 +71,17 @@ def test_null_switches_clipping_off(tmp_path: Path) -> None:
         ("data.imb_factor=2", "data.imb_factor: expected a number in (0, 1], got 2"),
         ("data.imb_factor=-1", "data.imb_factor: expected a number in (0, 1], got -1"),
         ("data.val_fraction=1", "data.val_fraction: expected a number in [0, 1), got 1"),
-        ("data.name=mnist", "data.name: expected one of digits, cifar10, cifar100, got 'mnist'"),
+        (
+            "data.name=mnist",
+            "data.name: expected one of digits, cifar10, cifar100, images, got 'mnist'",
+        ),
+        ("images.train=2024", "images.train: expected a text, got 2024"),
+        ("images.size=4", "images.size: expected an integer in [8, 1024], got 4"),
+        ("images.test_fraction=1", "images.test_fraction: expected a number in (0, 1), got 1"),
+        (
+            "images.mean=[0.5]",
+            "images.mean: expected a list of 3, each a number in [0, 1] or null, got [0.5]",
+        ),
         ("data=5", "data: expected a section of key: value lines, got 5"),
         ("partition.thresholds=[100,x]", "partition.thresholds: expected a list, each an integer"),
         ("evaluate.combine=best", "evaluate.combine: expected one of concat, sum"),
@@ -131,6 +141,26 @@ def test_a_method_in_use_needs_its_params(tmp_path: Path) -> None:
     del raw["methods"]["ros"]
     with pytest.raises(ValueError, match=r"methods\.ros: missing"):
         load(tmp_path, yaml.dump(raw), "model=ros")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], "exp"),
+        (["data.name=cifar10"], "exp"),
+        (["data.name=images"], "none"),
+        (["data.name=images", "data.imb_type=step"], "step"),
+    ],
+)
+def test_the_imbalance_that_suits_the_dataset(
+    tmp_path: Path, overrides: list[str], expected: str
+) -> None:
+    assert load(tmp_path, TEXT, *overrides).data.imb_type == expected
+
+
+def test_what_is_listed(tmp_path: Path) -> None:
+    loaded = load(tmp_path, TEXT, "images.train=/a b", "data.seed=3", "images.classes=c.txt")
+    assert params.listing(loaded) == params.Listing("/a b", None, None, "c.txt", 0.2, 3)
 
 
 @pytest.mark.parametrize("text", ["model: [", "a: b: c", "just text", "\tmodel: x"])

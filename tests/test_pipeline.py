@@ -197,7 +197,7 @@ def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
 
 def test_bad_params_stop_before_anything_is_lost(repo: Path) -> None:
     before = results(repo), sorted((repo / "models/final").iterdir())
-    message = "data.name: expected one of digits, cifar10, cifar100, got 'mnist'"
+    message = "data.name: expected one of digits, cifar10, cifar100, images, got 'mnist'"
     assert message in dvc(repo, "exp", "run", "-S", "data.name=mnist", code=255)
     assert (results(repo), sorted((repo / "models/final").iterdir())) == before
     undo(repo)
@@ -318,6 +318,7 @@ def test_without_validation_images(repo: Path, tmp_path: Path) -> None:
     for name in ("lt", "stages", "dvc.yaml", "params.yaml"):
         (tmp_path / name).symlink_to(repo / name)
     (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dvc.yaml").symlink_to(repo / "data" / "dvc.yaml")
     (tmp_path / "data" / "raw").symlink_to(repo / "data" / "raw")
     overrides = ("data.val_fraction=0", "train.epochs=1")
     for name in ("resolve", "prepare", "partition", "train", "finetune", "evaluate"):
@@ -346,6 +347,8 @@ def test_params_that_are_not_yaml(repo: Path) -> None:
 def test_a_stage_on_its_own_says_what_is_missing(repo: Path, tmp_path: Path) -> None:
     for name in ("lt", "stages", "dvc.yaml", "params.yaml"):
         (tmp_path / name).symlink_to(repo / name)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dvc.yaml").symlink_to(repo / "data" / "dvc.yaml")
     assert "run `dvc repro`, which makes it" in stage(tmp_path, "stages.partition")
     assert run("python", "-m", "stages.resolve", cwd=tmp_path).returncode == 0
     assert "missing or cut short" in stage(tmp_path, "stages.prepare")

@@ -13,6 +13,7 @@ import stages
 from lt import process
 from tests.conftest import ROOT
 
+HOST = float(os.cpu_count() or 1)
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -141,3 +142,52 @@ def test_a_mistake_of_ours_keeps_its_traceback() -> None:
 
     with pytest.raises(RuntimeError, match="shapes differ"):
         stages.main(stage)
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "cpus"),
+    [
+        ("0::/\n", {"cpu.max": "100000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "50000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, HOST),
+        ("0::/a/b\n", {"a/cpu.max": "100000 100000\n", "a/b/cpu.max": "max 100000\n"}, 1),
+        ("0::/a/b\n", {}, HOST),
+        (
+            "3:cpu,cpuacct:/a\n1:memory:/a\n",
+            {"cpu/a/cpu.cfs_quota_us": "100000\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
+            1,
+        ),
+        (
+            "3:cpu:/a\n",
+            {"cpu/a/cpu.cfs_quota_us": "-1\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
+            HOST,
+        ),
+        (None, {}, HOST),
+    ],
+)
+def test_threads_follow_the_cgroup(
+    tmp_path: Path, own: str | None, files: dict[str, str], cpus: float
+) -> None:
+    if own is not None:
+        (tmp_path / "proc/self").mkdir(parents=True)
+        (tmp_path / "proc/self/cgroup").write_text(own)
+    for name, text in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert process.cgroup_cpus(tmp_path) == cpus
+
+
+def test_a_bar_tells_the_rate(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(process.time, "monotonic", lambda: now[0])
+    bar = process.Bar(1000, "decoded", "images")
+    for seconds, number in ((1, 100), (4, 100), (6, 300), (10, 500)):
+        now[0] = 100.0 + seconds
+        bar.advance(number)
+    assert capsys.readouterr().out.splitlines() == [
+        "decoded 500/1000 images, 83 images/s, 6 s left",
+        "decoded 1000/1000 images, 100 images/s, 0 s left",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,14 @@ RECIPES = {
     "cifar10": _CIFAR,
     "cifar100": _CIFAR,
 }
+
+
+def recipe(summary: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a dataset; `summary`: what `prepare` and run.json say of it."""
+    if summary["name"] in RECIPES:
+        return RECIPES[summary["name"]]
+    given = summary["recipe"]
+    return Recipe(**given | {key: tuple(given[key]) for key in ("mean", "std")})
 
 
 @dataclass(frozen=True)
@@ -73,9 +82,10 @@ def load(folder: Path, field: str) -> NDArray[Any]:
     try:
         return files.read_npy(path(folder, field), mmap=True)
     except (OSError, ValueError) as error:
+        stage = f"download@{folder.name}" if folder.name in RECIPES else folder.name
         raise ValueError(
             f"{path(folder, field)}: missing or cut short ({str(error).split(';')[0]}); "
-            f"make it anew with `dvc repro -f data/dvc.yaml:download@{folder.name}`"
+            f"make it anew with `dvc repro -f data/dvc.yaml:{stage}`"
         ) from None
 
 

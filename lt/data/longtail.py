@@ -22,7 +22,8 @@ class Subset:
     Attributes:
         train: indices of the training images into the full set.
         val: the same, of the validation images.
-        counts: (C,) images per class, of both together: the counts that the field speaks of.
+        counts: (C,) images per class, of both together: the counts that the field speaks of. Of a
+            validation set that was given, no image counts.
         val_counts: (C,) images per class, of `val` alone; a rare class may have none.
         sha256: SHA-256 of the kept indices before validation is taken out.
     """
@@ -34,25 +35,36 @@ class Subset:
     sha256: str
 
 
-def make(labels: Ints, num_classes: int, options: Data) -> Subset:
+def make(labels: Ints, num_classes: int, options: Data, given: Ints | None = None) -> Subset:
     """Make the long-tailed subset that params.yaml's data section describes.
 
     The largest class gets as many images as the smallest one of the full set has, so that every
     class can follow the profile; imb_type "none" keeps every image.
 
+    Args:
+        labels: (N,) of the full training set.
+        num_classes: C.
+        options: the section.
+        given: indices of the images that validate, where these are a set of their own; None: they
+            are drawn.
+
     Raises:
         ValueError: if a class would be left without a training image.
     """
-    full = np.bincount(labels, minlength=num_classes)
+    pool = np.delete(np.arange(len(labels)), [] if given is None else given)
+    full = np.bincount(labels[pool], minlength=num_classes)
     if options.imb_type == "none":
         counts = full.astype(np.int64)
     else:
         counts = class_counts(int(full.min()), num_classes, options.imb_type, options.imb_factor)
-    kept = keep(labels, counts, options.subset, options.seed)
-    train, val = split_validation(len(kept), options.val_fraction, options.seed)
+    kept = pool[keep(labels[pool], counts, options.subset, options.seed)]
+    fraction = options.val_fraction if given is None else 0.0
+    train, val = (kept[part] for part in split_validation(len(kept), fraction, options.seed))
+    if options.name == "images":  # which may have classes of one image
+        train, val = _give_back(train, val, labels)
+    val = val if given is None else given
     left, taken = (
-        np.bincount(labels[kept[part]], minlength=num_classes).astype(np.int64)
-        for part in (train, val)
+        np.bincount(labels[part], minlength=num_classes).astype(np.int64) for part in (train, val)
     )
     if left.min() < 1:
         raise ValueError(
@@ -60,7 +72,17 @@ def make(labels: Ints, num_classes: int, options: Data) -> Subset:
             f"{int(left.argmin())} (of {counts[left.argmin()]}); allowed: a smaller one, "
             "a larger data.imb_factor or another data.seed"
         )
-    return Subset(kept[train], kept[val], counts, taken, subset_hash(kept))
+    return Subset(train, val, counts, taken, subset_hash(kept))
+
+
+def _give_back(train: Ints, val: Ints, labels: Ints) -> tuple[Ints, Ints]:
+    """Let the first validation image of each class train that has no training image."""
+    there, back = set(labels[train].tolist()), []
+    for position, label in enumerate(labels[val].tolist()):
+        if label not in there:
+            there.add(label)
+            back.append(position)
+    return np.concatenate([train, val[back]]), np.delete(val, back)
 
 
 def summarise(subset: Subset, classes: list[str], options: Data) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 import os
 import platform
 from collections.abc import Generator, Sequence
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+
+from lt.process import cgroup_cpus
 
 T = TypeVar("T")
 
@@ -100,33 +101,3 @@ def take_turns(
                 results[k] = end.value
                 del waiting[k]
     return [results[k] for k in range(len(runs))]
-
-
-def cgroup_cpus(root: Path) -> int:
-    """Return the CPUs' worth of time that cgroups allow this process, at least 1.
-
-    If no cgroup sets a limit, it is all CPUs that there are. A container limited to two CPUs still
-    sees all of the host's. `root` is that of the file system.
-    """
-    quotas = [float(os.cpu_count() or 1)]
-    own = root / "proc/self/cgroup"
-    for line in own.read_text().splitlines() if own.exists() else []:
-        _, controllers, group = line.split(":", 2)  # of version 2, there are no controllers
-        if controllers == "" or "cpu" in controllers.split(","):
-            base = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
-            folder = base / group.lstrip("/")
-            quotas += [_quota(at) for at in (folder, *folder.parents) if at.is_relative_to(base)]
-    return max(1, int(min(quotas)))
-
-
-def _quota(folder: Path) -> float:
-    """Return the CPUs that one cgroup allows; infinite if it sets no limit."""
-    try:
-        if (folder / "cpu.max").exists():
-            quota, period = (folder / "cpu.max").read_text().split()
-        else:
-            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-            quota, period = ((folder / name).read_text().strip() for name in names)
-    except OSError:
-        return math.inf
-    return math.inf if quota in ("max", "-1") else int(quota) / int(period)

@@ -235,7 +235,7 @@ def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting,
     setting = step.Setting(
         train=images("train"),
         val=images("val"),
-        recipe=datasets.RECIPES[inputs.summary["name"]],
+        recipe=datasets.recipe(inputs.summary),
         options=training.train,
         seed=training.seed,
         precision=pick_precision(training.train.precision, device),

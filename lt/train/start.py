@@ -108,6 +108,8 @@ def rehearse(options: params.Params) -> None:
     from lt.score import combine  # no training depends on it
 
     train, val_fraction = options.train, options.data.val_fraction
+    if options.data.name == "images":  # whose validation images may be given: a second look tells
+        val_fraction = val_fraction or 0.5
     task = Task((8, 4, 2, 2), ((0, 1), (2, 3)), train.epochs, train.batch_size, train.lr)
     start = Start()
     for one in params.trainings(options):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -8,8 +7,6 @@ import pytest
 import torch
 
 from lt.train import device
-
-HOST = float(os.cpu_count() or 1)
 
 
 def test_auto_precision_follows_the_hardware() -> None:
@@ -29,40 +26,6 @@ def test_kernels_are_deterministic_or_not(deterministic: bool) -> None:
         assert torch.backends.cudnn.benchmark != deterministic
     finally:
         device.pick_device(True)
-
-
-@pytest.mark.parametrize(
-    ("own", "files", "cpus"),
-    [
-        ("0::/\n", {"cpu.max": "100000 100000\n"}, 1),
-        ("0::/\n", {"cpu.max": "50000 100000\n"}, 1),
-        ("0::/\n", {"cpu.max": "max 100000\n"}, HOST),
-        ("0::/a/b\n", {"a/cpu.max": "100000 100000\n", "a/b/cpu.max": "max 100000\n"}, 1),
-        ("0::/a/b\n", {}, HOST),
-        (
-            "3:cpu,cpuacct:/a\n1:memory:/a\n",
-            {"cpu/a/cpu.cfs_quota_us": "100000\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
-            1,
-        ),
-        (
-            "3:cpu:/a\n",
-            {"cpu/a/cpu.cfs_quota_us": "-1\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
-            HOST,
-        ),
-        (None, {}, HOST),
-    ],
-)
-def test_threads_follow_the_cgroup(
-    tmp_path: Path, own: str | None, files: dict[str, str], cpus: float
-) -> None:
-    if own is not None:
-        (tmp_path / "proc/self").mkdir(parents=True)
-        (tmp_path / "proc/self/cgroup").write_text(own)
-    for name, text in files.items():
-        path = tmp_path / "sys/fs/cgroup" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    assert device.cgroup_cpus(tmp_path) == cpus
 
 
 def test_small_images_take_one_thread() -> None:

@@ -129,3 +129,8 @@ def test_a_rehearsal_refuses_what_training_would(overrides: list[str], message: 
     options = params.load(overrides, ROOT / "params.yaml")
     with pytest.raises(ValueError, match=message):
         rehearse(options)
+
+
+def test_validation_images_that_may_be_given_are_left_to_the_second_look() -> None:
+    overrides = ["model=tau_norm", "data.name=images", "data.val_fraction=0"]
+    rehearse(params.load(overrides, ROOT / "params.yaml"))

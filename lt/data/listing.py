@@ -1,0 +1,212 @@
+"""Which files train, validate and test, and their classes: looked at before one is decoded."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lt.data import folders, lists
+from lt.data.folders import ENDINGS, Found, Picture
+from lt.params import Listing
+
+MOST = 10  # of what is shown of many
+
+Files = dict[str, list[Picture]]
+
+
+def make(options: Listing) -> dict[str, Any]:
+    """Return what data/listing.json holds, and "skipped", how many files are left alone and why.
+
+    "files" has for train, val and test a list of files, each with path, label, bytes and time of
+    its last change. Labels count the classes that have a training image.
+
+    Raises:
+        ValueError: with the key, what is allowed and what was given, for all that can be seen
+            without decoding an image.
+    """
+    found = _read(options.train, "images.train", options)
+    marks = _marks(found)
+    files, test = found.pictures, f"the test part of {options.train}"
+    if options.test is not None:
+        given, test = _read(options.test, "images.test", options), options.test
+        files = _with_test(files, given, options)
+        found.skipped += given.skipped
+        found.empty += given.empty
+        marks |= _marks(given)
+    classes = _classes(files["train"], found, options.train)
+    _check_classes(files, classes, test)
+    warnings = [f"{name} has no image: left out" for name in found.empty]
+    drawn = not files["test"]
+    if drawn:
+        files = _draw_test(files, classes, options)
+    warnings += _without_test(files, classes)
+    labels = {name: k for k, name in enumerate(classes)}
+    return {
+        "given": f"{found.kind}: {options.train}",
+        "classes": classes,
+        "test": f"drawn, {options.test_fraction:g} of each class" if drawn else f"given: {test}",
+        "val": "given" if files["val"] else "data.val_fraction",
+        "skipped": dict(sorted((+found.skipped).items())),  # without zeros
+        "warnings": warnings,
+        "files": {
+            part: [[os.path.abspath(o.path), labels[o.label], *marks[o.path]] for o in pictures]
+            for part, pictures in files.items()
+        },
+    }
+
+
+def in_words(listing: Mapping[str, Any]) -> str:
+    """Say in a line what was found."""
+    numbers = {part: len(files) for part, files in listing["files"].items()}
+    parts = [f"{number} {part}" for part, number in numbers.items() if number]
+    return (
+        f"{sum(numbers.values())} images of {len(listing['classes'])} classes: {', '.join(parts)} "
+        f"(test {listing['test']}); files skipped: {_counted(listing['skipped'])}"
+    )
+
+
+def _read(given: str, key: str, options: Listing) -> Found:
+    path = Path(given).expanduser()
+    if not path.exists():
+        raise ValueError(
+            f"{key}: expected a folder of class folders, a .csv or a list, got {given!r}, which "
+            f"does not exist in {Path.cwd()}"
+        )
+    test = key == "images.test"
+    found = _read_folder(path, key, options) if path.is_dir() else _read_file(path, key, options)
+    if not found.pictures["test" if test else "train"]:
+        raise ValueError(
+            f"{key}: {given} has no image in a class folder or line; files skipped: "
+            f"{_counted(found.skipped)}; names of images end in {', '.join(sorted(ENDINGS))}"
+        )
+    return found
+
+
+def _read_folder(path: Path, key: str, options: Listing) -> Found:
+    if key == "images.test":
+        return folders.find_test(path)
+    _expect_null(options, "root", "classes")
+    return folders.find(path, key)
+
+
+def _read_file(path: Path, key: str, options: Listing) -> Found:
+    root = path.parent if options.root is None else Path(options.root).expanduser()
+    if not root.is_dir():
+        raise ValueError(f"images.root: expected a folder, got {options.root!r}")
+    part = "test" if key == "images.test" else "train"
+    if path.suffix.lower() == ".csv":
+        if part == "train":
+            _expect_null(options, "classes")
+        return lists.read_csv(path, root, part)
+    names = options.classes and lists.read_names(Path(options.classes).expanduser())
+    return lists.read_list(path, root, names or None, part)
+
+
+def _expect_null(options: Listing, *names: str) -> None:
+    """Refuse what would have no effect."""
+    for name in names:
+        if getattr(options, name) is not None:
+            raise ValueError(
+                f"images.{name}: expected null with {options.train}, since only "
+                f"{'a list has labels to name' if name == 'classes' else 'a file has paths'}; "
+                f"got {getattr(options, name)!r}"
+            )
+
+
+def _with_test(files: Files, given: Found, options: Listing) -> Files:
+    if files["test"]:
+        raise ValueError(
+            f"images.test: expected null, since {options.train} has a test part; got "
+            f"{options.test!r}"
+        )
+    return {**files, "test": given.pictures["test"]}
+
+
+def _classes(train: Sequence[Picture], found: Found, given: str) -> list[str]:
+    """Return the classes that have a training image, in their order; note those without."""
+    there = {picture.label for picture in train}
+    every = found.order or sorted(there, key=folders.number_key)
+    found.empty += [f"class {name}" for name in every if name not in there]
+    classes = [name for name in every if name in there]
+    if len(classes) < 2:
+        raise ValueError(
+            f"images.train: expected at least two classes, got {_some(classes)} in {given}"
+        )
+    return classes
+
+
+def _check_classes(files: Files, classes: Sequence[str], test: str) -> None:
+    for part, place in (("val", "the validation part"), ("test", test)):
+        counts = Counter(picture.label for picture in files[part])
+        strange = sorted(set(counts) - set(classes), key=folders.number_key)
+        if strange:
+            told = ", ".join(f"{name!r} ({counts[name]} images)" for name in strange[:MOST])
+            more = f" and {len(strange) - MOST} more" if len(strange) > MOST else ""
+            raise ValueError(
+                f"images.{'test' if part == 'test' else 'train'}: {place} has classes without a "
+                f"training image: {told}{more}; allowed: {_some(classes)}"
+            )
+
+
+def _draw_test(files: Files, classes: Sequence[str], options: Listing) -> Files:
+    """Take the test images out of those of each class that has two, at least one of each."""
+    train = files["train"]
+    rng = np.random.default_rng(options.seed)
+    of_class: dict[str, list[int]] = {name: [] for name in classes}
+    for k, one in enumerate(train):
+        of_class[one.label].append(k)
+    taken: set[int] = set()
+    for index in of_class.values():
+        number = min(max(round(len(index) * options.test_fraction), 1), len(index) - 1)
+        taken |= set(rng.permutation(index)[:number].tolist())
+    if not taken:
+        raise ValueError(
+            "images.test: expected a test set, or a class with two images to take one; got "
+            f"{len(classes)} classes of one image each"
+        )
+    split: Files = {"train": [], "val": files["val"], "test": []}
+    for k, picture in enumerate(train):
+        split["test" if k in taken else "train"].append(picture)
+    return split
+
+
+def _without_test(files: Files, classes: Sequence[str]) -> list[str]:
+    tested = {picture.label for picture in files["test"]}
+    missing = [name for name in classes if name not in tested]
+    told = f"no test image of {len(missing)} of {len(classes)} classes: {_some(missing)}"
+    return [f"{told}; their figures are null"] if missing else []
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST]) + (f" and {len(names) - MOST} more" * (len(names) > MOST))
+
+
+def _marks(found: Found) -> dict[str, list[int]]:
+    """Return bytes and nanoseconds of each file, by its path.
+
+    Raises:
+        ValueError: for files that are not there; it names each with its line.
+    """
+    marks, missing = {}, []
+    for one in (picture for pictures in found.pictures.values() for picture in pictures):
+        try:
+            there = os.stat(one.path)
+            what = "" if stat.S_ISREG(there.st_mode) else "expected an image file, got no file"
+            marks[one.path] = [there.st_size, there.st_mtime_ns]
+        except (FileNotFoundError, NotADirectoryError):
+            what = "no such image file"
+        if what:
+            place = found.places.get(one.path)
+            missing.append(f"{place}: {what}: {one.path}" if place else f"{one.path}: {what}")
+    lists.refuse(missing)
+    return marks
+
+
+def _counted(skipped: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in skipped.items()) or "none"

@@ -1,0 +1,121 @@
+"""Image files to rows of an array on disk, by several processes."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lt import images
+
+AT_ONCE = 16  # images that a process decodes before it tells
+CHANGED = "changed since it was listed"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Files to decode, and where their pixels go.
+
+    Attributes:
+        array: the .npy file, uint8 (N, size, size, 3).
+        first: the row of the first file.
+        files: of each, path, label, bytes and nanoseconds as in data/listing.json.
+    """
+
+    array: Path
+    first: int
+    files: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a job: of each file the hash of its pixels, or what is wrong with it."""
+
+    job: Job
+    digests: list[str | None]
+    problems: list[str | None]
+
+
+def create(array: Path, number: int, size: int) -> None:
+    """Make the .npy file for `number` images, as large as it is going to be."""
+    shape = (number, size, size, 3)
+    np.lib.format.open_memmap(array, mode="w+", dtype=np.uint8, shape=shape).flush()
+
+
+def jobs(array: Path, files: Sequence[Sequence[Any]]) -> list[Job]:
+    """Cut the files of an array into jobs."""
+    starts = range(0, len(files), AT_ONCE)
+    return [Job(array, start, files[start : start + AT_ONCE]) for start in starts]
+
+
+def decode(job: Job) -> Done:
+    """Decode the files of a job, and write their pixels.
+
+    The hash is of all pixels as the image is seen, before it is scaled.
+    """
+    rows = np.load(job.array, mmap_mode="r+")
+    done = Done(job, [], [])
+    for row, (path, _, *mark) in enumerate(job.files, job.first):
+        digest = problem = None
+        try:
+            image = images.read(path, "RGB")
+            there = os.stat(path)
+            if [there.st_size, there.st_mtime_ns] != mark:
+                raise ValueError(f"{path}: {CHANGED}")
+            digest = _digest(image)
+            rows[row] = np.asarray(images.square(image, rows.shape[1]))
+        except ValueError as error:
+            problem = str(error)
+        except OSError as error:
+            problem = f"{path}: {error.strerror}"
+        done.digests.append(digest)
+        done.problems.append(problem)
+    rows.flush()
+    return done
+
+
+def _digest(image: Image.Image) -> str:
+    sha = hashlib.sha256(repr(image.size).encode())
+    sha.update(np.ascontiguousarray(image))
+    return sha.hexdigest()
+
+
+def run(todo: Sequence[Job], processes: int) -> Iterator[Done]:
+    """Do the jobs, in any order.
+
+    Args:
+        todo: the jobs.
+        processes: how many work on them; with one, this one does.
+
+    Raises:
+        ValueError: if a process was killed.
+    """
+    if processes == 1:
+        yield from map(decode, todo)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would copy threads' locks
+    pool = ProcessPoolExecutor(processes, mp_context=context)
+    left = iter(todo)
+    try:
+        waiting = {pool.submit(decode, one) for one in islice(left, 4 * processes)}
+        while waiting:
+            ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            waiting |= {pool.submit(decode, one) for one in islice(left, len(ready))}
+            yield from (one.result() for one in ready)
+    except BrokenProcessPool:
+        raise ValueError(
+            "a process that decodes images was killed, perhaps for want of memory; "
+            "run `dvc repro` again"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)

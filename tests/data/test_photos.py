@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lt import files, params
+from lt.data import datasets, listing, longtail, partition, photos
+from lt.score import metrics, store
+from lt.train import run as training
+from tests.conftest import ROOT, needs_cifar
+from tests.data import own
+
+CIFAR = datasets.RECIPES["cifar10"]
+AS_CIFAR = {"size": 32, "mean": CIFAR.mean, "std": CIFAR.std}
+
+
+def made_raw() -> datasets.Raw:
+    """40 images of 10 classes as CIFAR has them, the labels mixed; 20 test images."""
+    rng = np.random.default_rng(0)
+
+    def part(number: int) -> tuple[Any, Any]:
+        labels = rng.permutation(np.arange(number) % 10)
+        noise = rng.integers(0, 100, (number, 32, 32, 3)) + 15 * labels[:, None, None, None]
+        return noise.astype(np.uint8), labels.astype(np.int64)
+
+    return datasets.Raw(*part(40), *part(20), [f"class {k}" for k in range(10)])
+
+
+def same_arrays(one: Path, other: Path) -> bool:
+    names = [f"{part}_{kind}.npy" for part in ("train", "test") for kind in ("images", "labels")]
+    classes = [files.read_json(folder / "classes.json") for folder in (one, other)]
+    return classes[0] == classes[1] and all(
+        (one / name).read_bytes() == (other / name).read_bytes() for name in names
+    )
+
+
+def trained(folder: Path, about: dict[str, Any], name: str, options: params.Params) -> Any:
+    """What the test images score after an epoch."""
+    data = params.Data(name, "exp", 0.5, "first_n", 0.1, 0)  # type: ignore[arg-type]
+    raw = datasets.load_all(folder)
+    classes = files.read_json(folder / "classes.json")
+    subset = longtail.make(np.asarray(raw["train_labels"]), len(classes), data)
+    summary = {**longtail.summarise(subset, classes, data), **about}
+    cut = partition.describe(summary, options.partition)
+    inputs = training.Inputs(raw, subset.train, subset.val, summary, cut)
+    small = dataclasses.replace(options.train, backbone="resnet20", epochs=1, batch_size=8)
+    one = dataclasses.replace(params.trainings(options)[0], train=small)
+    training.run(one, inputs, folder.parent / f"{name}_model", quiet=True)
+    outputs = store.load_outputs(folder.parent / f"{name}_model")
+    views = store.load_views(folder.parent / f"{name}_model")
+    return subset.sha256, outputs.test, metrics.score("concat", views, outputs, cut)[0]
+
+
+def test_a_dataset_written_as_png_trains_to_the_same_bit_for_bit(
+    tmp_path: Path, options: params.Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LT_SCRATCH", str(tmp_path / "scratch"))
+    raw = made_raw()
+    datasets.save(raw, tmp_path / "cifar10")
+    about = own.store(own.write_out(raw, tmp_path / "png"), tmp_path / "images", **AS_CIFAR)
+    assert same_arrays(tmp_path / "cifar10", tmp_path / "images")
+    recipe = {"recipe": about["recipe"]}
+    assert datasets.recipe({"name": "images", **recipe}) == CIFAR
+    theirs = trained(tmp_path / "cifar10", {}, "cifar10", options)
+    ours = trained(tmp_path / "images", recipe, "images", options)
+    assert ours[0] == theirs[0]
+    assert np.array_equal(ours[1], theirs[1])
+    assert ours[2] == theirs[2]
+
+
+@needs_cifar
+def test_cifar_written_as_png_comes_back(tmp_path: Path) -> None:
+    raw = datasets.read("cifar10", ROOT / datasets.ARCHIVES)
+    part = datasets.Raw(
+        *(raw.train_images[:400], raw.train_labels[:400]),
+        *(raw.test_images[:200], raw.test_labels[:200]),
+        raw.classes,
+    )
+    datasets.save(part, tmp_path / "cifar10")
+    about = own.store(own.write_out(part, tmp_path / "png"), tmp_path / "images", **AS_CIFAR)
+    assert same_arrays(tmp_path / "cifar10", tmp_path / "images")
+    assert datasets.recipe({"name": "images", **about}) == CIFAR
+
+
+def test_list_and_csv_give_what_folders_give(tmp_path: Path) -> None:
+    raw = made_raw()
+    png = own.write_out(raw, tmp_path / "png")
+    rows: dict[str, list[str]] = {"train": [], "test": []}
+    for part, lines in rows.items():
+        for k, label in enumerate(getattr(raw, f"{part}_labels")):
+            lines.append(f"{part}/{raw.classes[label]}/{k}.png,{label}")
+    for part, lines in rows.items():
+        text = "\n".join(line.replace(",", " ") for line in lines)
+        (tmp_path / f"{part}.txt").write_text(text)
+    (tmp_path / "names.txt").write_text("\n".join(raw.classes))
+    csv = [
+        f"{line.rpartition(',')[0]},class {line[-1]},{part}" for part in rows for line in rows[part]
+    ]
+    (tmp_path / "all.csv").write_text("\n".join(["path,label,split", *csv]))
+    own.store(png, tmp_path / "a", size=32)
+    own.store(
+        tmp_path / "train.txt",
+        tmp_path / "b",
+        test=tmp_path / "test.txt",
+        root=png,
+        classes=tmp_path / "names.txt",
+        size=32,
+    )
+    own.store(tmp_path / "all.csv", tmp_path / "c", root=png, size=32)
+    assert same_arrays(tmp_path / "a", tmp_path / "b")
+    assert same_arrays(tmp_path / "a", tmp_path / "c")
+
+
+def test_scaled_by_the_shorter_side_and_cut_to_the_centre(tmp_path: Path) -> None:
+    folder = own.classes(tmp_path / "photos/test", {"a": 1, "b": 1}).parent
+    own.draw(folder / "train/a/wide.png", 1, (48, 16))
+    own.draw(folder / "train/b/xtall.png", 2, (16, 48))
+    own.store(folder, tmp_path / "out")
+    stored = np.load(tmp_path / "out/train_images.npy")
+    wide, tall = (Image.open(folder / "train" / name) for name in ("a/wide.png", "b/xtall.png"))
+    assert np.array_equal(stored[0], wide.resize((24, 8)).crop((8, 0, 16, 8)))
+    assert np.array_equal(stored[1], tall.resize((8, 24)).crop((0, 8, 8, 16)))
+
+
+def test_mean_and_deviation_are_those_of_the_training_images(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    for part, number in (("train", 5), ("val", 3), ("test", 2)):
+        own.classes(folder / part, {"a": number, "b": number})
+    about = own.store(folder, tmp_path / "out")
+    assert about["images"] == {"train": 10, "val": 6, "test": 4}
+    val = np.load(tmp_path / "out" / "val.npy")
+    assert val.tolist() == list(range(10, 16))
+    pixels = np.load(tmp_path / "out" / "train_images.npy")[:10] / 255
+    assert about["recipe"]["mean"] == pytest.approx(pixels.mean(axis=(0, 1, 2)), abs=1e-6)
+    assert about["recipe"]["std"] == pytest.approx(pixels.std(axis=(0, 1, 2)), abs=1e-6)
+    assert (about["recipe"]["pad"], about["recipe"]["flip"]) == (1, True)
+    assert about["sha256"]["test"] == files.sha256(tmp_path / "out" / "test_images.npy")
+    paths = files.read_json(tmp_path / "out" / "files.json")
+    assert paths["test"] == [str(folder / "test" / f"{c}/{k}.png") for k in "01" for c in "ab"]
+
+
+def test_a_given_validation_set_validates() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 0, 1, 1, 1])
+    data = params.Data("images", "none", 0.1, "first_n", 0.5, 0)
+    subset = longtail.make(labels, 2, data, np.array([5, 6, 7, 8]))
+    assert sorted(subset.train.tolist()) == [0, 1, 2, 3, 4]
+    assert subset.val.tolist() == [5, 6, 7, 8]
+    assert (subset.counts.tolist(), subset.val_counts.tolist()) == ([3, 2], [1, 3])
+    exp = dataclasses.replace(data, imb_type="exp", imb_factor=0.5)
+    assert longtail.make(labels, 2, exp, np.array([5, 6, 7, 8])).counts.tolist() == [2, 1]
+
+
+def test_a_class_of_one_image_trains() -> None:
+    labels = np.array([0] * 10 + [1, 2])
+    for seed in range(10):
+        data = params.Data("images", "none", 0.1, "first_n", 0.5, seed)
+        subset = longtail.make(labels, 3, data)
+        assert set(labels[subset.train]) == {0, 1, 2}
+        assert len(subset.train) + len(subset.val) == 12
+
+
+@pytest.fixture
+def corrupt(tmp_path: Path) -> Path:
+    folder = own.classes(tmp_path / "photos/train", {"a": 4, "b": 4}).parent
+    own.classes(folder / "test", {"a": 2, "b": 2})
+    (folder / "train/a/1.png").write_bytes(b"")
+    (folder / "train/b/2.png").write_text("not an image")
+    cut = folder / "test/b/0.png"
+    cut.write_bytes(cut.read_bytes()[:100])
+    return folder
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_all_corrupt_images_are_listed(tmp_path: Path, corrupt: Path, processes: int) -> None:
+    with pytest.raises(ValueError, match=r"3 of 12 images cannot be read") as caught:
+        own.store(corrupt, tmp_path / "out", processes)
+    first, *lines = str(caught.value).splitlines()
+    assert first.endswith("images.skip_corrupt=true goes on without them:")
+    assert lines[:2] == [
+        f"{corrupt}/train/a/1.png: not an image file",
+        f"{corrupt}/train/b/2.png: not an image file",
+    ]
+    assert lines[2].startswith(f"{corrupt}/test/b/0.png: not a whole image file (")
+    assert len(lines) == 3
+
+
+def test_skipping_corrupt_images(tmp_path: Path, corrupt: Path) -> None:
+    about = own.store(corrupt, tmp_path / "out", skip_corrupt=True)
+    assert about["images"] == {"train": 6, "val": 0, "test": 3}
+    assert len(about["corrupt"]) == 3
+    for name in ("train/a/1.png", "train/b/2.png", "test/b/0.png"):
+        (corrupt / name).unlink()
+    own.store(corrupt, tmp_path / "without")
+    assert same_arrays(tmp_path / "out", tmp_path / "without")
+    for k in (0, 2, 3):
+        (corrupt / f"train/a/{k}.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"images\.skip_corrupt: .* got none of a$"):
+        own.store(corrupt, tmp_path / "none", skip_corrupt=True)
+
+
+def test_several_processes_store_the_same(tmp_path: Path) -> None:
+    folder = own.classes(tmp_path / "photos", {"a": 30, "b": 20})
+    counted: list[int] = []
+    made = listing.make(own.given(folder))
+    two = photos.store(made, own.OPTIONS, tmp_path / "two", 2, counted.append)
+    assert two == own.store(folder, tmp_path / "one")
+    assert same_arrays(tmp_path / "one", tmp_path / "two")
+    assert sum(counted) == 50
+
+
+def test_a_picture_in_train_and_test(tmp_path: Path) -> None:
+    folder = own.classes(tmp_path / "photos/train", {"a": 3, "b": 3}).parent
+    own.classes(folder / "test", {"a": 2, "b": 2})
+    image = Image.open(folder / "train/a/2.png")
+    image.save(folder / "test/b/same.bmp")  # another file, the same pixels
+    with pytest.raises(ValueError, match="1 of 5 test images are training") as caught:
+        own.store(folder, tmp_path / "out")
+    assert str(caught.value).splitlines()[1:] == [
+        f"{folder}/train/a/2.png = {folder}/test/b/same.bmp"
+    ]
+    (folder / "test/b/same.bmp").rename(folder / "train/b/same.bmp")
+    about = own.store(folder, tmp_path / "again")
+    assert about["warnings"] == [
+        "1 training images are there before, pixel by pixel, 1 of them in another class: "
+        f"{folder}/train/a/2.png = {folder}/train/b/same.bmp"
+    ]
+
+
+def test_a_picture_is_the_same_however_it_is_stored(tmp_path: Path) -> None:
+    """Turned by its EXIF data, as a palette, with 16 bits, as the first frame of several."""
+    folder = own.classes(tmp_path / "photos/train", {"a": 1, "b": 1}).parent
+    test = own.classes(folder / "test", {"a": 0, "b": 1}) / "a"
+    grey = Image.fromarray(np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    grey.save(folder / "train/a/gr\u00fc\u00df dich 🙂.png")
+    grey.rotate(90).save(test / "turned.png", exif=exif)
+    grey.convert("P").save(test / "palette.png")
+    Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(test / "deep.png")
+    grey.save(test / "moving.gif", save_all=True, append_images=[grey.rotate(180)])
+    with pytest.raises(ValueError, match="4 of 5 test images are training images") as caught:
+        own.store(folder, tmp_path / "out")
+    assert str(caught.value).count("gr\u00fc\u00df dich 🙂.png = ") == 4
+
+
+def test_where_the_test_is_drawn_all_pairs_are_listed(tmp_path: Path) -> None:
+    folder = own.classes(tmp_path / "photos", {"a": 2, "b": 12})
+    shutil.copy(folder / "a/0.png", folder / "a/2.png")
+    for k in range(12):
+        shutil.copy(folder / f"b/{k}.png", folder / f"b/{k + 20}.png")
+    with pytest.raises(ValueError, match="too, pixel by pixel") as caught:
+        own.store(folder, tmp_path / "out")
+    assert str(caught.value).count(" = ") == 13
+
+
+def test_a_file_that_changes_meanwhile(tmp_path: Path) -> None:
+    folder = own.classes(tmp_path / "photos", {"a": 3, "b": 3})
+    made = listing.make(own.given(folder))
+    own.draw(folder / "a/1.png", 99, (9, 9))
+    skipping = dataclasses.replace(own.OPTIONS, skip_corrupt=True)
+    with pytest.raises(
+        ValueError, match=r"^[^\n]*a/1\.png: changed since it was listed\n`dvc repro`"
+    ):
+        photos.store(made, skipping, tmp_path / "out", 1)

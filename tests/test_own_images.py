@@ -1,0 +1,98 @@
+"""Images of one's own through the whole pipeline, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench import kills
+from tests.conftest import run
+from tests.data import own
+from tests.test_pipeline import dvc, ran, stage
+
+DECODED = ["data/dvc.yaml:listing", "data/dvc.yaml:images"]
+SMALL = ["-S", "images.size=8", "-S", "train.batch_size=8"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("with a space") / "photos"
+    for part, number in (("train", 4), ("valid", 2), ("test", 2)):
+        own.classes(folder / part, {"cat": 2 * number, "dog": number, "fish": 1})
+    shutil.rmtree(folder / "test" / "fish")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
+    repo = kills.clone(tmp_path_factory.mktemp("clone"), 1, "resnet20")
+    given = f"images.train='{photos}'"
+    text = dvc(repo, "exp", "run", "-S", "data.name=images", "-S", given, *SMALL)
+    warned = [line for line in text.splitlines() if "WARNING" in line]  # there is no dvc.lock
+    assert not [line for line in warned if "data/raw" in line or "listing" in line]
+    assert ran(text)[:4] == ["resolve", *DECODED, "prepare"]
+    assert "warning: no test image of 1 of 3 classes: fish; their figures are null" in text
+    assert "decoded 26/26 images" in text
+    return repo
+
+
+def test_what_the_run_knows_of_its_images(repo: Path, photos: Path) -> None:
+    about = json.loads((repo / "models/final/run.json").read_text())["data"]
+    assert (about["name"], about["imb_type"]) == ("images", "none")
+    assert about["classes"] == ["cat", "dog", "fish"]
+    assert (about["counts"], about["val_counts"]) == ([8, 4, 1], [4, 2, 1])
+    assert about["raw"]["given"] == f"class folders in test, train, valid: {photos}"
+    assert about["raw"]["images"] == {"train": 13, "val": 7, "test": 6}
+    assert about["raw"]["val"] == "given"
+    assert about["recipe"]["pad"] == 1
+
+
+def test_an_answer_needs_no_data(repo: Path, photos: Path) -> None:
+    (repo / "data/raw").rename(repo / "data/away")
+    try:
+        path = str(photos / "test/cat/0.png")
+        done = run("python", "-m", "stages.predict", path, cwd=repo)
+        assert done.returncode == 0, done.stderr
+        assert path in done.stdout
+    finally:
+        (repo / "data/away").rename(repo / "data/raw")
+
+
+def test_only_a_change_is_decoded(repo: Path, photos: Path) -> None:
+    assert ran(dvc(repo, "repro")) == DECODED[:1]
+    (photos / "train/cat/notes.txt").touch()
+    text = dvc(repo, "repro")
+    assert "files skipped: .txt 1" in text
+    assert ran(text) == DECODED[:1]
+    (photos / "train/cat/0.png").touch()
+    assert ran(dvc(repo, "repro")) == DECODED, "the same pixels: what follows is up to date"
+    path = own.draw(photos / "train/dog/9.png", 1)
+    assert ran(dvc(repo, "repro"))[:3] == [*DECODED, "prepare"]
+    path.unlink()
+
+
+def test_bad_images_leave_what_was_there(repo: Path, photos: Path) -> None:
+    path = photos / "train/dog/bad.jpg"
+    path.write_text("not an image")
+    try:
+        assert run("python", "-m", "stages.listing", cwd=repo).returncode == 0
+        message = stage(repo, "stages.images")
+        assert "images: 1 of 27 images cannot be read; images.skip_corrupt=true goes" in message
+        assert f"{path}: not an image file" in message
+        assert (repo / "data/raw/images/about.json").exists()
+        assert len(list((repo / "data/raw").iterdir())) == 1
+    finally:
+        path.unlink()
+
+
+def test_without_these_images_nobody_looks_at_them(repo: Path) -> None:
+    text = dvc(repo, "exp", "run", "-S", "data.name=digits", "-S", "images.train=/nowhere")
+    assert ran(text)[:2] == ["resolve", "data/dvc.yaml:download@digits"]
+    assert not set(DECODED) & set(ran(text))
+    assert "WARNING" not in text
+    text = dvc(repo, "exp", "run", "-S", "data.name=images", code=255)
+    assert "listing: images.train: expected a folder of class folders, a .csv or a list" in text
+    assert "got '/nowhere', which does not exist in" in text
