@@ -86,7 +86,7 @@ def decode(job: Job) -> Done:
 
 def _digest(image: Image.Image) -> str:
     sha = hashlib.sha256(repr(image.size).encode())
-    sha.update(np.ascontiguousarray(image))
+    sha.update(np.ascontiguousarray(image).data)
     return sha.hexdigest()
 
 
