@@ -1,8 +1,8 @@
 """Write a part of CIFAR-10 as folders of pictures, long-tailed: something to try own images with.
 
-`python -m examples.cifar_photos photos` makes photos/train/<class>/<number>.png with 1,000 airplanes
-down to 10 trucks, and photos/test with 100 of each. It needs data/raw/cifar10:
-`dvc repro data/dvc.yaml:download@cifar10`.
+`python -m examples.cifar_photos photos` makes photos/train/<class>/<number>.png, with 1,000
+airplanes down to 10 trucks, and photos/test with 100 of each. It needs data/raw/cifar10, which
+`dvc repro data/dvc.yaml:download@cifar10` makes.
 """
 
 import json
