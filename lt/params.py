@@ -94,6 +94,9 @@ class Train:
     clip_norm: Positive | None
     precision: Literal["auto", "fp32", "bf16"]
     deterministic: bool
+    processes: Count
+    spread: Literal["images", "experts"]
+    sync_batchnorm: bool
     init: Literal["fan_out", "fan_in"]
 
 
@@ -195,7 +198,7 @@ def load(
     problems = _beyond(raw) + _strays(raw) + _fill_in_profile(raw)
     params: Params | None
     params, found = check(_adapter(Params), raw)
-    problems += found + _model_problems(raw, check_method)
+    problems += found + _model_problems(raw, check_method) + _too_many(params)
     if problems or params is None:
         raise ValueError("\n".join(f"{path}: {problem}" for problem in problems))
     return params
@@ -330,6 +333,17 @@ def _fill_in(values: dict[str, Any], profile: Any, prefix: str, place: str) -> l
         elif value == PROFILE:
             values[key] = given
     return problems
+
+
+def _too_many(params: Params | None) -> list[str]:
+    """Find more processes than a batch has pairs of images: batch norm needs two in each."""
+    most = params.train.batch_size // 2 if params else 0
+    if not params or params.train.spread == "experts" or params.train.processes <= most:
+        return []
+    return [
+        f"train.processes: expected at most {most}, half of train.batch_size, since batch norm "
+        f"needs two images in each; got {params.train.processes}"
+    ]
 
 
 def _model_problems(raw: Mapping[str, Any], check_method: Check | None) -> list[str]:

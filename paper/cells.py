@@ -126,7 +126,8 @@ def belongs(score: Mapping[str, Any], own: params.Params, facts: Mapping[str, An
     ours = json.loads(json.dumps(wanted))
     theirs = dict(score)
     if "train" in score:  # before train.init there was one way for weights to start
-        theirs["train"] = {"init": "fan_out", **score["train"]}
+        alone = {"processes": 1, "spread": "images", "sync_batchnorm": False}
+        theirs["train"] = {"init": "fan_out", **alone, **score["train"]}
     return all(ours[key] == theirs[key] for key in ours.keys() & theirs.keys())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,19 +25,37 @@ def predict(
     Raises:
         FloatingPointError: if a logit is not finite; `place` says where.
     """
+    logits = outputs(net, pixels, recipe, precision)
+    check_finite(np.isfinite(logits).all(axis=1), BATCH[pixels.device.type], place)
+    return logits
+
+
+def outputs(
+    net: nn.Module, pixels: Tensor, recipe: Recipe, precision: str = "fp32"
+) -> NDArray[np.float32]:
+    """Return what `predict` does, finite or not."""
     net.eval()
-    size = BATCH[pixels.device.type]
     with torch.inference_mode(), autocast(precision, pixels.device):
-        batches = torch.split(pixels, size)
+        batches = torch.split(pixels, BATCH[pixels.device.type])
         blocks = [net(normalise(images, recipe)).float() for images in batches]
-    logits = torch.cat(blocks).cpu().numpy()
-    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    logits: NDArray[np.float32] = torch.cat(blocks).cpu().numpy()
+    return logits
+
+
+def check_finite(finite: Any, size: int, place: str) -> None:
+    """Raise a FloatingPointError unless all outputs are finite.
+
+    Args:
+        finite: bool (N,) whether those of an image are.
+        size: of the batches.
+        place: where that is.
+    """
+    bad = np.flatnonzero(~finite)
     if len(bad):
         raise FloatingPointError(
-            f"{place}: outputs are not finite for {len(bad)} of {len(logits)} images, "
+            f"{place}: outputs are not finite for {len(bad)} of {len(finite)} images, "
             f"first image {bad[0]} (batches of {size}); try a smaller train.lr or train.clip_norm"
         )
-    return logits
 
 
 def features(net: Net, pixels: Tensor, recipe: Recipe) -> Tensor:
@@ -50,9 +69,9 @@ def features(net: Net, pixels: Tensor, recipe: Recipe) -> Tensor:
         return torch.cat([net.backbone(normalise(batch, recipe)) for batch in batches])
 
 
-def accuracy(logits: NDArray[np.float32], targets: Ints) -> float:
-    """Return the percentage of (N, width) logits whose argmax is the target."""
-    return 100 * float((logits.argmax(axis=1) == targets).mean())
+def accuracy(answers: Ints, targets: Ints) -> float:
+    """Return the percentage of answers (N,) that are the target."""
+    return 100 * float((answers == targets).mean())
 
 
 def normalise(images: Tensor, recipe: Recipe) -> Tensor:

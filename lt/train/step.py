@@ -22,6 +22,7 @@ from lt.params import Train
 from lt.score.predict import autocast, normalise
 from lt.train import augment
 from lt.train.plan import Phase
+from lt.train.together import ALONE, Team
 
 MAX_RECORDED = 8  # sizes of batch: those of an epoch, and some of a sampler with varying ones
 
@@ -53,6 +54,7 @@ class Setting:
     options: Train
     seed: int
     precision: str  # "fp32" or "bf16"
+    team: Team = ALONE  # the processes that share out each batch
 
     @property
     def device(self) -> torch.device:
@@ -86,7 +88,9 @@ class Steps:
         )
         self.recorded: dict[int, _Recording] = {}
         self.seen: set[int] = set()
-        self.pool = torch.cuda.graph_pool_handle() if self.device.type == "cuda" else None
+        alone = setting.team.size == 1  # an exchange is not recorded
+        on_gpu = self.device.type == "cuda" and alone
+        self.pool = torch.cuda.graph_pool_handle() if on_gpu else None
 
     def run(self, batches: list[Ints], epoch: int, lr: float, generator: torch.Generator) -> Tensor:
         """Train for one epoch.
@@ -110,7 +114,9 @@ class Steps:
         sizes = [len(batch) for batch in batches]
         shares = self._shares(len(sizes), generator)
         steps = zip(torch.split(rows, sizes), shares, strict=True)
-        return torch.stack([self._step(*step) for step in steps])
+        losses = torch.stack([self._step(*step) for step in steps])
+        self.setting.team.even_out(self.net)
+        return losses
 
     def _shares(self, number: int, generator: torch.Generator) -> Tensor:
         """Return shares (number,): for each batch, what an image keeps of itself."""
@@ -158,19 +164,22 @@ class Steps:
         Returns:
             the loss, a scalar.
         """
-        index, draws = rows[:, 0], rows[:, 1:]
-        setting, recipe = self.setting, self.setting.recipe
+        setting, recipe, team = self.setting, self.setting.recipe, self.setting.team
+        targets, own = self.targets[rows[:, 0]], team.own(rows, mixed=bool(self.phase.mix))
+        index, draws = own[:, 0], own[:, 1:]
         pixels = augment.crop_and_flip(setting.train.pixels[index], draws, recipe.pad)
-        images, targets = normalise(pixels, recipe), self.targets[index]
+        images = normalise(pixels, recipe)
         if self.phase.mix:
-            images = augment.blend_images(images, share)
+            images = augment.blend_images(images, share)[len(own) - team.number(len(rows)) :]
         with autocast(setting.precision, self.device):
-            logits = self.net(images)  # (B, width)
+            logits = self.net(images)
+        logits = team.whole(logits.float(), len(rows))  # (B, width)
         if self.phase.mix:
             targets = augment.blend(targets, share, self.phase.mix.share, logits.shape[-1])
-        loss = self.phase.loss(logits.float(), targets, self.epoch)
+        loss = self.phase.loss(logits, targets, self.epoch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        team.add_up(self.parameters)
         if setting.options.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, setting.options.clip_norm)
         self.optimizer.step()
