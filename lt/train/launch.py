@@ -8,6 +8,7 @@ import signal
 import socket
 import tempfile
 import uuid
+from pathlib import Path
 from typing import Any
 
 from lt import process
@@ -34,8 +35,7 @@ def start(module: str, processes: int) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import elastic_launch
 
-    for name in ("torch.distributed.elastic", "torch.distributed.launcher"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what they say is said here
+    logging.disable(logging.CRITICAL)  # what torchrun says is said here, in one line
     with tempfile.TemporaryDirectory() as logs:
         try:
             elastic_launch(_config(processes, logs), "python")("-m", module)
@@ -68,10 +68,14 @@ def _config(processes: int, logs: str) -> Any:
 
 def _why(failures: dict[int, Any], processes: int) -> str:
     """Return the message of the process that was the first to end: what it said, if it could."""
-    told = [one for one in failures.values() if one.error_file_data.get("message")]
+    told = [one for one in failures.values() if Path(one.error_file).exists()]
     if told:
         return str(min(told, key=lambda one: one.timestamp).message)
-    rank, one = min(failures.items(), key=lambda item: item[1].exitcode)  # signals first
+
+    def order(item: tuple[int, Any]) -> tuple[bool, int]:  # signals first, but for that of the end
+        return item[1].exitcode == -signal.SIGTERM, item[1].exitcode
+
+    rank, one = min(failures.items(), key=order)
     how = f"ended with exit status {one.exitcode}"
     if one.exitcode < 0:
         how = f"was killed by {signal.Signals(-one.exitcode).name}"
