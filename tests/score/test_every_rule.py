@@ -29,8 +29,9 @@ def outputs(validation: int, are_logits: bool = True) -> store.Outputs:
 
 
 def test_a_rule_by_hand() -> None:
-    scored, scores = metrics.score("concat", views((0, 1), (2, 3)), outputs(4), CUT)
-    assert scores.argmax(1).tolist() == [0, 2, 0, 3]
+    scored, said = metrics.score("concat", views((0, 1), (2, 3)), outputs(4), CUT)
+    assert said.answers.tolist() == [0, 2, 0, 3]
+    assert said.within.tolist() == [0, 1, 2, 3]
     assert (scored.accuracy, scored.head, scored.tail) == (50.0, 50.0, 50.0)
     assert scored.within_group.accuracy == 100.0
     assert scored.group_accuracy == 50.0
@@ -46,7 +47,7 @@ def test_every_rule_has_its_metrics_where_it_applies() -> None:
         if one is not None:
             alone = metrics.score(rule, chosen, outputs(4), CUT)
             assert one[0] == alone[0]
-            assert np.array_equal(one[1], alone[1])
+            assert np.array_equal(one[1].answers, alone[1].answers)
     assert metrics.by_rule(chosen, outputs(0), CUT)["affine"] is None
 
 
