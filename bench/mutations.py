@@ -164,7 +164,7 @@ def means(key: str, value: Any) -> bool:
 ANY = 2**32 - 1
 METHODS = sorted(path.stem for path in (ROOT / "lt/methods").glob("[!_]*.py"))
 RULES = ["concat", "sum", "concat_abssum", "concat_softmax", "concat_zscore", "temperature"]
-RULES += ["affine", "rest", "rest_pair", "max_confidence"]
+RULES += ["affine", "rest", "rest_pair", "max_confidence", "unlabelled"]
 INT = dict.fromkeys(
     ("num_groups", "thresholds", "epochs", "step_size", "milestones", "drw_epoch", "scale_epochs"),
     ("int", 1, ANY),

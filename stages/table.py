@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lt import files, resolved, unchanged
-from lt.score import figures, metrics, store, tables
+from lt.score import extremes, figures, metrics, store, tables
 from stages import CODE, CODE_ROOT, FINAL, METRICS, main, refuse_if_changed
 
 EVAL = METRICS / "eval.json"
@@ -29,10 +29,11 @@ def run(arguments: Sequence[str]) -> None:
     if made_from != found:
         raise ValueError(f"{EVAL} or {CLASSES} is not of the training in {FINAL}: run `dvc repro`")
     scored = files.read_json(EVAL)
-    figure = figures.by_rank(files.read_csv(CLASSES, metrics.PER_CLASS), tables.title(run))
+    rows = files.read_csv(CLASSES, metrics.PER_CLASS)
+    figure = figures.by_rank(rows, tables.title(run))
     with files.whole(FIGURE) as drawn, files.whole(TABLE) as written:
         figures.save(figure, drawn)
-        written.write_text(tables.run_table(scored, run))
+        written.write_text(tables.run_table(scored, run) + extremes.table(rows))
         before, now = (resolved.code_of("table", c) for c in (CODE, unchanged.code(CODE_ROOT)))
         edited = [name for name in before if before[name] != now.get(name)]
         refuse_if_changed([*map(str, inputs.changed()), *edited])
