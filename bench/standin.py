@@ -4,10 +4,10 @@
     python -m bench.standin --lists /tmp/standin           # PNG files, and lists "path label"
 
 115,846 training images in 1,000 classes, 1280 to 5 of each, and 50 test images of each (Liu et al.
-2019, "Large-Scale Long-Tailed Recognition in an Open World", section 4). The counts between the
-ends are a smooth curve with that sum: the real ones are not published but as a list of files. An
-image is its class's pattern of 4x4 colours with noise, so that a network can learn it. For other
-shapes: --classes, --images, --most, --least, --test, --size.
+2019, "Large-Scale Long-Tailed Recognition in an Open World", section 4); 385 classes have more than
+100, 136 less than 20. In between, the counts are a smooth curve with that sum. An image is its
+class's pattern of 4x4 colours with noise, so that a network can learn it. For other shapes:
+--classes, --images, --most, --least, --many, --few, --test, --size.
 """
 
 from __future__ import annotations
@@ -27,35 +27,41 @@ from lt import files
 PATTERN = 4  # pixels along a side
 NOISE = 40.0  # standard deviation, of 255
 AT_ONCE = 4096  # images
+SHAPE = {"classes": 1000, "images": 115_846, "most": 1280, "least": 5, "many": 385, "few": 136}
 
 
-def counts(classes: int, images: int, most: int, least: int) -> NDArray[np.int64]:
+def counts(
+    classes: int, images: int, most: int, least: int, many: int, few: int
+) -> NDArray[np.int64]:
     """Return falling images per class, from `most` to `least`, whose sum is `images`.
 
-    >>> counts(1000, 115_846, 1280, 5)[[0, 1, 500, 999]].tolist()
-    [1280, 1190, 35, 5]
+    `many` classes have more than 100, `few` ones less than 20.
+
+    >>> counts(1000, 115_846, 1280, 5, 385, 136)[[0, 1, 384, 385, 863, 864, 999]].tolist()
+    [1280, 968, 101, 100, 20, 19, 5]
 
     Raises:
         ValueError: if there is no such curve.
     """
-    if not classes * least <= images <= classes * most or classes < 2:
-        raise ValueError(f"{images} images in {classes} classes cannot have {most} to {least} each")
-    ranks = np.linspace(0, 1, classes)
+    ranks, edges = np.arange(classes), [0, many - 1, many, classes - few - 1, classes - few]
+    if not 1 < many < classes - few - 1 < classes - 2:
+        raise ValueError(f"{many} and {few} of {classes} classes leave no curve between them")
 
-    def curve(bend: float) -> NDArray[np.float64]:
-        return np.asarray(most * (least / most) ** (ranks**bend))
+    def curve(bend: float) -> NDArray[np.int64]:
+        logs = np.interp(ranks, [*edges, classes - 1], np.log([most, 101, 100, 20, 19, least]))
+        head = np.log(101 / most) * (ranks[:many] / (many - 1)) ** bend
+        logs[:many] = np.log(most) + head
+        return np.rint(np.exp(logs)).astype(np.int64)
 
-    low, high = 1e-3, 1e3  # the sum rises with the bend
+    low, high = 1e-2, 1e2  # the sum rises with the bend
     for _ in range(100):
         middle = (low * high) ** 0.5
-        low, high = (middle, high) if curve(middle).sum() < images else (low, middle)
-    found = np.floor(curve(low)).astype(np.int64)
-    found[0], found[-1] = most, least
-    inside = np.argsort(-(curve(low) - found)[1:-1], kind="stable") + 1
-    found[inside[: images - found.sum()]] += 1
-    found[1:-1] = np.sort(found[1:-1])[::-1]
-    if found.sum() != images:
-        raise ValueError(f"no smooth curve of {classes} counts sums to {images}")
+        low, high = (middle, high) if curve(middle).sum() <= images else (low, middle)
+    found = curve(low)
+    left = images - int(found.sum())  # what rounding leaves: one more for the largest but the first
+    if not 0 <= left < many - 2:
+        raise ValueError(f"no curve of {classes} counts from {most} to {least} sums to {images}")
+    found[1 : 1 + left] += 1
     return found
 
 
@@ -112,12 +118,12 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--lists", action="store_true", help="files and lists, not arrays")
-    for name, value in (("classes", 1000), ("images", 115_846), ("most", 1280), ("least", 5)):
+    for name, value in SHAPE.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--test", type=int, default=50, help="test images of each class")
     parser.add_argument("--size", type=int, default=32, help="pixels along a side")
     given = parser.parse_args()
-    per_class = counts(given.classes, given.images, given.most, given.least)
+    per_class = counts(**{name: getattr(given, name) for name in SHAPE})
     every = np.arange(given.classes)
     parts = {"train": np.repeat(every, per_class), "test": np.repeat(every, given.test)}
     write = write_lists if given.lists else write_arrays
