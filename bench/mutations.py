@@ -145,7 +145,7 @@ def _values(files: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def means(key: str, value: Any) -> bool:
     """Check a value against what docs/params.md says of its key."""
-    kind, low, high = MEANS[key.split(".")[-1]]
+    kind, low, high = MEANS.get(key) or MEANS[key.split(".")[-1]]
     values = value if isinstance(value, list) else [value]
     if kind == "texts":
         return bool(value in low)
@@ -223,6 +223,9 @@ MEANS: dict[str, tuple[str, Any, Any]] = {
     "warmup": ("int", 0, ANY),
     "batch_size": ("int", 2, ANY),
     "num": ("int", 1, 100),
+    "processes": ("int", 1, ANY),
+    "train.spread": ("texts", ["images", "experts"], 0),
+    "sync_batchnorm": ("bool", 0, 0),
     "imb_factor": ("number", 1e-30, 1),
     "width": ("number", 1e-30, 1),
     "deterministic": ("bool", 0, 0),

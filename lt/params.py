@@ -148,6 +148,9 @@ class Train:
     memory: NonNegative
     precision: Literal["auto", "fp32", "bf16"]
     deterministic: bool
+    processes: Count
+    spread: Literal["images", "experts"]
+    sync_batchnorm: bool
     init: Literal["fan_out", "fan_in"]
 
 
@@ -254,7 +257,7 @@ def load(
     params: Params | None
     _fill_in_auto(raw)
     params, found = check(_adapter(Params), raw)
-    problems += found + _model_problems(raw, check_method)
+    problems += found + _model_problems(raw, check_method) + _too_many(params)
     if problems or params is None:
         raise ValueError("\n".join(f"{path}: {problem}" for problem in problems))
     return params
@@ -417,6 +420,17 @@ def _fill_in_auto(raw: dict[str, Any]) -> None:
     data = raw.get("data")
     if isinstance(data, dict) and data.get("imb_type") == AUTO:
         data["imb_type"] = "none" if data.get("name") == "images" else "exp"
+
+
+def _too_many(params: Params | None) -> list[str]:
+    """Find more processes than a batch has pairs of images: batch norm needs two in each."""
+    most = params.train.batch_size // 2 if params else 0
+    if not params or params.train.spread == "experts" or params.train.processes <= most:
+        return []
+    return [
+        f"train.processes: expected at most {most}, half of train.batch_size, since batch norm "
+        f"needs two images in each; got {params.train.processes}"
+    ]
 
 
 def _model_problems(raw: Mapping[str, Any], check_method: Check | None) -> list[str]:

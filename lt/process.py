@@ -32,6 +32,14 @@ class Stopped(BaseException):
         self.number = number
 
 
+class Gone(BaseException):
+    """What is raised when another process of the same training has ended before its time."""
+
+
+class Failed(BaseException):
+    """What is raised in the process that has started others, when one of them fails."""
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Make SIGINT and SIGTERM raise Stopped within the block."""

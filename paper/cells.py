@@ -12,6 +12,11 @@ from lt import files, params
 from lt.score.stats import MISSING, Stat
 from paper import CELLS, FOLDER, PARAMS
 
+# what each key of the train section was before there was a choice
+BEFORE: dict[str, Any] = {"init": "fan_out", "weights": None, "optimizer": "sgd"}
+BEFORE |= {"schedule": "step", "augment": "crop", "color_jitter": 0.0, "memory": 4.0}
+BEFORE |= {"processes": 1, "spread": "images", "sync_batchnorm": False}
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -125,8 +130,8 @@ def belongs(score: Mapping[str, Any], own: params.Params, facts: Mapping[str, An
     }
     ours = json.loads(json.dumps(wanted))
     theirs = dict(score)
-    if "train" in score:  # before train.init there was one way for weights to start
-        theirs["train"] = {"init": "fan_out", **score["train"]}
+    if "train" in score:
+        theirs["train"] = {**BEFORE, **score["train"]}
     return all(ours[key] == theirs[key] for key in ours.keys() & theirs.keys())
 
 

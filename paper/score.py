@@ -51,8 +51,8 @@ def _scores(model: Path, cut: Mapping[str, Any]) -> dict[str, Any]:
     views = store.load_views(model)
     every = metrics.by_rule(views, outputs, cut)
     applied = {rule: one for rule, one in every.items() if one}
-    scored, scores = applied[RULE]
-    predictions = scores.argmax(axis=1)
+    scored, said = applied[RULE]
+    predictions = said.answers
     accuracies = metrics.per_class(predictions, outputs.test_labels, classes)
     return {
         "metrics": {**scored.as_dict(), **store.load_costs(model)},
@@ -147,5 +147,5 @@ def _example(
         "index": index,
         "label": int(outputs.test_labels[index]),
         "logits": [np.round(one, 4).tolist() for one in logits],
-        "answers": {rule: int(scores[index].argmax()) for rule, (_, scores) in applied.items()},
+        "answers": {rule: int(said.answers[index]) for rule, (_, said) in applied.items()},
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -15,12 +17,13 @@ from lt import process, unchanged
 # Now, and not in main: importing torch takes seconds. The code is hashed before it is imported.
 CODE_ROOT = Path(__file__).parents[1]
 CODE = unchanged.code(CODE_ROOT)
-if "DVC_STAGE" in os.environ:
+if {"DVC_STAGE", "TORCHELASTIC_RUN_ID"} & os.environ.keys():
     process.stop_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main, an end without a traceback
 
 T = TypeVar("T")
 
+GRACE_S = 20.0
 RAW = Path("data/raw")
 LISTING = Path("data/listing.json")
 LONGTAIL = Path("data/longtail")
@@ -125,8 +128,16 @@ def main(stage: Callable[[Sequence[str]], None], own_help: bool = False) -> None
         with process.stoppable():
             stage(sys.argv[1:])
     except process.Stopped as stop:
-        _say(name, stop, str(stop))
+        if "TORCHELASTIC_RUN_ID" not in os.environ:  # else the process that stopped it says so
+            _say(name, stop, str(stop))
         sys.exit(128 + stop.number)
+    except process.Gone as gone:
+        time.sleep(GRACE_S)  # for the message of the one that is gone, and the end of all
+        _say(name, gone, f"another process of this training has ended ({gone})")
+        sys.exit(1)
+    except process.Failed as failed:
+        _say(name, failed, str(failed))
+        sys.exit(1)
     except Exception as error:
         text = _explain(error)
         if text is None:
@@ -142,8 +153,13 @@ def main(stage: Callable[[Sequence[str]], None], own_help: bool = False) -> None
 
 
 def _say(name: str, error: BaseException, text: str) -> None:
-    notes = getattr(error, "__notes__", [])
-    print("; ".join([f"{name}: {text}", *notes]), file=sys.stderr)
+    """Print a line; a process that torchrun has started tells that one, which prints it once."""
+    line = "; ".join([text, *getattr(error, "__notes__", [])])
+    file = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if file is None:
+        print(f"{name}: {line}", file=sys.stderr)
+    else:
+        Path(file).write_text(json.dumps({"message": line, "timestamp": int(time.time())}))
 
 
 def _explain(error: Exception) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lt import files, params
 from lt.data.views import Ints
-from lt.score import combine, metrics, store, validation
+from lt.score import metrics, store, validation
 from stages import FINAL, METRICS, PARTITION, Started, main, no_arguments
 
 OF_A_RULE = ("accuracy", "balanced_accuracy", "head", "tail", "group_accuracy", "ece", "nll")
@@ -22,18 +22,17 @@ def run(arguments: Sequence[str]) -> None:
     cut, run = store.load_cut(started.input(PARTITION)), store.check(started.input(FINAL))
     store.check_cut(FINAL, run, PARTITION, cut)
     views, outputs = store.load_views(FINAL), store.load_outputs(FINAL)
-    scored, scores = metrics.score(rule, views, outputs, cut)
-    val_classes = validation.halves_shown(outputs.val_labels, cut)
     every = metrics.by_rule(views, outputs, cut)
+    # what does not apply is refused there
+    scored, said = every[rule] or metrics.score(rule, views, outputs, cut)
+    val_classes = validation.halves_shown(outputs.val_labels, cut)
     costs, history = store.load_costs(FINAL), store.load_history(FINAL)
     started.check()
     files.write_json(METRICS / "eval.json", {**scored.as_dict(), "val_classes": val_classes})
     files.write_json(METRICS / "costs.json", costs)
     rows = ([name, *_of_a_rule(one and one[0])] for name, one in every.items())
     files.write_csv(METRICS / "rules.csv", ["rule", *OF_A_RULE], rows)
-    own = combine.concat(outputs.test, views)
-    within = metrics.within_group(own, outputs.test_labels, cut["groups"])
-    _write_classes(scores.argmax(axis=1), within, outputs.test_labels, cut)
+    _write_classes(said.answers, said.within, outputs.test_labels, cut)
     curves = ([row[name] for name in CURVES] for row in history)
     files.write_csv(METRICS / "curves.csv", CURVES, curves)
     made_from = {"training": run["training"]}

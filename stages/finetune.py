@@ -21,13 +21,16 @@ def run(arguments: Sequence[str]) -> None:
             shutil.copytree(TRAINED, folder)
             started.check()
         return
-    from lt.train import run as training  # imports torch, which a copy does not need
-    from lt.train import second_look
+    from lt.train import launch, second_look  # imports torch, which a copy does not need
+    from lt.train import run as training
 
     inputs = training.Inputs.read(RAW, LONGTAIL, PARTITION, started.input)
     one, rule = started.what(params.Training), resolved.what(params.Evaluate, "evaluate").combine
     second_look.check([one], rule, inputs)
-    training.run(one, inputs, FINAL, TRAINED, check=started.check)
+    if launch.here(one.train.processes):
+        training.run(one, inputs, FINAL, TRAINED, check=started.check)
+    else:
+        launch.start("stages.finetune", one.train.processes)
 
 
 if __name__ == "__main__":

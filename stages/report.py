@@ -28,7 +28,7 @@ def run(arguments: Sequence[str]) -> None:
     found, rows = scored.load(METRICS, FINAL, about)
     rule = resolved.what(params.Evaluate, "evaluate").combine
     views, outputs = store.load_views(FINAL), store.load_outputs(FINAL)
-    again, scores = metrics.score(rule, views, outputs, cut)
+    again, said = metrics.score(rule, views, outputs, cut)
     # the last bits of ece and nll are another processor's, if DVC's cache holds its metrics
     if (again.accuracy, again.ece is None) != (found["accuracy"], found["ece"] is None):
         raise ValueError(f"{METRICS} is not of the rule {rule}: run `dvc repro`")
@@ -36,7 +36,7 @@ def run(arguments: Sequence[str]) -> None:
     page = report.make(
         *(about, found, rows, suggest.numbers(cut, val_counts, rows)),
         rule=rule,
-        scores=scores,
+        said=said,
         labels=outputs.test_labels,
         images=_test_images(about["data"]["name"], outputs.test_labels),
         tried=_tried(),

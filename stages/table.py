@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lt import files, resolved, unchanged
-from lt.score import figures, scored, store, tables
+from lt.score import extremes, figures, scored, store, tables
 from stages import CODE, CODE_ROOT, FINAL, METRICS, main, refuse_if_changed
 
 RUN = FINAL / "run.json"
@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> None:
     figure = figures.by_rank(classes, tables.title(run))
     with files.whole(FIGURE) as drawn, files.whole(TABLE) as written:
         figures.save(figure, drawn)
-        written.write_text(tables.run_table(found, run))
+        written.write_text(tables.run_table(found, run) + extremes.table(classes))
         before, now = (resolved.code_of("table", c) for c in (CODE, unchanged.code(CODE_ROOT)))
         edited = [name for name in before if before[name] != now.get(name)]
         refuse_if_changed([*map(str, inputs.changed()), *edited])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lt import params, resolved
+from lt.train import launch, second_look
 from lt.train import run as training
-from lt.train import second_look
 from stages import LONGTAIL, PARTITION, RAW, TRAINED, Started, main, no_arguments
 
 
@@ -20,7 +20,10 @@ def run(arguments: Sequence[str]) -> None:
         chain.append(resolved.what(params.Training, "finetune"))
     rule = resolved.what(params.Evaluate, "evaluate").combine
     second_look.check(chain, rule, inputs)
-    training.run(chain[0], inputs, TRAINED, check=started.check)
+    if launch.here(chain[0].train.processes):
+        training.run(chain[0], inputs, TRAINED, check=started.check)
+    else:
+        launch.start("stages.train", chain[0].train.processes)
 
 
 if __name__ == "__main__":

@@ -8,20 +8,19 @@ mean. With one expert every rule predicts the same classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lt import params
 from lt.data.views import ClassView, Ints
-from lt.score import unlabelled
+from lt.score import blocks, unlabelled
+from lt.score.blocks import Floats as Floats
+from lt.score.blocks import Logits as Logits
+from lt.score.blocks import Views as Views
 from lt.score.validation import Groups, image_weights
 
-Floats = NDArray[np.floating[Any]]
-Logits = Sequence[Floats]  # per expert (N, width)
-Views = Sequence[ClassView]
 Rule = Callable[[Logits, Views], Floats]
 
 RULES: tuple[str, ...] = get_args(params.Rule)
@@ -32,7 +31,7 @@ SCALES = (0.01, 100.0)
 
 def concat(logits: Logits, views: Views) -> Floats:
     """Put each expert's outputs for its own classes side by side (the seed)."""
-    return _place(_own(logits, views), views)
+    return _place(blocks.own(logits, views), views)
 
 
 def sum_outputs(logits: Logits, views: Views) -> Floats:
@@ -53,7 +52,7 @@ def concat_abssum(logits: Logits, views: Views) -> Floats:
 
 def concat_softmax(logits: Logits, views: Views) -> Floats:
     """Put each expert's probabilities among its own classes side by side."""
-    return _place([log_softmax(block) for block in _own(logits, views)], views)
+    return _place([log_softmax(block) for block in blocks.own(logits, views)], views)
 
 
 def concat_zscore(logits: Logits, views: Views) -> Floats:
@@ -63,7 +62,7 @@ def concat_zscore(logits: Logits, views: Views) -> Floats:
         centred: Floats = block - block.mean(1, keepdims=True)
         return centred / _tiny(centred.std(1, keepdims=True))  # 0 for an expert of one class
 
-    return _place([standardised(block) for block in _own(logits, views)], views)
+    return _place([standardised(block) for block in blocks.own(logits, views)], views)
 
 
 def rest(logits: Logits, views: Views) -> Floats:
@@ -81,7 +80,7 @@ def rest_pair(logits: Logits, views: Views) -> Floats:
         gates = [block[:, -1:] for block in log_p]  # log p(rest)
         for k, block in enumerate(log_p):
             log_p[k] = block + sum(gate for j, gate in enumerate(gates) if j != k)
-    return _place(_own(log_p, views), views)
+    return _place(blocks.own(log_p, views), views)
 
 
 def max_confidence(logits: Logits, views: Views) -> Floats:
@@ -89,7 +88,7 @@ def max_confidence(logits: Logits, views: Views) -> Floats:
 
     The probability is that among all of the expert's outputs.
     """
-    return _place(_own([log_softmax(block) for block in logits], views), views)
+    return _place(blocks.own([log_softmax(block) for block in logits], views), views)
 
 
 def weighted(logits: Logits, views: Views, told: Logits | None = None) -> Floats:
@@ -102,11 +101,23 @@ def weighted(logits: Logits, views: Views, told: Logits | None = None) -> Floats
         views: the classes of each expert.
         told: per expert (M, width), of the images to weight by; None: `logits`.
     """
-    blocks, share = _stacked([block.astype(np.float64) for block in logits], views)
-    if told is None:
-        return unlabelled.combine(blocks, share, blocks)
-    of_many, _ = _stacked([block.astype(np.float64) for block in told], views)
-    return unlabelled.combine(blocks, share, of_many)
+    return weighted_by(logits if told is None else told, views)(logits, views)
+
+
+def weighted_by(told: Logits, views: Views) -> Rule:
+    """Make the rule `weighted` with the weights that the outputs `told` ask for."""
+    share = blocks.shares(views)
+    weights = None
+    if not (share.max(0) == 1).all():  # else no class has two experts: nothing to weight
+        weights = unlabelled.fit(blocks.stacks(told, views), share)
+
+    def rule(logits: Logits, views: Views) -> Floats:
+        stack = blocks.stacked(blocks.doubles(logits), views)
+        if weights is None:
+            return np.asarray(stack.sum(0))
+        return unlabelled.scores(weights, stack, share)
+
+    return rule
 
 
 UNFITTED: dict[str, Rule] = {
@@ -131,25 +142,28 @@ def fit_temperature(logits: Logits, labels: Ints, views: Views, groups: Groups) 
     from scipy.optimize import minimize_scalar
 
     temperatures = []
-    for block, view in zip(_own(logits, views), views, strict=True):
+    for block, view in zip(blocks.own(logits, views), views, strict=True):
         column = ClassView(view.classes, view.num_classes).targets(labels)
         seen = column >= 0
-        own, column = block[seen].astype(np.float64), column[seen]
+        own, column = block[seen], column[seen]
         weights = image_weights(labels[seen], groups)
 
         def nll(
             log_t: float, own: Floats = own, column: Ints = column, weights: Floats = weights
         ) -> float:
-            log_p = log_softmax(own / np.exp(log_t))
-            return -float(weights @ log_p[np.arange(len(own)), column])
+            parts = []
+            for rows in blocks.row_blocks(*own.shape):
+                log_p = log_softmax(own[rows].astype(np.float64) / np.exp(log_t))
+                parts.append(log_p[np.arange(len(log_p)), column[rows]])
+            return -float(weights @ np.concatenate(parts))
 
         bounds = tuple(np.log(TEMPERATURES))
         best = minimize_scalar(nll, bounds=bounds, method="bounded").x
         temperatures.append(float(np.exp(best)))
 
     def rule(logits: Logits, views: Views) -> Floats:
-        blocks = zip(_own(logits, views), temperatures, strict=True)
-        return _place([log_softmax(block / t) for block, t in blocks], views)
+        pairs = zip(blocks.own(logits, views), temperatures, strict=True)
+        return _place([log_softmax(block / t) for block, t in pairs], views)
 
     return rule
 
@@ -162,27 +176,27 @@ def fit_affine(logits: Logits, labels: Ints, views: Views, groups: Groups) -> Ru
     """
     from scipy.optimize import minimize
 
-    weights = image_weights(labels, groups)
-    rows = np.arange(len(labels))
+    weights, masks = image_weights(labels, groups), blocks.shares(views)
 
-    def objective(x: Floats, blocks: Floats, masks: Floats) -> tuple[float, Floats]:
-        scores = np.tensordot(x[: len(masks)], blocks, 1) + x[len(masks) :] @ masks
-        log_p = log_softmax(scores)
-        slope = np.exp(log_p)
-        slope[rows, labels] -= 1
-        slope *= weights[:, None]
-        gradient = [*(slope * blocks).sum((1, 2)), *(masks @ slope.sum(0))]
-        return -float(weights @ log_p[rows, labels]), np.array(gradient)
+    def objective(x: Floats) -> tuple[float, Floats]:
+        total, gradient = 0.0, np.zeros(2 * num)
+        for rows, stack in stacks():
+            scores = np.tensordot(x[:num], stack, 1) + x[num:] @ masks
+            log_p, each = log_softmax(scores), np.arange(len(scores))
+            slope = np.exp(log_p)
+            slope[each, labels[rows]] -= 1
+            slope *= weights[rows, None]
+            gradient += np.array([*(slope * stack).sum((1, 2)), *(masks @ slope.sum(0))])
+            total -= float(weights[rows] @ log_p[each, labels[rows]])
+        return total, gradient
 
-    num = len(views)
+    num, stacks = len(views), blocks.stacks(logits, views)
     start = np.concatenate([np.ones(num), np.zeros(num)])
     bounds = [SCALES] * num + [(0.0, 0.0)] + [(None, None)] * (num - 1)
-    arrays = _stacked([block.astype(np.float64) for block in logits], views)
-    x = minimize(objective, start, args=arrays, jac=True, bounds=bounds, method="L-BFGS-B").x
+    x = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B").x
 
     def rule(logits: Logits, views: Views) -> Floats:
-        blocks, masks = _stacked(logits, views)
-        scores: Floats = np.tensordot(x[:num], blocks, 1) + x[num:] @ masks
+        scores: Floats = np.tensordot(x[:num], blocks.stacked(logits, views), 1) + x[num:] @ masks
         return scores
 
     return rule
@@ -220,6 +234,21 @@ def applicable(views: Views, val_counts: Ints) -> list[str]:
     return [name for name in RULES if why_not(name, views, val_counts) is None]
 
 
+def same_as(name: str, views: Views) -> str:
+    """Return the rule that has the same scores as `name`, bit for bit, or `name` itself.
+
+    Among large numbers of classes, it saves computing them again.
+    """
+    one = len(views) == 1
+    if name == "unlabelled" and blocks.shares(views).max(0).min() == 1:
+        return "concat"  # no class has two experts
+    if name == "sum" and one:
+        return "concat"
+    if name == "rest" or (name == "rest_pair" and one):
+        return "max_confidence"
+    return name
+
+
 def check_applies(name: str, views: Views, val_counts: Ints) -> None:
     """Raise a ValueError if the rule `name` does not apply to these experts: see `why_not`."""
     reason = why_not(name, views, val_counts)
@@ -230,7 +259,14 @@ def check_applies(name: str, views: Views, val_counts: Ints) -> None:
         )
 
 
-def make(name: str, val_logits: Logits, val_labels: Ints, views: Views, groups: Groups) -> Rule:
+def make(
+    name: str,
+    val_logits: Logits,
+    val_labels: Ints,
+    views: Views,
+    groups: Groups,
+    told: Logits | None = None,
+) -> Rule:
     """Make the rule `name`; what it fits is fitted on validation images.
 
     Args:
@@ -239,11 +275,15 @@ def make(name: str, val_logits: Logits, val_labels: Ints, views: Views, groups: 
         val_labels: (N,) their classes.
         views: the classes of each expert.
         groups: the groups of the partition, which weigh as in a balanced test set.
+        told: per expert (M, width), of the images by which `unlabelled` weights; None: those that
+            the rule is given.
 
     Raises:
         ValueError: if the rule does not apply.
     """
     check_applies(name, views, np.bincount(val_labels, minlength=views[0].num_classes))
+    if name == "unlabelled" and told is not None:
+        return weighted_by(told, views)
     if name in UNFITTED:
         return UNFITTED[name]
     return FITTED[name](val_logits, val_labels, views, groups)
@@ -256,35 +296,15 @@ def log_softmax(block: Floats) -> Floats:
     return result
 
 
-def _own(logits: Logits, views: Views) -> list[Floats]:
-    for block, view in zip(logits, views, strict=True):
-        assert block.shape[1] == view.width, "outputs of other experts than these"
-    return [block[:, view.columns] for block, view in zip(logits, views, strict=True)]
-
-
-def _place(blocks: Logits, views: Views) -> Floats:
-    """Put (N, own classes) blocks into (N, C), as means where several experts know a class."""
-    shape = (len(blocks[0]), views[0].num_classes)
+def _place(parts: Logits, views: Views) -> Floats:
+    """Put (N, own classes) parts into (N, C), as means where several experts know a class."""
+    shape = (len(parts[0]), views[0].num_classes)
     total, known = np.zeros(shape), np.zeros(shape[1])
-    for block, view in zip(blocks, views, strict=True):
+    for block, view in zip(parts, views, strict=True):
         total[:, view.classes] += block
         known[list(view.classes)] += 1
     assert known.all(), "every class needs an expert"
     return total / known
-
-
-def _stacked(logits: Logits, views: Views) -> tuple[Floats, Floats]:
-    """Stack the own outputs (K, N, C), so that their sum over K is `concat`.
-
-    The second array (K, C) holds each expert's share in each class that it knows.
-    """
-    known = np.zeros((len(views), views[0].num_classes))
-    blocks = np.zeros((len(views), len(logits[0]), views[0].num_classes))
-    for k, (block, view) in enumerate(zip(_own(logits, views), views, strict=True)):
-        known[k, list(view.classes)] = 1
-        blocks[k][:, view.classes] = block
-    share = known / known.sum(0)
-    return blocks * share[:, None], share
 
 
 def _tiny(values: Floats) -> Floats:

@@ -8,7 +8,7 @@ training has left.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from lt.data.views import Ints
 from lt.score import combine
-from lt.score.combine import Floats, Views, log_softmax
+from lt.score.blocks import Floats, Views, row_blocks
+from lt.score.said import Said, group_of, say, within_group
 from lt.score.stats import wilson
 from lt.score.store import Outputs
 
@@ -64,10 +65,16 @@ class Metrics:
         return asdict(self)
 
 
-Scored = tuple[Metrics, Floats]  # of a rule, and its scores (N, C) of the test images
+Scored = tuple[Metrics, Said]  # of a rule, and what it says of the test images
 
 
-def score(rule: str, views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> Scored:
+def score(
+    rule: str,
+    views: Views,
+    outputs: Outputs,
+    cut: Mapping[str, Any],
+    within: Ints | None = None,
+) -> Scored:
     """Score the experts' outputs with one rule.
 
     Args:
@@ -75,16 +82,34 @@ def score(rule: str, views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> 
         views: the classes of each expert.
         outputs: what the experts say of the test and validation images.
         cut: what partition.json holds: the groups, and the classes of each of PARTS.
+        within: (N,) what `_within` gives, where that is known.
 
     Raises:
         ValueError: if the rule does not apply to these experts.
     """
-    make = combine.make(rule, outputs.val, outputs.val_labels, views, cut["groups"])
-    scores = make(outputs.test, views)
-    own = combine.concat(outputs.test, views)
+    val, labels, groups = outputs.val, outputs.test_labels, cut["groups"]
+    make = combine.make(rule, val, outputs.val_labels, views, groups, outputs.test)
+    if within is None:
+        within = _within(views, outputs, groups)
+    parts_said = []
+    for rows in row_blocks(len(labels), views[0].num_classes):
+        scores = make([block[rows] for block in outputs.test], views)
+        parts_said.append(say(scores, within[rows], labels[rows]))
+    every = Said(
+        *(np.concatenate([getattr(one, f.name) for one in parts_said]) for f in fields(Said))
+    )
     parts: dict[str, Sequence[int]] = {name: cut[name] for name in PARTS}
-    labels, sound = outputs.test_labels, has_distribution(rule, outputs.are_logits)
-    return evaluate(scores, own, labels, cut["groups"], parts, sound), scores
+    sound = has_distribution(rule, outputs.are_logits)
+    return _measure(every, labels, groups, parts, views[0].num_classes, sound), every
+
+
+def _within(views: Views, outputs: Outputs, groups: Sequence[Sequence[int]]) -> Ints:
+    """Return (N,) predictions of the test images with the true group given, by concat."""
+    labels, found = outputs.test_labels, []
+    for rows in row_blocks(len(labels), views[0].num_classes):
+        own = combine.concat([block[rows] for block in outputs.test], views)
+        found.append(within_group(own, labels[rows], groups))
+    return np.concatenate(found)
 
 
 def has_distribution(rule: str, are_logits: bool) -> bool:
@@ -104,11 +129,10 @@ def has_distribution(rule: str, are_logits: bool) -> bool:
 def by_rule(views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> dict[str, Scored | None]:
     """Score the experts' outputs with every rule; None where one does not apply."""
     counts = np.bincount(outputs.val_labels, minlength=views[0].num_classes)
-    allowed = combine.applicable(views, counts)
-    return {
-        rule: score(rule, views, outputs, cut) if rule in allowed else None
-        for rule in combine.RULES
-    }
+    allowed, within = combine.applicable(views, counts), _within(views, outputs, cut["groups"])
+    same = {rule: combine.same_as(rule, views) for rule in allowed}
+    found = {rule: score(rule, views, outputs, cut, within) for rule in {*same.values()}}
+    return {rule: found[same[rule]] if rule in same else None for rule in combine.RULES}
 
 
 def evaluate(
@@ -130,31 +154,32 @@ def evaluate(
         parts: the classes of head, tail, many, medium and few.
         is_distribution: whether softmax(scores) is the predicted distribution.
     """
-    predictions = scores.argmax(axis=1)
-    right = predictions == labels
-    within = within_group(own_scores, labels, groups) == labels
-    group_of = _group_of(groups, scores.shape[1])
-    log_p = log_softmax(scores.astype(np.float64))
+    said = say(scores, within_group(own_scores, labels, groups), labels)
+    return _measure(said, labels, groups, parts, scores.shape[1], is_distribution)
+
+
+def _measure(
+    said: Said,
+    labels: Ints,
+    groups: Sequence[Sequence[int]],
+    parts: Mapping[str, Sequence[int]],
+    num_classes: int,
+    is_distribution: bool,
+) -> Metrics:
+    right, within = said.answers == labels, said.within == labels
+    group_ids = group_of(groups, num_classes)
     return Metrics(
         accuracy=percent(right),
-        balanced_accuracy=balanced_accuracy(predictions, labels),
+        balanced_accuracy=balanced_accuracy(said.answers, labels),
         **{name: _part(right, labels, classes) for name, classes in parts.items()},
         within_group=WithinGroup(
             percent(within), *(_part(within, labels, parts[name]) for name in ("head", "tail"))
         ),
-        group_accuracy=percent(group_of[predictions] == group_of[labels]),
-        macro_f1=macro_f1(predictions, labels, scores.shape[1]),
-        ece=ece(np.exp(log_p), labels) if is_distribution else None,
-        nll=-float(log_p[np.arange(len(labels)), labels].mean()) if is_distribution else None,
+        group_accuracy=percent(group_ids[said.answers] == group_ids[labels]),
+        macro_f1=macro_f1(said.answers, labels, num_classes),
+        ece=_gap(said.confidence, said.sure, ECE_BINS) if is_distribution else None,
+        nll=-float(said.log_p.mean()) if is_distribution else None,
     )
-
-
-def within_group(own_scores: Floats, labels: Ints, groups: Sequence[Sequence[int]]) -> Ints:
-    """Return (N,) predictions with the true group given: the best score among its classes."""
-    group_of = _group_of(groups, own_scores.shape[1])
-    same = group_of[labels][:, None] == group_of[None, :]  # (N, C)
-    result: Ints = np.where(same, own_scores, -np.inf).argmax(axis=1)
-    return result
 
 
 def percent(right: NDArray[np.bool_]) -> float:
@@ -164,16 +189,24 @@ def percent(right: NDArray[np.bool_]) -> float:
 
 def per_class(predictions: Ints, labels: Ints, num_classes: int) -> list[float | None]:
     """Return the accuracy of each class; None for a class without a test image."""
-    right = predictions == labels
-    return [_part(right, labels, [label]) for label in range(num_classes)]
+    hits, images = _counts(predictions, labels, num_classes)
+    return [
+        100 * float(hit) / num if num else None
+        for hit, num in zip(hits.tolist(), images.tolist(), strict=True)
+    ]
+
+
+def _counts(predictions: Ints, labels: Ints, num_classes: int) -> tuple[Ints, Ints]:
+    """Return the right answers and the images of each class (num_classes,)."""
+    hits = np.bincount(labels[predictions == labels], minlength=num_classes)
+    return hits, np.bincount(labels, minlength=num_classes)
 
 
 def per_class_intervals(
     predictions: Ints, labels: Ints, num_classes: int
 ) -> list[tuple[int, float | None, float | None]]:
     """Return of each class its test images, and the 95 % interval's ends: None without any."""
-    images = np.bincount(labels, minlength=num_classes)
-    hits = np.bincount(labels[predictions == labels], minlength=num_classes)
+    hits, images = _counts(predictions, labels, num_classes)
     return [
         (num, *(wilson(hit, num) or (None, None)))
         for hit, num in zip(hits.tolist(), images.tolist(), strict=True)
@@ -182,8 +215,9 @@ def per_class_intervals(
 
 def balanced_accuracy(predictions: Ints, labels: Ints) -> float:
     """Return the mean accuracy of the classes that have a test image, in percent."""
-    each = [percent(predictions[labels == label] == label) for label in np.unique(labels)]
-    return float(np.mean(each))
+    hits, images = _counts(predictions, labels, int(labels.max()) + 1)
+    seen = images > 0
+    return float(np.mean(100 * hits[seen].astype(np.float64) / images[seen]))
 
 
 def confusion(predictions: Ints, labels: Ints, order: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -216,8 +250,7 @@ def macro_f1(predictions: Ints, labels: Ints, num_classes: int) -> float:
 
     An answer that names a class without one still counts against the true class.
     """
-    hits = np.bincount(labels[predictions == labels], minlength=num_classes)
-    images = np.bincount(labels, minlength=num_classes)
+    hits, images = _counts(predictions, labels, num_classes)
     both = images + np.bincount(predictions, minlength=num_classes)
     seen = images > 0
     return 100 * float(np.mean(2 * hits[seen] / both[seen]))
@@ -229,18 +262,13 @@ def ece(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> float:
     The bins of the top probability are equal: bin b holds the confidences in
     (b / bins, (b + 1) / bins].
     """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
+    return _gap(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
+
+
+def _gap(confidence: Floats, right: NDArray[np.bool_], bins: int) -> float:
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     gaps = np.bincount(bin_of, right - confidence, bins)  # per bin, its size times its gap
-    return 100 * float(np.abs(gaps).sum()) / len(labels)
-
-
-def _group_of(groups: Sequence[Sequence[int]], num_classes: int) -> Ints:
-    group_of = np.zeros(num_classes, dtype=np.int64)
-    for k, classes in enumerate(groups):
-        group_of[list(classes)] = k
-    return group_of
+    return 100 * float(np.abs(gaps).sum()) / len(right)
 
 
 def _part(right: NDArray[np.bool_], labels: Ints, classes: Sequence[int]) -> float | None:

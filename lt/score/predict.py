@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,20 +35,39 @@ def predict(
     Raises:
         FloatingPointError: if a logit is not finite; `place` says where.
     """
+    logits = outputs(net, pixels, recipe, precision)
+    size = batch_size(pixels, device_of(net, pixels))
+    check_finite(np.isfinite(logits).all(axis=1), size, place)
+    return logits
+
+
+def outputs(
+    net: nn.Module, pixels: Tensor | Stored, recipe: Recipe, precision: str = "fp32"
+) -> NDArray[np.float32]:
+    """Return what `predict` does, finite or not."""
     net.eval()
-    device = _device(net, pixels)
+    device = device_of(net, pixels)
     with torch.inference_mode(), autocast(precision, device):
         batches = _batches(pixels, device)
         blocks = [net(normalise(images, recipe)).float() for images in batches]
-    logits = torch.cat(blocks).cpu().numpy()
-    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    logits: NDArray[np.float32] = torch.cat(blocks).cpu().numpy()
+    return logits
+
+
+def check_finite(finite: Any, size: int, place: str) -> None:
+    """Raise a FloatingPointError unless all outputs are finite.
+
+    Args:
+        finite: bool (N,) whether those of an image are.
+        size: of the batches.
+        place: where that is.
+    """
+    bad = np.flatnonzero(~finite)
     if len(bad):
-        size = _batch_size(pixels, device)
         raise FloatingPointError(
-            f"{place}: outputs are not finite for {len(bad)} of {len(logits)} images, "
+            f"{place}: outputs are not finite for {len(bad)} of {len(finite)} images, "
             f"first image {bad[0]} (batches of {size}); try a smaller train.lr or train.clip_norm"
         )
-    return logits
 
 
 def features(net: Net, pixels: Tensor | Stored, recipe: Recipe) -> Tensor:
@@ -57,7 +77,7 @@ def features(net: Net, pixels: Tensor | Stored, recipe: Recipe) -> Tensor:
     """
     net.eval()
     with torch.no_grad():
-        batches = _batches(pixels, _device(net, pixels))
+        batches = _batches(pixels, device_of(net, pixels))
         return torch.cat([net.backbone(normalise(batch, recipe)) for batch in batches])
 
 
@@ -72,13 +92,14 @@ def read_ahead(pixels: Stored, batches: Sequence[Ints], device: torch.device) ->
         yield images.to(device, non_blocking=True)
 
 
-def _device(net: nn.Module, pixels: Tensor | Stored) -> torch.device:
+def device_of(net: nn.Module, pixels: Tensor | Stored) -> torch.device:
+    """Return where images go through the net."""
     return pixels.device if isinstance(pixels, Tensor) else next(net.parameters()).device
 
 
 def _batches(pixels: Tensor | Stored, device: torch.device) -> Iterator[Tensor]:
     """Give the images in batches for a forward pass; one without images if there are none."""
-    size = _batch_size(pixels, device)
+    size = batch_size(pixels, device)
     if isinstance(pixels, Tensor):
         return iter(torch.split(pixels, size))
     every = np.arange(len(pixels))
@@ -86,14 +107,15 @@ def _batches(pixels: Tensor | Stored, device: torch.device) -> Iterator[Tensor]:
     return read_ahead(pixels, parts, device)
 
 
-def _batch_size(pixels: Tensor | Stored, device: torch.device) -> int:
+def batch_size(pixels: Tensor | Stored, device: torch.device) -> int:
+    """Return how many images go through a net at once."""
     _, height, width, _ = pixels.shape
     return max(1, min(BATCH[device.type], BATCH[device.type] * SIDE**2 // (height * width)))
 
 
-def accuracy(logits: NDArray[np.float32], targets: Ints) -> float:
-    """Return the percentage of (N, width) logits whose argmax is the target."""
-    return 100 * float((logits.argmax(axis=1) == targets).mean())
+def accuracy(answers: Ints, targets: Ints) -> float:
+    """Return the percentage of answers (N,) that are the target."""
+    return 100 * float((answers == targets).mean())
 
 
 def normalise(images: Tensor, recipe: Recipe) -> Tensor:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from lt.data.views import Ints
 from lt.score import figures, report_figures, suggest, tables
-from lt.score.combine import Floats, log_softmax
+from lt.score.said import Said
 from lt.score.stats import MISSING
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -103,7 +103,7 @@ def make(
     found: suggest.Numbers,
     *,
     rule: str,
-    scores: Floats,
+    said: Said,
     labels: Ints,
     images: NDArray[np.uint8],
     tried: Sequence[Mapping[str, Any]],
@@ -116,17 +116,15 @@ def make(
         rows: those of per_class.csv.
         found: the numbers that suggestions go by.
         rule: the one in use.
-        scores: (N, C) of the test images under that rule.
+        said: what it says of the test images.
         labels: (N,) their classes.
         images: (N, H, W, channels).
         tried: what `lt.score.tables.experiments` has made.
     """
-    predictions = scores.argmax(axis=1)
-    right = predictions == labels
+    right = said.answers == labels
     curve = None
     if scored["ece"] is not None:
-        confidence = np.exp(log_softmax(scores.astype(np.float64))).max(axis=1)
-        draw = partial(report_figures.reliability, confidence, right)
+        draw = partial(report_figures.reliability, said.confidence, right)
         curve = _svg(draw, "How often answers of each confidence are right")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -145,7 +143,7 @@ def make(
         accuracy=_svg(partial(report_figures.accuracy, rows), "Test accuracy of each class"),
         listed=listed(rows),
         methods=methods(tried),
-        confusions=confusions(predictions, labels, run["data"]["classes"], images),
+        confusions=confusions(said.answers, labels, run["data"]["classes"], images),
         reliability=curve,
         facts=suggest.facts(found),
         gap=suggest.gap(found, run["model"]),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
 MISSING = "–"
 
 
+@cache
 def wilson(hits: int, num: int) -> tuple[float, float] | None:
     """Return the 95 % interval of a share in percent (Wilson 1927); None of no trial at all.
 

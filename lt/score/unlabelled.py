@@ -13,56 +13,54 @@ The images are used as a whole: of a single one, all weights are equal.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
+from lt.score.blocks import Floats, Stacks
 
 LEAST = 0.15  # of an equal weight: theirs stops where one of three is below 0.05
 
 
-def combine(blocks: Floats, share: Floats, told: Floats) -> Floats:
-    """Return (N, C): the mean of the experts' outputs with the weights that tell most.
-
-    Args:
-        blocks: (K, N, C) outputs times `share`, 0 where an expert does not know the class.
-        share: (K, C) each expert's part in a class among those that know it, in equal parts.
-        told: (K, M, C) as blocks, of the images to weight by.
-    """
-    if (share.max(0) == 1).all():  # no class has two experts: there is nothing to weight
-        return np.asarray(blocks.sum(0))
-    return _scores(fit(told, share), blocks, share)
-
-
-def fit(blocks: Floats, share: Floats) -> Floats:
+def fit(stacks: Stacks, share: Floats) -> Floats:
     """Return the weights (K,), which sum to 1.
 
     Args:
-        blocks: (K, N, C), those to weight by.
-        share: as for `combine`.
+        stacks: gives, as often as it is called, the blocks of the images to weight by.
+        share: (K, C) each expert's part in a class among those that know it, in equal parts.
     """
     from scipy.optimize import minimize
 
-    start = np.zeros(len(blocks))
-    found = minimize(missing, start, args=(blocks, share), jac=True, method="L-BFGS-B")
+    start = np.zeros(len(share))
+    found = minimize(missing, start, args=(stacks, share), jac=True, method="L-BFGS-B")
     return weights_of(found.x)
 
 
-def missing(x: Floats, blocks: Floats, share: Floats) -> tuple[float, Floats]:
+def missing(x: Floats, stacks: Stacks, share: Floats) -> tuple[float, Floats]:
     """Return the negative of what the predictions tell (nats), and its gradient at x (K,)."""
     weights = weights_of(x)
-    scores = _scores(weights, blocks, share)
-    shifted = scores - scores.max(1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    p = np.exp(log_p)
-    told = log_p - np.log(np.maximum(p.mean(0), np.finfo(np.float64).tiny))
-    each = (p * told).sum(1, keepdims=True)  # (N, 1): the KL divergence from the mean
-    slope = p * (told - each) / (len(p) * (weights @ share))
-    of_weights = (slope * blocks).sum((1, 2)) - share @ (slope * scores).sum(0)  # (K,)
+    known, number = weights @ share, 0
+    mean = np.zeros(share.shape[1])
+    for _, blocks in stacks():
+        mean += np.exp(_log_p(scores(weights, blocks, share))).sum(0)
+        number += blocks.shape[1]
+    mean /= number
+    value, of_weights = 0.0, np.zeros(len(x))
+    for _, blocks in stacks():
+        of_image = scores(weights, blocks, share)
+        log_p = _log_p(of_image)
+        p = np.exp(log_p)
+        told = log_p - np.log(np.maximum(mean, np.finfo(np.float64).tiny))
+        each = (p * told).sum(1, keepdims=True)  # (N, 1): the KL divergence from the mean
+        slope = p * (told - each) / (number * known)
+        of_weights += (slope * blocks).sum((1, 2)) - share @ (slope * of_image).sum(0)
+        value += float(each.sum())
     free = weights - LEAST / len(weights)
-    return -float(each.mean()), -(free * of_weights - free * (free @ of_weights) / free.sum())
+    return -value / number, -(free * of_weights - free * (free @ of_weights) / free.sum())
+
+
+def _log_p(scores: Floats) -> Floats:
+    shifted = scores - scores.max(1, keepdims=True)
+    result: Floats = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    return result
 
 
 def weights_of(x: Floats) -> Floats:
@@ -71,5 +69,12 @@ def weights_of(x: Floats) -> Floats:
     return np.asarray(LEAST / len(x) + (1 - LEAST) * powers / powers.sum())
 
 
-def _scores(weights: Floats, blocks: Floats, share: Floats) -> Floats:
+def scores(weights: Floats, blocks: Floats, share: Floats) -> Floats:
+    """Return (N, C): the weighted mean of the experts' outputs.
+
+    Args:
+        weights: (K,).
+        blocks: (K, N, C) outputs times `share`, 0 where an expert does not know the class.
+        share: as for `fit`.
+    """
     return np.asarray(np.tensordot(weights, blocks, 1) / (weights @ share))

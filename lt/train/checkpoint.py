@@ -13,7 +13,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,9 +79,10 @@ class Checkpoints:
         """Return the seconds of training so far, including those of runs that were cut off."""
         return self.before + time.monotonic() - self.start
 
-    def epochs(self) -> int:
-        """Return how many epochs the experts have behind them."""
-        return sum(len(saved.progress["history"]) for saved in self.saved.values())
+    def epochs(self, numbers: Collection[int] | None = None) -> int:
+        """Return how many epochs the experts (of `numbers`, or all) have behind them."""
+        saved = [one for k, one in self.saved.items() if numbers is None or k in numbers]
+        return sum(len(one.progress["history"]) for one in saved)
 
     def messages(self) -> list[str]:
         """List what a person should know before the run begins, a line each."""

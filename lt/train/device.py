@@ -21,13 +21,16 @@ SMALL = 8  # pixels along a side, up to which one thread does the work (LOG.md, 
 def pick_device(deterministic: bool) -> torch.device:
     """Return the GPU if there is one, else the CPU with as many threads as the process may use.
 
+    Processes that torchrun has started share them.
+
     deterministic: True chooses deterministic kernels where torch has them, False the fastest.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not deterministic
-    torch.set_num_threads(min(torch.get_num_threads(), cgroup_cpus(Path("/"))))
+    cpus = cgroup_cpus(Path("/")) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, cpus)))
     _keep_memory()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

@@ -55,12 +55,16 @@ class Job:
 
 @dataclass
 class Trained:
-    """A trained expert: its net, a row per epoch, its optimizer steps, the images it was shown."""
+    """A trained expert: its net, a row per epoch, its optimizer steps, the images it was shown.
+
+    processes: the numbers of processes that have shared out its batches.
+    """
 
     net: Net
     history: list[Row] = field(default_factory=list)
     updates: int = 0
     images: int = 0
+    processes: list[int] = field(default_factory=list)
 
 
 def fit(jobs: Sequence[Job]) -> list[Trained]:
@@ -105,8 +109,8 @@ def _best(trained: Trained, job: Job, at: int) -> Generator[None, None, Trained]
     for setup in job.expert.phases[at - 1].setups:
         trial = copy.deepcopy(trained)
         yield from _run(trial, replace(job, checkpoints=None), at, setup, None)
-        logits, targets = _validate(trial.net, job, f"expert {job.number}, phase {at}")
-        accuracy = validation.balanced_accuracy(logits.argmax(1), targets, halves)
+        answers, targets = _validate(trial.net, job, f"expert {job.number}, phase {at}")
+        accuracy = validation.balanced_accuracy(answers, targets, halves)
         assert accuracy is not None, "checked before the training"
         if accuracy > best_accuracy:
             best, best_accuracy = trial, accuracy
@@ -131,8 +135,9 @@ def _run(
         trained.history.append(row)
         trained.updates += len(batches)
         trained.images += sum(map(len, batches))
+        trained.processes = sorted({*trained.processes, job.setting.team.size})
         job.report(row)
-        if job.checkpoints:
+        if job.checkpoints and job.setting.team.first:
             progress = {key: value for key, value in vars(trained).items() if key != "net"}
             saved = Saved(at, epoch, steps.state(), progress)
             job.checkpoints.save(job.number, saved, last=epoch == phase.epochs)
@@ -151,14 +156,14 @@ def _epoch(
     values, sizes = losses.double().cpu().numpy(), [len(batch) for batch in batches]
     rate = sum(sizes) / (time.perf_counter() - begin)
     _check_losses(values, sizes, place)
-    logits, targets = _validate(steps.net, job, place)
+    answers, targets = _validate(steps.net, job, place)
     return {
         "expert": job.number,
         "phase": at,
         "epoch": epoch,
         "lr": lr,
         "train_loss": float(np.average(values, weights=sizes)),
-        "val_accuracy": predict.accuracy(logits, targets) if len(targets) else None,
+        "val_accuracy": predict.accuracy(answers, targets) if len(targets) else None,
         "images_per_s": rate,
     }
 
@@ -213,6 +218,7 @@ def _begin(job: Job) -> Net:
     if setting.weights and not job.start:
         branches.fill(net, setting.weights, setting.options.backbone, channels, size)
     net.to(setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = setting.team.prepare(net, setting.options.sync_batchnorm)
     return net.requires_grad_(True)
 
 
@@ -242,14 +248,14 @@ def _generator(device: torch.device, *key: int) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
-def _validate(net: Net, job: Job, place: str) -> tuple[NDArray[np.float32], Ints]:
-    """Return logits and targets of the validation images that the expert sees."""
+def _validate(net: Net, job: Job, place: str) -> tuple[Ints, Ints]:
+    """Return answers and targets of the validation images that the expert sees."""
     val, setting = job.setting.val, job.setting
     targets = job.expert.view.targets(val.labels)
     seen = np.flatnonzero(targets >= 0)
-    return predict.predict(net, val.some(seen), setting.recipe, setting.precision, place), targets[
-        seen
-    ]
+    recipe, precision = setting.recipe, setting.precision
+    answers = setting.team.answers(net, val.some(seen), recipe, precision, place)
+    return answers, targets[seen]
 
 
 def check_images(expert: Expert, number: int, train: Ints, val: Ints) -> None:

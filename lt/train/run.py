@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from lt.data import longtail as subset
 from lt.data.stored import Stored
 from lt.data.views import ClassView, Ints
 from lt.nets import backbones, branches, net, weights
-from lt.score import predict, store
-from lt.train import checkpoint, loop, plan, step
+from lt.score import store
+from lt.train import checkpoint, loop, plan, step, together
 from lt.train.device import pick_device, pick_precision, use_threads
 from lt.train.start import Start
+from lt.train.together import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,12 @@ def run(
             at work on the same folder.
         FloatingPointError: at the first loss or output that is not finite.
         OSError: if something cannot be read or written.
+        process.Gone: if another process that takes part ends before its time.
     """
-    with process.lock(out.parent / f".{out.name}.lock"):
-        _run(training, inputs, out, Start.read(start), quiet, check)
+    lock = process.lock(out.parent / f".{out.name}.lock")
+    with together.joined(training.train.processes) as team, lock if team.first else nullcontext():
+        team.wait()  # for the lock
+        _run(training, inputs, out, Start.read(start), team, quiet or not team.first, check)
 
 
 def _run(
@@ -118,11 +123,12 @@ def _run(
     inputs: Inputs,
     out: Path,
     start: Start,
+    team: Team,
     quiet: bool,
     check: Callable[[], None],
 ) -> None:
     revision = provenance.revision()  # that of the start
-    setting, test = _on_device(training, inputs)
+    setting, test = _on_device(training, inputs, team)
     task = make_task(training.train, inputs, start.views)
     experts = methods.experts(training.model, task, training.method)
     start.check(training.model, experts, task.groups)
@@ -132,18 +138,22 @@ def _run(
     depends["start"] = start.run and start.run["training"]  # not its timing
     depends["images"] = _digests(setting, inputs)
     setting, loaded = _with_weights(setting, training, experts, quiet)
-    checkpoints = checkpoint.Checkpoints(checkpoint.scratch(), depends, out)
+    checkpoints = checkpoint.Checkpoints(checkpoint.scratch(), whoever_trains(depends), out)
     info["training"] = files.digest(depends)
-    with checkpoints.keep():
-        trained = _fit(experts, setting, training.model, checkpoints, start.nets, quiet)
+    with checkpoints.keep() if team.first else nullcontext():
+        trained = _fit(experts, setting, team, training.model, checkpoints, start.nets, quiet)
         timing = {"train_s": start.seconds + checkpoints.seconds()}
         begin = time.perf_counter()
-        test_logits = _predict(trained, test, setting, "test")
+        test_logits = _predict(trained, test, setting, team, "test")
         timing["test_s"] = time.perf_counter() - begin
-        val_logits = _predict(trained, setting.val, setting, "validation")
+        val_logits = _predict(trained, setting.val, setting, team, "validation")
+        if not team.first:
+            return
         outputs = store.Outputs(test_logits, test.labels, val_logits, setting.val.labels)
         start.add_costs(trained)
-        about_nets = {"trimmed": [net.trimmed(one.net) for one in trained], "loaded": loaded}
+        about_nets: dict[str, Any] = {"trimmed": [net.trimmed(one.net) for one in trained]}
+        about_nets["loaded"] = loaded
+        about_nets["processes"] = sorted({number for one in trained for number in one.processes})
         facts = {"run": {**info, **about_nets, **revision}, "timing": timing}
         with files.whole(out) as folder:
             folder.mkdir()
@@ -152,6 +162,12 @@ def _run(
             entries = _entries(experts, trained, setting, info["training"])
             store.save(folder, entries, outputs, rows, facts)
             check()
+
+
+def whoever_trains(depends: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `depends` without the processes and threads: a run may go on with others."""
+    train = {k: v for k, v in depends["train"].items() if k not in ("processes", "spread")}
+    return {key: value for key, value in {**depends, "train": train}.items() if key != "threads"}
 
 
 def about(
@@ -214,7 +230,9 @@ def _save_weights(trained: Sequence[loop.Trained], setting: step.Setting, folder
         net.save(single, folder / f"expert_{k}.safetensors")
 
 
-def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting, step.Images]:
+def _on_device(
+    training: params.Training, inputs: Inputs, team: Team
+) -> tuple[step.Setting, step.Images]:
     """Put the images on the device: those to train and validate on, and the test images.
 
     If they take more than train.memory, they all stay on disk.
@@ -232,6 +250,8 @@ def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting,
             return step.Images(rows[name], labels)
         return step.Images(torch.from_numpy(rows[name].read()).to(device), labels)
 
+    if training.train.sync_batchnorm and device.type == "cpu":
+        raise ValueError("train.sync_batchnorm: expected false on a CPU, got true")
     setting = step.Setting(
         train=images("train"),
         val=images("val"),
@@ -240,6 +260,7 @@ def _on_device(training: params.Training, inputs: Inputs) -> tuple[step.Setting,
         seed=training.seed,
         precision=pick_precision(training.train.precision, device),
         trained_on=device,
+        team=team if training.train.spread == "images" else ALONE,
     )
     return setting, images("test")
 
@@ -299,6 +320,7 @@ def make_task(options: params.Train, inputs: Inputs, start: tuple[ClassView, ...
 def _fit(
     experts: Sequence[plan.Expert],
     setting: step.Setting,
+    team: Team,
     name: str,
     checkpoints: checkpoint.Checkpoints,
     start: loop.Nets,
@@ -307,27 +329,35 @@ def _fit(
     def silent(row: loop.Row) -> None:
         pass
 
-    report = silent
+    report, spread = silent, setting.options.spread == "experts"
+    own = team.share_out(len(experts)) if spread else list(range(len(experts)))
     if not quiet:
         for line in checkpoints.messages():
             print(f"train: {line}", file=sys.stderr, flush=True)
-        phases = [phase for expert in experts for phase in expert.phases]
+        phases = [phase for k in own for phase in experts[k].phases]
         epochs = sum(phase.epochs * len(phase.setups) for phase in phases)
-        report = process.Progress(epochs, name, checkpoints.epochs()).report
+        report = process.Progress(epochs, name, checkpoints.epochs(own)).report
     start = tuple(one.to(setting.device, memory_format=torch.channels_last) for one in start)  # type: ignore[call-overload]
-    return loop.fit(
-        [loop.Job(one, k, setting, report, checkpoints, start) for k, one in enumerate(experts)]
-    )
+    jobs = [loop.Job(experts[k], k, setting, report, checkpoints, start) for k in own]
+    trained = loop.fit(jobs) if jobs else []
+    return team.exchange(trained, len(experts)) if spread else trained
 
 
 def _predict(
-    trained: Sequence[loop.Trained], images: step.Images, setting: step.Setting, part: str
+    trained: Sequence[loop.Trained],
+    images: step.Images,
+    setting: step.Setting,
+    team: Team,
+    part: str,
 ) -> store.Blocks:
-    """Return what each network says of the images, the branches of one each for itself."""
+    """Return what each network says of the images, the branches of one each for itself.
+
+    Of several processes, the first has all of it, the others nothing of use.
+    """
     blocks: store.Blocks = []
     for k, one in enumerate(trained):
         with branches.apart(one.net) as num:
             place = f"expert {k}, {part}"
-            logits = predict.predict(one.net, images.pixels, setting.recipe, place=place)
-        blocks += np.split(logits, num, axis=1)
+            logits = team.outputs(one.net, images.pixels, setting.recipe, place)
+        blocks += np.split(logits, num, axis=1) if team.first else []
     return blocks

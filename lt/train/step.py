@@ -24,6 +24,7 @@ from lt.params import Train
 from lt.score.predict import autocast, normalise, read_ahead
 from lt.train import augment
 from lt.train.plan import Phase
+from lt.train.together import ALONE, Team
 
 MAX_RECORDED = 8  # sizes of batch: those of an epoch, and some of a sampler with varying ones
 
@@ -76,6 +77,7 @@ class Setting:
     precision: str  # "fp32" or "bf16"
     weights: Mapping[str, Tensor] | None = None
     trained_on: torch.device | None = None  # where images are on disk
+    team: Team = ALONE  # the processes that share out each batch
 
     @property
     def device(self) -> torch.device:
@@ -108,7 +110,9 @@ class Steps:
         self.optimizer = _optimizer(parameters, options, self.lr, decay)
         self.recorded: dict[int, _Recording] = {}
         self.seen: set[int] = set()
-        self.pool = torch.cuda.graph_pool_handle() if self.device.type == "cuda" else None
+        alone = setting.team.size == 1  # an exchange is not recorded
+        on_gpu = self.device.type == "cuda" and alone
+        self.pool = torch.cuda.graph_pool_handle() if on_gpu else None
 
     def run(self, batches: list[Ints], epoch: int, lr: float, generator: torch.Generator) -> Tensor:
         """Train for one epoch.
@@ -134,9 +138,16 @@ class Steps:
         shares = self._shares(len(sizes), generator)
         steps: Iterator[tuple[Tensor, ...]] = zip(torch.split(rows, sizes), shares, strict=True)
         if isinstance(setting.train.pixels, Stored):
-            read = read_ahead(setting.train.pixels, batches, self.device)
+            own = [self._own(torch.from_numpy(batch)).numpy() for batch in batches]
+            read = read_ahead(setting.train.pixels, own, self.device)
             steps = ((*step, pixels) for step, pixels in zip(steps, read, strict=True))
-        return torch.stack([self._step(*step) for step in steps])
+        losses = torch.stack([self._step(*step) for step in steps])
+        setting.team.even_out(self.net)
+        return losses
+
+    def _own(self, rows: Tensor) -> Tensor:
+        """Return the rows of a batch that this process computes."""
+        return self.setting.team.own(rows, mixed=bool(self.phase.mix))
 
     def _shares(self, number: int, generator: torch.Generator) -> Tensor:
         """Return shares (number,): for each batch, what an image keeps of itself."""
@@ -184,27 +195,29 @@ class Steps:
         Args:
             rows: (B, columns) an image's index, then its draws.
             share: () what an image keeps of itself where images are mixed.
-            pixels: uint8 (B, H, W, channels), of images that lie on disk.
+            pixels: uint8 (own, H, W, channels), those of `_own`, of images that lie on disk.
 
         Returns:
             the loss, a scalar.
         """
-        index, draws = rows[:, 0].long(), rows[:, 1:]
-        setting, recipe = self.setting, self.setting.recipe
+        setting, recipe, team = self.setting, self.setting.recipe, self.setting.team
+        targets, own = self.targets[rows[:, 0].long()], self._own(rows)
         if pixels is None:
             assert isinstance(setting.train.pixels, Tensor)
-            pixels = setting.train.pixels[index]
-        pixels = augment.augment(pixels, draws, recipe, setting.options)
-        images, targets = normalise(pixels, recipe), self.targets[index]
+            pixels = setting.train.pixels[own[:, 0].long()]
+        pixels = augment.augment(pixels, own[:, 1:], recipe, setting.options)
+        images = normalise(pixels, recipe)
         if self.phase.mix:
-            images = augment.blend_images(images, share)
+            images = augment.blend_images(images, share)[len(own) - team.number(len(rows)) :]
         with autocast(setting.precision, self.device):
-            logits = self.net(images)  # (B, width)
+            logits = self.net(images)
+        logits = team.whole(logits.float(), len(rows))  # (B, width)
         if self.phase.mix:
             targets = augment.blend(targets, share, self.phase.mix.share, logits.shape[-1])
-        loss = self.phase.loss(logits.float(), targets, self.epoch)
+        loss = self.phase.loss(logits, targets, self.epoch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        team.add_up(self.parameters)
         if setting.options.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, setting.options.clip_norm)
         self.optimizer.step()

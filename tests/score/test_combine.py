@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 
 from lt import params
 from lt.data.views import ClassView
-from lt.score import combine, metrics, validation
+from lt.score import combine, metrics, said, validation
 from tests.conftest import views
 
 # the seed's two networks on its three example images: (images, outputs)
@@ -134,8 +134,8 @@ def test_accuracy_is_at_most_group_accuracy_and_oracle(name: str, others: str) -
     own = combine.concat(logits, chosen)
     result = metrics.evaluate(scores, own, labels, groups, parts)
     assert result.accuracy <= min(result.group_accuracy, result.within_group.accuracy)
-    kept = metrics.within_group(scores, labels, groups)
-    assert np.array_equal(kept, metrics.within_group(own, labels, groups))
+    kept = said.within_group(scores, labels, groups)
+    assert np.array_equal(kept, said.within_group(own, labels, groups))
 
 
 def test_rest_by_hand() -> None:

@@ -29,8 +29,9 @@ def outputs(validation: int, are_logits: bool = True) -> store.Outputs:
 
 
 def test_a_rule_by_hand() -> None:
-    scored, scores = metrics.score("concat", views((0, 1), (2, 3)), outputs(4), CUT)
-    assert scores.argmax(1).tolist() == [0, 2, 0, 3]
+    scored, said = metrics.score("concat", views((0, 1), (2, 3)), outputs(4), CUT)
+    assert said.answers.tolist() == [0, 2, 0, 3]
+    assert said.within.tolist() == [0, 1, 2, 3]
     assert (scored.accuracy, scored.head, scored.tail) == (50.0, 50.0, 50.0)
     assert scored.within_group.accuracy == 100.0
     assert scored.group_accuracy == 50.0
@@ -46,7 +47,7 @@ def test_every_rule_has_its_metrics_where_it_applies() -> None:
         if one is not None:
             alone = metrics.score(rule, chosen, outputs(4), CUT)
             assert one[0] == alone[0]
-            assert np.array_equal(one[1], alone[1])
+            assert np.array_equal(one[1].answers, alone[1].answers)
     assert metrics.by_rule(chosen, outputs(0), CUT)["affine"] is None
 
 
@@ -80,3 +81,16 @@ def test_a_split_whose_tail_has_no_validation_image() -> None:
         message = f"{rule}' does not apply to .* image of any of expert 1's 2 classes.; allowed: co"
         with pytest.raises(ValueError, match=message):
             metrics.score(rule, chosen, bare, CUT)
+
+
+@pytest.mark.parametrize("others", ["drop", "silent", "rest"])
+def test_rules_that_are_computed_once_have_the_same_scores(others: str) -> None:
+    rng = np.random.default_rng(0)
+    for groups in (((0, 1, 2, 3, 4),), ((0, 1), (2, 3, 4))):
+        chosen = views(*groups, others=others)
+        logits = [rng.normal(0, 3, (50, view.width)).astype(np.float32) for view in chosen]
+        rules = [rule for rule in combine.UNFITTED if combine.same_as(rule, chosen) != rule]
+        assert len(rules) == (4 if len(groups) == 1 else 2)
+        for rule in rules:
+            same = combine.UNFITTED[combine.same_as(rule, chosen)](logits, chosen)
+            assert np.array_equal(combine.UNFITTED[rule](logits, chosen), same)

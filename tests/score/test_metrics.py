@@ -5,7 +5,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, f1_score, log_loss, recall_score
 
-from lt.score import metrics, stats
+from lt.score import metrics, said, stats
 from paper import score
 
 # six images, four classes; argmax: 0 0 1 2 3 0
@@ -39,12 +39,12 @@ def test_by_hand() -> None:
 
 
 def test_within_group_is_the_argmax_over_the_true_group() -> None:
-    guesses = metrics.within_group(SCORES, LABELS, GROUPS)
+    guesses = said.within_group(SCORES, LABELS, GROUPS)
     assert guesses.tolist() == [0, 0, 1, 2, 3, 2]
 
 
 def test_within_group_of_a_single_group_is_the_prediction() -> None:
-    guesses = metrics.within_group(SCORES, LABELS, ((0, 1, 2, 3),))
+    guesses = said.within_group(SCORES, LABELS, ((0, 1, 2, 3),))
     assert guesses.tolist() == SCORES.argmax(1).tolist()
 
 

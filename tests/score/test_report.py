@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lt.score import metrics, report, report_figures, suggest
+from lt.score import metrics, report, report_figures, said, suggest
 
 NASTY = "<b>a & b</b> $x$ 🦊"
 
@@ -74,7 +74,7 @@ def page(num: int = 4, sound: bool = True, tried: Any = ()) -> str:
     return report.make(
         *(run, scored, rows, suggest.numbers(cut, [1] * num, rows)),
         rule="concat",
-        scores=scores,
+        said=said.say(scores, said.within_group(scores, labels, groups), labels),
         labels=labels,
         images=rng.integers(0, 255, (len(labels), 8, 8, 3)).astype(np.uint8),
         tried=tried,

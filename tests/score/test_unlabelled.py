@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy.optimize import approx_fprime
 
 from lt.data.views import ClassView
-from lt.score import combine, unlabelled
+from lt.score import blocks, combine, unlabelled
 from tests.conftest import views
 
 RNG = np.random.default_rng(0)
@@ -20,6 +20,10 @@ def experts(*skills: float) -> list[NDArray[np.float64]]:
     return [skill * right + RNG.normal(0, 1, (200, 4)) for skill in skills]
 
 
+def once(stack: NDArray[np.float64]) -> blocks.Stacks:
+    return lambda: iter([(slice(None), stack)])
+
+
 def told(scores: NDArray[np.float64]) -> float:
     """The mutual information of image and predicted class, by its definition."""
     p = np.exp(combine.log_softmax(scores))
@@ -29,8 +33,7 @@ def told(scores: NDArray[np.float64]) -> float:
 
 def test_the_weights_are_the_best_of_a_grid_and_cannot_see_a_label() -> None:
     logits = experts(0.0, 3.0, 1.0)
-    blocks, share = np.stack(logits) / 3, np.full((3, 4), 1 / 3)
-    weights = unlabelled.fit(blocks, share)
+    weights = unlabelled.fit(once(np.stack(logits) / 3), np.full((3, 4), 1 / 3))
     assert weights.sum() == pytest.approx(1)
     scores = combine.weighted(logits, EVERY)
     np.testing.assert_allclose(scores, np.tensordot(weights, np.stack(logits), 1))
@@ -46,17 +49,17 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
     """Where one expert knows half of the classes, the means differ from class to class."""
     chosen = [ClassView.all(4), ClassView((2, 3), 4), ClassView.all(4)]
     logits = [block[:, view.columns] for block, view in zip(experts(2, 1, 1), chosen, strict=True)]
-    blocks, share = combine._stacked(logits, chosen)
+    stack, share = blocks.stacked(logits, chosen), blocks.shares(chosen)
     x = np.array([0.3, -1.0, 0.5])
-    value, gradient = unlabelled.missing(x, blocks, share)
-    scores = unlabelled._scores(unlabelled.weights_of(x), blocks, share)
+    value, gradient = unlabelled.missing(x, once(stack), share)
+    scores = unlabelled.scores(unlabelled.weights_of(x), stack, share)
     assert value == pytest.approx(-told(scores))
-    numeric = approx_fprime(x, lambda x: unlabelled.missing(x, blocks, share)[0])
+    numeric = approx_fprime(x, lambda x: unlabelled.missing(x, once(stack), share)[0])
     np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-7)
 
 
 def test_no_expert_is_dropped() -> None:
-    weights = unlabelled.fit(np.stack(experts(5.0, 0.0)) / 2, np.full((2, 4), 0.5))
+    weights = unlabelled.fit(once(np.stack(experts(5.0, 0.0)) / 2), np.full((2, 4), 0.5))
     assert weights[1] == pytest.approx(unlabelled.LEAST / 2, abs=1e-2)
     assert weights.sum() == pytest.approx(1)
 

@@ -1,0 +1,68 @@
+"""Outputs of several experts in the order of all classes, a block of images at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lt.data.views import ClassView
+
+Floats = NDArray[np.floating[Any]]
+Logits = Sequence[Floats]  # per expert (N, width)
+Views = Sequence[ClassView]
+# () -> blocks (K, N, C), outputs times their share, each with the rows that it holds
+Stacks = Callable[[], Iterator[tuple[slice, Floats]]]
+
+CELLS = 2**22  # images times classes of a block: 32 MiB in float64
+
+
+def row_blocks(number: int, width: int) -> Iterator[slice]:
+    """Cut rows of that width into blocks of about CELLS cells; one at least."""
+    size = max(1, CELLS // width)
+    return (slice(start, start + size) for start in range(0, max(number, 1), size))
+
+
+def shares(views: Views) -> Floats:
+    """Return each expert's share (K, C) in each class, in equal parts among those that know it."""
+    known = np.zeros((len(views), views[0].num_classes))
+    for k, view in enumerate(views):
+        known[k, list(view.classes)] = 1
+    share: Floats = known / known.sum(0)
+    return share
+
+
+def stacked(logits: Logits, views: Views) -> Floats:
+    """Stack the own outputs (K, N, C), times the shares: their sum over K is `concat`."""
+    blocks = np.zeros((len(views), len(logits[0]), views[0].num_classes))
+    for k, (block, view) in enumerate(zip(own(logits, views), views, strict=True)):
+        blocks[k][:, view.classes] = block
+    return blocks * shares(views)[:, None]
+
+
+def stacks(logits: Logits, views: Views) -> Stacks:
+    """Return what goes through `_stacked` outputs in float64, with their rows, in blocks.
+
+    A single block is kept; several are made again each time.
+    """
+    rows = list(row_blocks(len(logits[0]), len(views) * views[0].num_classes))
+
+    def make(part: slice) -> tuple[slice, Floats]:
+        return part, stacked(doubles([block[part] for block in logits]), views)
+
+    kept = [make(rows[0])] if len(rows) == 1 else None
+    return lambda: iter(kept) if kept else map(make, rows)
+
+
+def doubles(logits: Logits) -> list[Floats]:
+    """Return the outputs in float64."""
+    return [block.astype(np.float64) for block in logits]
+
+
+def own(logits: Logits, views: Views) -> list[Floats]:
+    """Return each expert's outputs (N, own classes) for its own classes."""
+    for block, view in zip(logits, views, strict=True):
+        assert block.shape[1] == view.width, "outputs of other experts than these"
+    return [block[:, view.columns] for block, view in zip(logits, views, strict=True)]
