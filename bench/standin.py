@@ -4,10 +4,10 @@
     python -m bench.standin --lists /tmp/standin           # PNG files, and lists "path label"
 
 115,846 training images in 1,000 classes, 1280 to 5 of each, and 50 test images of each (Liu et al.
-2019, "Large-Scale Long-Tailed Recognition in an Open World", section 4); 385 classes have more than
-100, 136 less than 20. In between, the counts are a smooth curve with that sum. An image is its
-class's pattern of 4x4 colours with noise, so that a network can learn it. For other shapes:
---classes, --images, --most, --least, --many, --few, --test, --size.
+2019, "Large-Scale Long-Tailed Recognition in an Open World", section 4). How they fall is ours: 385
+classes have more than 100, 136 less than 20, and in between the counts are a smooth curve with that
+sum. An image is its class's pattern of 4x4 colours with noise, so that a network can learn it. For
+other shapes: --classes, --images, --most, --least, --many, --few, --test, --size.
 """
 
 from __future__ import annotations
