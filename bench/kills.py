@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -88,12 +87,14 @@ def log(repo: Path) -> Path:
 def training(dvc: subprocess.Popen[bytes]) -> int:
     """Wait for the process in which `dvc repro` trains, and return its id."""
     while dvc.poll() is None:
-        for path in Path(f"/proc/{dvc.pid}/task").glob("*/children"):  # of each of its threads
-            with suppress(OSError):  # it has just ended
-                for pid in path.read_text().split():
-                    if b"stages.train" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                        return int(pid)
-        time.sleep(0.01)
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == dvc.pid and b"stages.train" in (path / "cmdline").read_bytes():
+                    return int(path.name)
+            except OSError:  # it has just ended
+                continue
+        time.sleep(0.05)  # a look at every process costs more than a wait
     raise RuntimeError("dvc repro ended without training")
 
 
