@@ -67,6 +67,14 @@ def spawn(repo: Path, module: str, *arguments: str) -> subprocess.CompletedProce
     return run("python", "-m", module, *arguments, cwd=repo)
 
 
+LONG = ("test_belief", "test_pipeline", "test_paper_run")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, so that processes side by side end at about the same time."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 @pytest.fixture(scope="session")
 def options() -> params.Params:
     return params.load(path=ROOT / "params.yaml")

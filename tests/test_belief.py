@@ -61,9 +61,8 @@ METHOD = ("lt/methods/baseline.py", "\n", "\n# edited\n")
 @pytest.mark.parametrize(
     ("edits", "found"),
     [
-        ((LR, SCHEDULES), "lt/train/schedules.py, params.yaml (train.lr: 0.1, now 0.03); "),
-        ((METHOD,), "lt/methods/baseline.py; "),
-        ((NOT_YAML,), "params.yaml: not valid YAML"),
+        ((LR, METHOD), "params.yaml (train.lr: 0.1, now 0.03), lt/methods/baseline.py; "),
+        ((SCHEDULES, NOT_YAML), "lt/train/schedules.py, params.yaml: not valid YAML"),
     ],
 )
 def test_an_edit_meanwhile_is_no_part_of_a_result(
