@@ -16,7 +16,7 @@ import pytest
 
 from bench import kills
 from paper import CELLS, SMALL, grid
-from tests.conftest import call, run
+from tests.conftest import call, run, spawn
 
 PREFIX = "digits-exp-0.1"
 BAD = ("split_s1", "distill_s1")
@@ -214,7 +214,7 @@ def test_workers_elsewhere_and_one_of_them_killed(repo: Path, undisturbed: dict[
     ],
 )
 def test_bad_arguments(repo: Path, arguments: list[str], message: str) -> None:
-    done = call(repo, *arguments)
+    done = (spawn if arguments[0] == "paper.grid" else call)(repo, *arguments)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
