@@ -66,11 +66,18 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
 def title(run: Mapping[str, Any]) -> str:
     """Say in a line what was trained; `run`: what run.json holds."""
     data, train = run["data"], run["train"]
+    shape = _shape(data["name"], data["imb_type"], f"{data['imb_factor']:g}")
     return (
-        f"{run['model']} on {data['name']} {data['imb_type']} {data['imb_factor']:g} "
+        f"{run['model']} on {shape} "
         f"({data['subset']}, {data['images']} images), {train['backbone']}, "
         f"{train['epochs']} epochs, seed {run['seed']}"
     )
+
+
+def _shape(name: str, imb_type: str, imb_factor: str) -> str:
+    """Name a dataset and its imbalance, where it was made: "digits exp 0.1", or "images"."""
+    kind = params.suited(imb_type, name)
+    return name if kind == "none" else f"{name} {kind} {imb_factor}"
 
 
 def experiments(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -91,7 +98,7 @@ def experiments(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     differing = _differing(firsts)
     return [
         {
-            "data": " ".join(str(_param(first, f"data.{key}")) for key in OF_DATA),
+            "data": _shape(*(str(_param(first, f"data.{key}")) for key in OF_DATA)),
             "profile": first["profile"],
             "backbone": _param(first, "train.backbone"),
             "epochs": int(_param(first, "train.epochs")),  # DVC makes every number a float
