@@ -73,7 +73,9 @@ def _write_pt2(program: torch.export.ExportedProgram, about: Mapping[str, Any]) 
 
 
 def _load_pt2(path: Path) -> Run:
-    module = torch.export.load(io.BytesIO(path.read_bytes())).module()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that weights could be written to
+        module = torch.export.load(io.BytesIO(path.read_bytes())).module()
 
     def run(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
