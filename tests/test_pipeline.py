@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import subprocess
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from bench import kills
@@ -261,6 +265,36 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
         assert "expert_0.safetensors: is not the file that belongs to" in message
     finally:
         weights.write_bytes(kept)
+
+
+def test_answers_as_a_file_and_the_networks_as_one(repo: Path, tmp_path: Path) -> None:
+    images = np.load(repo / "data/raw/digits/test_images.npy")[:12]
+    for k, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{k}.png")
+    (tmp_path / "5.png").write_text("no image")
+    answers, model = tmp_path / "answers.csv", tmp_path / "model.pt2"
+    done = run("python", "-m", "stages.predict", str(tmp_path), "--csv", str(answers), cwd=repo)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"predict: {tmp_path / '5.png'}: not an image file\n"
+    rows = list(csv.DictReader(answers.open()))
+    assert [Path(row["path"]).stem for row in rows] == [str(k) for k in range(12) if k != 5]
+
+    done = run("python", "-m", "stages.export", str(model), cwd=repo)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"validation: \d+ images, largest difference of probabilities", done.stdout)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that weights could be written to
+        module = torch.export.load(model).module()
+    p = module(torch.from_numpy(images))
+    about = json.loads((tmp_path / "model.pt2.json").read_text())
+    told = [about["classes"][label] for label in np.delete(p.argmax(1).numpy(), 5)]
+    assert told == [row["answer"] for row in rows]
+    assert about["compared"]["test"]["images"] == 256
+
+    message = stage(repo, "stages.export", str(tmp_path / "model.h5"))
+    expected = "export: expected a file that ends in .onnx or .pt2, got "
+    assert message == f"{expected}{tmp_path}/model.h5\n"
+    assert not list(tmp_path.glob("*.h5*"))
 
 
 def test_report_and_suggestions(repo: Path, tmp_path: Path) -> None:

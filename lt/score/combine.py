@@ -9,6 +9,7 @@ mean. With one expert every rule predicts the same classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -147,11 +148,13 @@ def fit_temperature(logits: Logits, labels: Ints, views: Views, groups: Groups) 
         best = minimize_scalar(nll, bounds=bounds, method="bounded").x
         temperatures.append(float(np.exp(best)))
 
-    def rule(logits: Logits, views: Views) -> Floats:
-        blocks = zip(_own(logits, views), temperatures, strict=True)
-        return _place([log_softmax(block / t) for block, t in blocks], views)
+    return partial(tempered, temperatures=temperatures)
 
-    return rule
+
+def tempered(logits: Logits, views: Views, temperatures: Sequence[float]) -> Floats:
+    """Divide each expert's own outputs by its temperature, then concat_softmax."""
+    blocks = zip(_own(logits, views), temperatures, strict=True)
+    return _place([log_softmax(block / t) for block, t in blocks], views)
 
 
 def fit_affine(logits: Logits, labels: Ints, views: Views, groups: Groups) -> Rule:
@@ -180,12 +183,14 @@ def fit_affine(logits: Logits, labels: Ints, views: Views, groups: Groups) -> Ru
     arrays = _stacked([block.astype(np.float64) for block in logits], views)
     x = minimize(objective, start, args=arrays, jac=True, bounds=bounds, method="L-BFGS-B").x
 
-    def rule(logits: Logits, views: Views) -> Floats:
-        blocks, masks = _stacked(logits, views)
-        scores: Floats = np.tensordot(x[:num], blocks, 1) + x[num:] @ masks
-        return scores
+    return partial(shifted, scales=x[:num], offsets=x[num:])
 
-    return rule
+
+def shifted(logits: Logits, views: Views, scales: Floats, offsets: Floats) -> Floats:
+    """Scale and shift each expert's own outputs by its two numbers, then concat."""
+    blocks, masks = _stacked(logits, views)
+    scores: Floats = np.tensordot(scales, blocks, 1) + offsets @ masks
+    return scores
 
 
 FITTED: dict[str, Callable[[Logits, Ints, Views, Groups], Rule]] = {
@@ -247,6 +252,31 @@ def make(name: str, val_logits: Logits, val_labels: Ints, views: Views, groups: 
     if name in UNFITTED:
         return UNFITTED[name]
     return FITTED[name](val_logits, val_labels, views, groups)
+
+
+def settle(
+    name: str, val_logits: Logits, val_labels: Ints, views: Views, groups: Groups, test: Logits
+) -> Rule:
+    """Make the rule `name` as `evaluate` uses it, with all that it depends on as fixed numbers.
+
+    Args:
+        name: as for `make`, like the next four.
+        val_logits: per expert (N, width).
+        val_labels: (N,).
+        views: the classes of each expert.
+        groups: the groups of the partition.
+        test: per expert (M, width), of the test images: "unlabelled" weighs by these.
+    """
+    if name != "unlabelled":
+        return make(name, val_logits, val_labels, views, groups)
+    blocks, share = _stacked([block.astype(np.float64) for block in test], views)
+    return partial(weighted_by, weights=unlabelled.choose(blocks, share))
+
+
+def weighted_by(logits: Logits, views: Views, weights: Floats) -> Floats:
+    """Return the mean of the experts' own outputs with these weights (K,)."""
+    blocks, share = _stacked([block.astype(np.float64) for block in logits], views)
+    return unlabelled.weighted(weights, blocks, share)
 
 
 def log_softmax(block: Floats) -> Floats:

@@ -31,9 +31,14 @@ def combine(blocks: Floats, share: Floats, told: Floats) -> Floats:
         share: (K, C) each expert's part in a class among those that know it, in equal parts.
         told: (K, M, C) as blocks, of the images to weight by.
     """
+    return weighted(choose(told, share), blocks, share)
+
+
+def choose(told: Floats, share: Floats) -> Floats:
+    """Return the weights (K,) by which `combine` weighs."""
     if (share.max(0) == 1).all():  # no class has two experts: there is nothing to weight
-        return np.asarray(blocks.sum(0))
-    return _scores(fit(told, share), blocks, share)
+        return np.ones(len(share))
+    return fit(told, share)
 
 
 def fit(blocks: Floats, share: Floats) -> Floats:
@@ -53,7 +58,7 @@ def fit(blocks: Floats, share: Floats) -> Floats:
 def missing(x: Floats, blocks: Floats, share: Floats) -> tuple[float, Floats]:
     """Return the negative of what the predictions tell (nats), and its gradient at x (K,)."""
     weights = weights_of(x)
-    scores = _scores(weights, blocks, share)
+    scores = weighted(weights, blocks, share)
     shifted = scores - scores.max(1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
     p = np.exp(log_p)
@@ -71,5 +76,6 @@ def weights_of(x: Floats) -> Floats:
     return np.asarray(LEAST / len(x) + (1 - LEAST) * powers / powers.sum())
 
 
-def _scores(weights: Floats, blocks: Floats, share: Floats) -> Floats:
+def weighted(weights: Floats, blocks: Floats, share: Floats) -> Floats:
+    """Return (N, C): the mean of the experts' outputs (`combine`) with the weights (K,)."""
     return np.asarray(np.tensordot(weights, blocks, 1) / (weights @ share))

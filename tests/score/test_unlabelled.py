@@ -49,7 +49,7 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
     blocks, share = combine._stacked(logits, chosen)
     x = np.array([0.3, -1.0, 0.5])
     value, gradient = unlabelled.missing(x, blocks, share)
-    scores = unlabelled._scores(unlabelled.weights_of(x), blocks, share)
+    scores = unlabelled.weighted(unlabelled.weights_of(x), blocks, share)
     assert value == pytest.approx(-told(scores))
     numeric = approx_fprime(x, lambda x: unlabelled.missing(x, blocks, share)[0])
     np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-7)
