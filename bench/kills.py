@@ -94,7 +94,7 @@ def training(dvc: subprocess.Popen[bytes]) -> int:
                     return int(path.name)
             except OSError:  # it has just ended
                 continue
-        time.sleep(0.01)
+        time.sleep(0.05)  # a look at every process costs more than a wait
     raise RuntimeError("dvc repro ended without training")
 
 

@@ -415,11 +415,18 @@ def _fill_in(values: dict[str, Any], profile: Any, prefix: str, place: str) -> l
     return problems
 
 
+def suited(imb_type: Any, name: Any) -> Any:
+    """Return the imb_type that "auto" stands for with the dataset `name`; others as they are."""
+    if imb_type != AUTO:
+        return imb_type
+    return "none" if name == "images" else "exp"
+
+
 def _fill_in_auto(raw: dict[str, Any]) -> None:
     """Put the imb_type that suits the dataset where `raw` says "auto"."""
     data = raw.get("data")
-    if isinstance(data, dict) and data.get("imb_type") == AUTO:
-        data["imb_type"] = "none" if data.get("name") == "images" else "exp"
+    if isinstance(data, dict) and "imb_type" in data:
+        data["imb_type"] = suited(data["imb_type"], data.get("name"))
 
 
 def _too_many(params: Params | None) -> list[str]:

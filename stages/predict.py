@@ -3,76 +3,71 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
+import pandas as pd
+from tqdm import tqdm
 
-from lt import images, params, resolved
-from lt.data import datasets
-from lt.nets import net
-from lt.score import combine, metrics, predict, store, tables
-from stages import FINAL, PARTITION, main
+from lt import files, params, resolved
+from lt.out import decode, given, networks
+from lt.out.answers import Answer
+from lt.out.networks import Networks
+from lt.score import combine, tables
+from stages import FINAL, PARTITION, Parser, main
+
+LATE_S = 10  # outside of a terminal, a run that takes longer tells how far it is, this often
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Print a row per image: the combined answer, and each expert's best own class.
-
-    An image of another size than those of the training is cut to a square and scaled. Files that
-    are no image are named at the end.
-    """
-    if not arguments:
+    """Print or write a row per image: the combined answer, and each expert's best own class."""
+    parser = Parser(
+        "python -m stages.predict",
+        description="Say what is on images: a table, or with --csv a file. An image of another "
+        "size than those of the training is cut to a square and scaled. Files that cannot be read "
+        "are listed at the end; the exit status is then 1.",
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="image, folder, or list .txt")
+    parser.add_argument("--csv", metavar="FILE", help="write the answers to this file")
+    asked = parser.parse_args(arguments)
+    if not asked.paths:
         raise ValueError("expected image files, got none: python -m stages.predict cat.png")
-    rule_name = resolved.what(params.Evaluate, "evaluate").combine
-    cut, run = store.load_cut(PARTITION), store.check(FINAL)
-    store.check_cut(FINAL, run, PARTITION, cut)
-    form, *_ = store.load_experts(FINAL)
-    recipe = datasets.recipe(run["data"])
-    read, problems = _read(arguments, form["image_size"], form["channels"])
-    if read:
-        pixels = torch.from_numpy(np.stack(list(read.values())))
-        views, known = store.load_views(FINAL), store.load_outputs(FINAL)
-        logits = [predict.predict(one, pixels, recipe) for one in net.load(FINAL)]
-        rule = combine.make(rule_name, known.val, known.val_labels, views, cut["groups"])
-        if rule_name == "unlabelled":  # weighted as in metrics/, not by the images given here
-            rule = partial(combine.weighted, told=known.test)
-        p = np.exp(combine.log_softmax(rule(logits, views)))
-        sound = metrics.has_distribution(rule_name, known.are_logits)
-        print(tables.predictions_table(list(read), p, logits, views, cut["classes"], sound), end="")
+    if asked.csv is not None and Path(asked.csv).is_dir():
+        raise ValueError(f"--csv: expected a file, got the folder {asked.csv}")
+    rule = resolved.what(params.Evaluate, "evaluate").combine
+    trained = networks.load(FINAL, PARTITION, rule)
+    paths, problems = given.find(asked.paths)
+    rows, words = _answers(trained, paths, problems), trained.words
+    if asked.csv is not None:
+        files.write_csv(asked.csv, words.header(), map(words.row, rows))
+    elif table := [words.cells(answer) for answer in rows]:
+        print(tables.to_markdown(pd.DataFrame(table)), end="")
     if problems:
         raise ValueError("\n".join(problems))
 
 
-def _read(
-    paths: Sequence[str], size: int, channels: int
-) -> tuple[dict[str, NDArray[np.uint8]], list[str]]:
-    """Read images as uint8 (size, size, channels): the form that the experts were trained on.
-
-    Returns:
-        those that can be read, by their paths, and what is wrong with the others.
-    """
-    read: dict[str, NDArray[Any]] = {}
-    problems, scaled = [], 0
-    for path in paths:
-        try:
-            image = images.read(path, "L" if channels == 1 else "RGB")
-        except ValueError as error:
-            problems.append(str(error))
-            continue
-        scaled += image.size != (size, size)
-        image = images.square(image, size)
-        read[path] = np.asarray(image, dtype=np.uint8).reshape(size, size, channels)
+def _answers(trained: Networks, paths: Sequence[str], problems: list[str]) -> Iterator[Answer]:
+    """Give the answers in the order of the paths; add what is wrong with a file to `problems`."""
+    scaled, every = 0, LATE_S * (not sys.stderr.isatty())
+    with tqdm(
+        total=len(paths), desc="predict", unit="image", delay=every, mininterval=every or 0.1
+    ) as bar:
+        for batch in decode.batches(paths, trained.size, trained.channels):
+            if batch.paths:
+                scores, logits = trained.scores(batch.pixels)
+                p = np.exp(combine.log_softmax(scores))
+                yield from trained.words.answers(batch.paths, p, logits)
+            problems += batch.problems
+            scaled += batch.scaled
+            bar.update(len(batch))
     if scaled:
         print(
             f"predict: {scaled} of {len(paths)} images were cut to a square and scaled to "
-            f"{size}x{size} pixels, the size of the training",
+            f"{trained.size}x{trained.size} pixels, the size of the training",
             file=sys.stderr,
         )
-    return read, problems
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, own_help=True)

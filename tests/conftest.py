@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 # Before torch starts, and for children: small steps are a thousand parallel regions, each with a
 # barrier, and beside a busy neighbour two threads wait for each other most of the time.
@@ -14,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+import stages
 from lt import params
 from lt.data import datasets
 from lt.train import checkpoint, loop, step
@@ -33,6 +38,41 @@ def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         command, cwd=cwd, env={**os.environ, "PATH": path, **env}, capture_output=True, text=True
     )
+
+
+def call(repo: Path, module: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """What `python -m <module>` does in the folder `repo`, in this process: no torch to import.
+
+    The code is that of the working tree, so `repo` must hold the same. An error that is told in no
+    message comes out as it is.
+    """
+    argv, code = [f"{module.replace('.', '/')}.py", *arguments], 0
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(repo),
+        mock.patch.object(sys, "argv", argv),
+        mock.patch.dict(os.environ, env),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            stages.main(importlib.import_module(module).run)
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
+
+
+def spawn(repo: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same as a process of its own."""
+    return run("python", "-m", module, *arguments, cwd=repo)
+
+
+LONG = ("test_belief", "test_pipeline", "test_paper_run")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, so that processes side by side end at about the same time."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 @pytest.fixture(scope="session")

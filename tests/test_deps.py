@@ -98,13 +98,14 @@ def test_scoring_and_data_start_no_torch() -> None:
     assert not imports(*modules)[0]
 
 
-@pytest.mark.parametrize("wing", ["data", "nets", "train", "score"])
+@pytest.mark.parametrize("wing", ["data", "nets", "train", "score", "out"])
 def test_arrows_run_one_way(wing: str) -> None:
     """stages -> train -> score -> nets | data -> the files that all share."""
     allowed = {
         "data": {"data"},
         "nets": {"nets", "data"},
         "score": {"score", "nets", "data"},
+        "out": {"out", "score", "nets", "data"},
         "train": {"train", "score", "nets", "data", "methods"},
     }[wing]
     for path in (ROOT / "lt" / wing).glob("*.py"):

@@ -16,9 +16,10 @@ import pytest
 
 from bench import kills
 from paper import CELLS, SMALL, grid
-from tests.conftest import run
+from tests.conftest import call, run, spawn
 
 PREFIX = "digits-exp-0.1"
+BAD = ("split_s1", "distill_s1")
 CHOSEN = [f"{PREFIX}_{name}_s0" for name in ("baseline", "split_lws", "crt")]
 
 
@@ -62,15 +63,33 @@ def same(score: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in score.items() if key not in ("provenance", "timing")}
 
 
+EPOCHS = 15  # long enough to be killed
+LONG = dict.fromkeys(CHOSEN, f"train.epochs={EPOCHS}")
+
+
 @pytest.fixture(scope="module")
 def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     repo = kills.clone(tmp_path_factory.mktemp("clone"), 2, "resnet20")
-    write_grid(repo, CHOSEN)
+    write_grid(repo, CHOSEN, **LONG)
     output = filled(repo, "--outputs", "kept")
     assert "0 of 3 cells are done, 3 to run" in output
     assert "dashboard: http://" in output
     assert "WARNING" not in output
     return repo
+
+
+@pytest.fixture(scope="module")
+def undisturbed(repo: Path) -> dict[str, Any]:
+    return chosen(repo)
+
+
+def chosen(repo: Path) -> dict[str, Any]:
+    return {name: same(score) for name, score in scores(repo).items() if name in CHOSEN}
+
+
+def forget(repo: Path) -> None:
+    for name in CHOSEN:
+        (repo / SMALL / "scores" / f"{name}.json").unlink()
 
 
 def test_the_grid_gives_tables_figures_and_the_page(repo: Path) -> None:
@@ -95,8 +114,7 @@ def test_a_cell_is_what_the_pipeline_makes_of_its_params(repo: Path) -> None:
     names = ("resolve", "prepare", "partition", "train", "finetune", "evaluate")
     for name in names:
         arguments = cell["params"].split() if name == "resolve" else []
-        command = [sys.executable, "-m", f"stages.{name}", *arguments]
-        done = run(*command, cwd=repo, OMP_NUM_THREADS="1")
+        done = call(repo, f"stages.{name}", *arguments)
         assert done.returncode == 0, done.stderr
     run("git", "checkout", "params.yaml", cwd=repo)
     metrics = json.loads((repo / "metrics/eval.json").read_text())
@@ -113,10 +131,12 @@ def test_dvc_knows_two_stages_and_asks_for_no_cell(repo: Path) -> None:
     assert "paper/params.yaml" not in shown
 
 
-def test_a_machine_is_filled_and_goes_on_after_a_kill(repo: Path) -> None:
-    names = [f"{PREFIX}_baseline_s1", f"{PREFIX}_ensemble_s0", f"{PREFIX}_crt_s1"]
-    changes = {names[0]: "train.epochs=60", names[1]: "train.lr=1e30", names[2]: "train.epochs=60"}
-    write_grid(repo, [*CHOSEN, *names], **changes)
+def test_a_machine_is_filled_and_goes_on_after_a_kill(
+    repo: Path, undisturbed: dict[str, Any]
+) -> None:
+    diverges = f"{PREFIX}_ensemble_s0"
+    write_grid(repo, [*CHOSEN, diverges], **LONG, **{diverges: "train.lr=1e30"})
+    forget(repo)
     first = fill(repo)
     while not list(repo.glob(".scratch/*/expert_0.*")):
         assert first.poll() is None, first.communicate()
@@ -128,40 +148,37 @@ def test_a_machine_is_filled_and_goes_on_after_a_kill(repo: Path) -> None:
     output = filled(repo)
     assert "cells are done" in output
     done = scores(repo)
-    assert "the loss of a batch" in done[names[1]]["failed"], "a result, and no failure"
-    assert done[names[0]]["metrics"]["updates"] == 60 * 4
-    assert "6 of 6 cells are done, 0 to run" in filled(repo)
-    undisturbed = same(done[names[0]]), same(done[names[2]])
-    for name in (names[0], names[2]):
-        (repo / SMALL / "scores" / f"{name}.json").unlink()
-    filled(repo)
-    assert (same(scores(repo)[names[0]]), same(scores(repo)[names[2]])) == undisturbed
+    assert "the loss of a batch" in done[diverges]["failed"], "a result, and no failure"
+    assert done[CHOSEN[0]]["metrics"]["updates"] == EPOCHS * 4
+    assert chosen(repo) == undisturbed
+    again = call(repo, "paper.run", "--folder", str(SMALL))
+    assert again.returncode == 0, again.stderr
+    assert "4 of 4 cells are done, 0 to run" in again.stdout
 
 
-def test_what_starts_from_a_cell_that_diverged_is_a_result_too(repo: Path) -> None:
-    names = [f"{PREFIX}_baseline_s1", f"{PREFIX}_crt_s1"]
-    write_grid(repo, names, **dict.fromkeys(names, "train.lr=1e30"))
-    filled(repo)
-    done = scores(repo)
-    assert "the loss of a batch" in done[names[0]]["failed"]
-    assert done[names[1]]["failed"].startswith(f"{names[0]}, which it starts from: expert 0")
-    assert done[names[1]]["provenance"]["precision"] in ("fp32", "bf16")
-
-
-def test_a_cell_that_fails_is_named_and_the_others_run(repo: Path) -> None:
-    names = [f"{PREFIX}_lws_joint_s0", f"{PREFIX}_baseline_s1", f"{PREFIX}_crt_s1"]
-    bad = "data.val_fraction=0.99"
-    write_grid(repo, [*CHOSEN, *names], **dict.fromkeys(names[1:], bad))
+def test_a_cell_that_fails_or_diverges_is_named_and_the_others_run(repo: Path) -> None:
+    """A loss that is not finite is a result, also of what starts from there; bad params are not."""
+    lws, diverged, after, bad, after_bad = names = [
+        f"{PREFIX}_{name}" for name in ("lws_joint_s0", "baseline_s1", "crt_s1", *BAD)
+    ]
+    changes = dict.fromkeys((diverged, after), "train.lr=1e30")
+    changes |= dict.fromkeys((bad, after_bad), "data.val_fraction=0.99")
+    write_grid(repo, names, **changes)
     output = filled(repo, code=1)
-    assert "run: 2 of 3 cells failed:\n" in output
-    assert f"{names[1]}: data.val_fraction: 0.99 takes the last training image" in output
-    assert f"{names[2]}: {names[1]}, which it starts from, failed" in output
-    assert names[0] in scores(repo)
+    assert "run: 2 of 5 cells failed:\n" in output
+    assert f"{bad}: data.val_fraction: 0.99 takes the last training image" in output
+    assert f"{after_bad}: {bad}, which it starts from, failed" in output
+    done = scores(repo)
+    assert lws in done
+    assert "the loss of a batch" in done[diverged]["failed"]
+    assert done[after]["failed"].startswith(f"{diverged}, which it starts from: expert 0")
+    assert done[after]["provenance"]["precision"] in ("fp32", "bf16")
 
 
-def test_workers_elsewhere_and_one_of_them_killed(repo: Path) -> None:
+def test_workers_elsewhere_and_one_of_them_killed(repo: Path, undisturbed: dict[str, Any]) -> None:
     """Two worker processes of a scheduler that runs already; the chain at work moves over."""
-    write_grid(repo, CHOSEN, **dict.fromkeys(CHOSEN, "train.epochs=40"))
+    write_grid(repo, CHOSEN, **LONG)
+    forget(repo)
     environment = {**os.environ, "PYTHONPATH": str(repo), "LT_SCRATCH": str(repo / ".elsewhere")}
     dask = [Path(sys.executable).with_name("dask").as_posix()]
     address = "tcp://127.0.0.1:18786"
@@ -182,11 +199,7 @@ def test_workers_elsewhere_and_one_of_them_killed(repo: Path) -> None:
         for one in (*workers, scheduler):
             one.kill()
             one.wait()
-    moved = {name: same(score) for name, score in scores(repo).items() if name in CHOSEN}
-    for name in CHOSEN:
-        (repo / SMALL / "scores" / f"{name}.json").unlink()
-    filled(repo)
-    assert {name: same(scores(repo)[name]) for name in CHOSEN} == moved
+    assert chosen(repo) == undisturbed
 
 
 @pytest.mark.parametrize(
@@ -201,7 +214,7 @@ def test_workers_elsewhere_and_one_of_them_killed(repo: Path) -> None:
     ],
 )
 def test_bad_arguments(repo: Path, arguments: list[str], message: str) -> None:
-    done = run(sys.executable, "-m", *arguments, cwd=repo)
+    done = (spawn if arguments[0] == "paper.grid" else call)(repo, *arguments)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
-import os
-import signal
+import re
 import subprocess
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from bench import kills
-from tests.conftest import run
+from tests.conftest import call, run, spawn
 
 METRICS = ["eval.json", "costs.json", "rules.csv", "per_class.csv", "confusion.csv", "curves.csv"]
 METRICS += ["made_from.json", "table.md", "accuracy.png"]
@@ -34,9 +37,12 @@ def ran(text: str) -> list[str]:
     return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
 
 
-def stage(repo: Path, *arguments: str) -> str:
-    """The message of a stage that must fail with one."""
-    done = run("python", "-m", *arguments, cwd=repo)
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def stage(repo: Path, *arguments: str, how: Run = call) -> str:
+    """The message of a stage that must fail with one; `how`: in this process, or spawned."""
+    done = how(repo, *arguments)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -96,7 +102,7 @@ def test_a_second_repro_does_nothing(repo: Path) -> None:
     assert "up to date" in dvc(repo, "repro")
 
 
-def test_another_method_reuses_the_data_and_going_back_trains_nothing(repo: Path) -> None:
+def test_other_methods_reuse_what_is_there_and_going_back_trains_nothing(repo: Path) -> None:
     before = results(repo)
     text = dvc(repo, "exp", "run", "-S", "model=split_lws")
     assert "WARNING" not in text
@@ -106,35 +112,28 @@ def test_another_method_reuses_the_data_and_going_back_trains_nothing(repo: Path
     assert "within_group.accuracy" in diff
     table = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
     assert "split_lws" in table
-    text = dvc(repo, "exp", "run", "-S", "model=baseline")
-    assert "train" not in ran(text)
-    assert results(repo) == before
-    assert run("git", "status", "--short", cwd=repo).stdout == ""
-
-
-def test_a_rule_that_does_not_apply_is_refused_before_anything_is_trained(repo: Path) -> None:
-    before = results(repo)
-    text = dvc(
-        *(repo, "exp", "run", "-S", "model=split_lws", "-S", "evaluate.combine=rest"), code=255
-    )
-    assert "evaluate.combine: 'rest' does not apply" in text
-    assert ran(text) == ["resolve"]
-    assert results(repo) == before
-    undo(repo)
-
-
-def test_second_stages_share_the_first(repo: Path) -> None:
-    before = results(repo)
     for model in ("crt", "ncm"):
         text = dvc(repo, "exp", "run", "-S", f"model={model}", "-S", "methods.crt.epochs=1")
-        assert ran(text) == ["resolve", "finetune", "evaluate", "table"]
+        assert ran(text) == ["resolve", "finetune", "evaluate", "table"], "they share the first"
         about = json.loads((repo / "models/final/run.json").read_text())
         assert (about["model"], about["start"]["model"]) == (model, "baseline")
         costs = json.loads((repo / "metrics/costs.json").read_text())
         assert costs["updates"] == 2 * 4 + (4 if model == "crt" else 0)
-    undo(repo)
-    assert not {"train", "finetune"} & set(ran(dvc(repo, "repro")))
+    text = dvc(repo, "exp", "run", "-S", "model=baseline", "-S", "methods.crt.epochs=10")
+    assert not {"train", "finetune"} & set(ran(text))
     assert results(repo) == before
+    assert run("git", "status", "--short", cwd=repo).stdout == ""
+
+
+STAGES = ("resolve", "prepare", "partition", "train", "finetune", "evaluate")
+
+
+def link_code(repo: Path, folder: Path) -> None:
+    """A folder in which the stages of `repo` can run."""
+    for name in ("lt", "stages", "dvc.yaml", "params.yaml"):
+        (folder / name).symlink_to(repo / name)
+    (folder / "data").mkdir()
+    (folder / "data" / "dvc.yaml").symlink_to(repo / "data" / "dvc.yaml")
 
 
 def undo(repo: Path) -> None:
@@ -143,41 +142,12 @@ def undo(repo: Path) -> None:
     assert run("git", "checkout", "params.yaml", cwd=repo).returncode == 0
 
 
-def test_twice_the_same_run_is_the_same_bit_for_bit(repo: Path) -> None:
-    before = results(repo)
-    dvc(repo, "repro", "--force", "--no-run-cache")
-    assert results(repo) == before
-
-
-def test_a_run_that_is_killed_goes_on_and_ends_the_same(repo: Path) -> None:
-    text = (repo / "params.yaml").read_text()
-    (repo / "params.yaml").write_text(text.replace("  epochs: 2 ", "  epochs: 40 "))
-    dvc(repo, "repro")
-    undisturbed = results(repo)
-
-    kills.forget(repo)
-    process, pid = start_training(repo)
-    os.kill(pid, signal.SIGSTOP)  # it is still there when the second run gives up
-    holder = f"models/.trained.lock is held by process {pid} on"
-    assert f"train: another run is at work here: {holder}" in stage(repo, "stages.train")
-    os.kill(pid, signal.SIGCONT)
-    os.kill(pid, signal.SIGTERM)
-    assert process.wait() != 0
-    output = kills.log(repo).read_text()
-    assert "train: stopped by SIGTERM; the same run goes on from the checkpoint in" in output
-
-    process, pid = start_training(repo)
-    process.kill()  # DVC, and the stage ends by itself
-    process.wait()
-    output = dvc(repo, "repro")
-    assert "train: expert 0 goes on after phase 1, epoch " in output
-    assert results(repo) == undisturbed
-    assert not list((repo / ".scratch").iterdir())
-    left = [path.name for path in (repo / "models").iterdir()]
-    assert not [name for name in left if name.endswith((".tmp", ".old"))]
-
-    run("git", "checkout", "params.yaml", cwd=repo)
-    dvc(repo, "repro")
+def test_twice_the_same_run_is_the_same_bit_for_bit(repo: Path, tmp_path: Path) -> None:
+    link_code(repo, tmp_path)
+    for name, *rest in (["download", "digits"], *([name] for name in STAGES)):
+        done = call(tmp_path, f"stages.{name}", *rest)
+        assert done.returncode == 0, done.stderr
+    assert results(tmp_path) == results(repo)
 
 
 def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
@@ -197,11 +167,19 @@ def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
 
 def test_bad_params_stop_before_anything_is_lost(repo: Path) -> None:
     before = results(repo), sorted((repo / "models/final").iterdir())
+    text = dvc(
+        *(repo, "exp", "run", "-S", "model=split_lws", "-S", "evaluate.combine=rest"), code=255
+    )
+    assert "evaluate.combine: 'rest' does not apply" in text
+    assert ran(text) == ["resolve"], "nothing is trained"
     message = "data.name: expected one of digits, cifar10, cifar100, images, got 'mnist'"
-    assert message in dvc(repo, "exp", "run", "-S", "data.name=mnist", code=255)
+    assert message in stage(repo, "stages.resolve", "data.name=mnist")
     assert (results(repo), sorted((repo / "models/final").iterdir())) == before
     undo(repo)
     assert ran(dvc(repo, "repro")) == ["resolve"], "its outputs were gone when it refused"
+
+
+SPAWNED = ("train", "table")  # a loss that is not finite, and a mistake in the command
 
 
 @pytest.mark.parametrize(
@@ -221,6 +199,10 @@ def test_bad_params_stop_before_anything_is_lost(repo: Path) -> None:
         (["resolve", "methods.ros.epoch_length=long"], "epoch_length: expected one of full, match"),
         (["resolve", "methods.baseline.start=cosine"], "start: expected a method with its"),
         (["resolve", "evaluate.combine=best"], "evaluate.combine: expected one of concat, sum"),
+        (
+            ["resolve", "model=split_lws", "evaluate.combine=rest"],
+            "evaluate.combine: 'rest' does not apply",
+        ),
         (["resolve", "methods.ros={}", "model=ros"], "methods.ros.epoch_length: missing"),
         (["train", "train.lr=1e30"], "expert 0, phase 1, epoch 1, step"),
         (["prepare", "--fast"], "expected no arguments, got --fast; params are given to"),
@@ -239,12 +221,12 @@ def test_bad_input_of_a_stage(repo: Path, arguments: list[str], message: str) ->
     before, (name, *rest) = tree(), arguments
     overrides = [text for text in rest if "=" in text and name != "resolve"]
     if overrides:
-        assert run("python", "-m", "stages.resolve", *overrides, cwd=repo).returncode == 0
+        assert call(repo, "stages.resolve", *overrides).returncode == 0
         rest = []
-    assert message in stage(repo, f"stages.{name}", *rest)
+    assert message in stage(repo, f"stages.{name}", *rest, how=spawn if name in SPAWNED else call)
     assert tree() == before
     if overrides:
-        assert run("python", "-m", "stages.resolve", cwd=repo).returncode == 0
+        assert call(repo, "stages.resolve").returncode == 0
 
 
 def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
@@ -254,7 +236,7 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
         Image.fromarray(image[..., 0]).save(path)
     with np.load(repo / "models/final/outputs.npz") as outputs:
         expected = outputs["test_0"][:3].argmax(1).tolist()
-    done = run("python", "-m", "stages.predict", *paths, cwd=repo)
+    done = spawn(repo, "stages.predict", *paths)
     rows = [line.strip("|").split("|") for line in done.stdout.splitlines()[2:]]
     assert [int(row[1]) for row in rows] == expected
 
@@ -262,7 +244,7 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
     Image.open(paths[0]).resize((24, 24), Image.Resampling.NEAREST).save(paths[0])
     Path(paths[2]).write_bytes(Path(paths[2]).read_bytes()[:60])
     good, bad = [*paths[:1] * 20, paths[1]], [paths[2], "none.png", "params.yaml"]
-    done = run("python", "-m", "stages.predict", *bad[:1], *good, *bad[1:], cwd=repo)
+    done = call(repo, "stages.predict", *bad[:1], *good, *bad[1:])
     rows = [line.strip("|").split("|") for line in done.stdout.splitlines()[2:]]
     assert {row[0].strip(): int(row[1]) for row in rows} == dict(
         zip(paths[:2], expected, strict=False)
@@ -283,6 +265,36 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
         assert "expert_0.safetensors: is not the file that belongs to" in message
     finally:
         weights.write_bytes(kept)
+
+
+def test_answers_as_a_file_and_the_networks_as_one(repo: Path, tmp_path: Path) -> None:
+    images = np.load(repo / "data/raw/digits/test_images.npy")[:12]
+    for k, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{k}.png")
+    (tmp_path / "5.png").write_text("no image")
+    answers, model = tmp_path / "answers.csv", tmp_path / "model.pt2"
+    done = run("python", "-m", "stages.predict", str(tmp_path), "--csv", str(answers), cwd=repo)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"predict: {tmp_path / '5.png'}: not an image file\n"
+    rows = list(csv.DictReader(answers.open()))
+    assert [Path(row["path"]).stem for row in rows] == [str(k) for k in range(12) if k != 5]
+
+    done = run("python", "-m", "stages.export", str(model), cwd=repo)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"validation: \d+ images, largest difference of probabilities", done.stdout)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that weights could be written to
+        module = torch.export.load(model).module()
+    p = module(torch.from_numpy(images))
+    about = json.loads((tmp_path / "model.pt2.json").read_text())
+    told = [about["classes"][label] for label in np.delete(p.argmax(1).numpy(), 5)]
+    assert told == [row["answer"] for row in rows]
+    assert about["compared"]["test"]["images"] == 256
+
+    message = stage(repo, "stages.export", str(tmp_path / "model.h5"))
+    expected = "export: expected a file that ends in .onnx or .pt2, got "
+    assert message == f"{expected}{tmp_path}/model.h5\n"
+    assert not list(tmp_path.glob("*.h5*"))
 
 
 def test_report_and_suggestions(repo: Path, tmp_path: Path) -> None:
@@ -315,15 +327,12 @@ def test_report_and_suggestions(repo: Path, tmp_path: Path) -> None:
 
 
 def test_without_validation_images(repo: Path, tmp_path: Path) -> None:
-    for name in ("lt", "stages", "dvc.yaml", "params.yaml"):
-        (tmp_path / name).symlink_to(repo / name)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "dvc.yaml").symlink_to(repo / "data" / "dvc.yaml")
+    link_code(repo, tmp_path)
     (tmp_path / "data" / "raw").symlink_to(repo / "data" / "raw")
     overrides = ("data.val_fraction=0", "train.epochs=1")
-    for name in ("resolve", "prepare", "partition", "train", "finetune", "evaluate"):
+    for name in STAGES:
         arguments = overrides if name == "resolve" else ()
-        assert run("python", "-m", f"stages.{name}", *arguments, cwd=tmp_path).returncode == 0
+        assert call(tmp_path, f"stages.{name}", *arguments).returncode == 0
     lines = (tmp_path / "metrics/rules.csv").read_text().splitlines()
     empty = {rule for rule, *figures in (line.split(",") for line in lines) if not any(figures)}
     assert empty == {"temperature", "affine"}
@@ -345,10 +354,7 @@ def test_params_that_are_not_yaml(repo: Path) -> None:
 
 
 def test_a_stage_on_its_own_says_what_is_missing(repo: Path, tmp_path: Path) -> None:
-    for name in ("lt", "stages", "dvc.yaml", "params.yaml"):
-        (tmp_path / name).symlink_to(repo / name)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "dvc.yaml").symlink_to(repo / "data" / "dvc.yaml")
+    link_code(repo, tmp_path)
     assert "run `dvc repro`, which makes it" in stage(tmp_path, "stages.partition")
-    assert run("python", "-m", "stages.resolve", cwd=tmp_path).returncode == 0
+    assert call(tmp_path, "stages.resolve").returncode == 0
     assert "missing or cut short" in stage(tmp_path, "stages.prepare")

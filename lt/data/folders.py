@@ -121,7 +121,7 @@ def _take(folders: Sequence[Path], part: str, found: Found) -> None:
     """
     keyed = []
     for k, folder in enumerate(folders):
-        names = list(_pictures(folder, found))
+        names = list(pictures(folder, found))
         if not names:
             found.empty.append(f"folder {folder}")
         label = class_name(folder.name)
@@ -129,7 +129,7 @@ def _take(folders: Sequence[Path], part: str, found: Found) -> None:
     found.pictures[part] += [Picture(path, label) for *_, path, label in sorted(keyed)]
 
 
-def _pictures(folder: Path, found: Found) -> Iterator[str]:
+def pictures(folder: Path, found: Found) -> Iterator[str]:
     """Give the pictures in a folder and those in it, as paths from there."""
 
     def fail(error: OSError) -> None:

@@ -97,6 +97,15 @@ def read_names(path: Path) -> list[str]:
     return names
 
 
+def read_paths(path: Path) -> list[str]:
+    """Read a list of files, one a line.
+
+    Raises:
+        ValueError: if it is no text.
+    """
+    return [line.strip() for line in _text(path).split("\n") if line.strip()]
+
+
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Give the lines that are not empty, each with the words that say where it is."""
     for number, line in enumerate(_text(path).split("\n"), 1):

@@ -43,7 +43,7 @@ def stacked(logits: Logits, views: Views) -> Floats:
 
 
 def stacks(logits: Logits, views: Views) -> Stacks:
-    """Return what goes through `_stacked` outputs in float64, with their rows, in blocks.
+    """Return what goes through `stacked` outputs in float64, with their rows, in blocks.
 
     A single block is kept; several are made again each time.
     """

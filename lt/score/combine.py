@@ -8,7 +8,8 @@ mean. With one expert every rule predicts the same classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -101,23 +102,18 @@ def weighted(logits: Logits, views: Views, told: Logits | None = None) -> Floats
         views: the classes of each expert.
         told: per expert (M, width), of the images to weight by; None: `logits`.
     """
-    return weighted_by(logits if told is None else told, views)(logits, views)
+    weights = _told(logits if told is None else told, views)
+    return weighted_by(logits, views, weights)
 
 
-def weighted_by(told: Logits, views: Views) -> Rule:
-    """Make the rule `weighted` with the weights that the outputs `told` ask for."""
-    share = blocks.shares(views)
-    weights = None
-    if not (share.max(0) == 1).all():  # else no class has two experts: nothing to weight
-        weights = unlabelled.fit(blocks.stacks(told, views), share)
+def weighted_by(logits: Logits, views: Views, weights: Floats) -> Floats:
+    """Return the mean of the experts' own outputs with these weights (K,)."""
+    stack = blocks.stacked(blocks.doubles(logits), views)
+    return unlabelled.weighted(weights, stack, blocks.shares(views))
 
-    def rule(logits: Logits, views: Views) -> Floats:
-        stack = blocks.stacked(blocks.doubles(logits), views)
-        if weights is None:
-            return np.asarray(stack.sum(0))
-        return unlabelled.scores(weights, stack, share)
 
-    return rule
+def _told(told: Logits, views: Views) -> Floats:
+    return unlabelled.choose(blocks.stacks(told, views), blocks.shares(views))
 
 
 UNFITTED: dict[str, Rule] = {
@@ -161,11 +157,13 @@ def fit_temperature(logits: Logits, labels: Ints, views: Views, groups: Groups) 
         best = minimize_scalar(nll, bounds=bounds, method="bounded").x
         temperatures.append(float(np.exp(best)))
 
-    def rule(logits: Logits, views: Views) -> Floats:
-        pairs = zip(blocks.own(logits, views), temperatures, strict=True)
-        return _place([log_softmax(block / t) for block, t in pairs], views)
+    return partial(tempered, temperatures=temperatures)
 
-    return rule
+
+def tempered(logits: Logits, views: Views, temperatures: Sequence[float]) -> Floats:
+    """Divide each expert's own outputs by its temperature, then concat_softmax."""
+    pairs = zip(blocks.own(logits, views), temperatures, strict=True)
+    return _place([log_softmax(block / t) for block, t in pairs], views)
 
 
 def fit_affine(logits: Logits, labels: Ints, views: Views, groups: Groups) -> Rule:
@@ -195,11 +193,14 @@ def fit_affine(logits: Logits, labels: Ints, views: Views, groups: Groups) -> Ru
     bounds = [SCALES] * num + [(0.0, 0.0)] + [(None, None)] * (num - 1)
     x = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B").x
 
-    def rule(logits: Logits, views: Views) -> Floats:
-        scores: Floats = np.tensordot(x[:num], blocks.stacked(logits, views), 1) + x[num:] @ masks
-        return scores
+    return partial(shifted, scales=x[:num], offsets=x[num:])
 
-    return rule
+
+def shifted(logits: Logits, views: Views, scales: Floats, offsets: Floats) -> Floats:
+    """Scale and shift each expert's own outputs by its two numbers, then concat."""
+    stack, masks = blocks.stacked(logits, views), blocks.shares(views)
+    scores: Floats = np.tensordot(scales, stack, 1) + offsets @ masks
+    return scores
 
 
 FITTED: dict[str, Callable[[Logits, Ints, Views, Groups], Rule]] = {
@@ -259,14 +260,7 @@ def check_applies(name: str, views: Views, val_counts: Ints) -> None:
         )
 
 
-def make(
-    name: str,
-    val_logits: Logits,
-    val_labels: Ints,
-    views: Views,
-    groups: Groups,
-    told: Logits | None = None,
-) -> Rule:
+def make(name: str, val_logits: Logits, val_labels: Ints, views: Views, groups: Groups) -> Rule:
     """Make the rule `name`; what it fits is fitted on validation images.
 
     Args:
@@ -275,18 +269,32 @@ def make(
         val_labels: (N,) their classes.
         views: the classes of each expert.
         groups: the groups of the partition, which weigh as in a balanced test set.
-        told: per expert (M, width), of the images by which `unlabelled` weights; None: those that
-            the rule is given.
 
     Raises:
         ValueError: if the rule does not apply.
     """
     check_applies(name, views, np.bincount(val_labels, minlength=views[0].num_classes))
-    if name == "unlabelled" and told is not None:
-        return weighted_by(told, views)
     if name in UNFITTED:
         return UNFITTED[name]
     return FITTED[name](val_logits, val_labels, views, groups)
+
+
+def settle(
+    name: str, val_logits: Logits, val_labels: Ints, views: Views, groups: Groups, test: Logits
+) -> Rule:
+    """Make the rule `name` as `evaluate` uses it, with all that it depends on as fixed numbers.
+
+    Args:
+        name: as for `make`, like the next four.
+        val_logits: per expert (N, width).
+        val_labels: (N,).
+        views: the classes of each expert.
+        groups: the groups of the partition.
+        test: per expert (M, width), of the test images: "unlabelled" weighs by these.
+    """
+    if name != "unlabelled":
+        return make(name, val_logits, val_labels, views, groups)
+    return partial(weighted_by, weights=_told(test, views))
 
 
 def log_softmax(block: Floats) -> Floats:

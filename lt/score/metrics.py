@@ -88,7 +88,7 @@ def score(
         ValueError: if the rule does not apply to these experts.
     """
     val, labels, groups = outputs.val, outputs.test_labels, cut["groups"]
-    make = combine.make(rule, val, outputs.val_labels, views, groups, outputs.test)
+    make = combine.settle(rule, val, outputs.val_labels, views, groups, outputs.test)
     if within is None:
         within = _within(views, outputs, groups)
     parts_said = []

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from lt import params
 from lt.score import validation
 from lt.score.stats import MISSING, Stat
-
-if TYPE_CHECKING:
-    from lt.score.combine import Floats, Logits, Views
 
 # What the 2022 report printed; `figure` says which of ours is the same quantity: its split was
 # scored with the true group given.
@@ -66,11 +63,18 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
 def title(run: Mapping[str, Any]) -> str:
     """Say in a line what was trained; `run`: what run.json holds."""
     data, train = run["data"], run["train"]
+    shape = _shape(data["name"], data["imb_type"], f"{data['imb_factor']:g}")
     return (
-        f"{run['model']} on {data['name']} {data['imb_type']} {data['imb_factor']:g} "
+        f"{run['model']} on {shape} "
         f"({data['subset']}, {data['images']} images), {train['backbone']}, "
         f"{train['epochs']} epochs, seed {run['seed']}"
     )
+
+
+def _shape(name: str, imb_type: str, imb_factor: str) -> str:
+    """Name a dataset and its imbalance, where it was made: "digits exp 0.1", or "images"."""
+    kind = params.suited(imb_type, name)
+    return name if kind == "none" else f"{name} {kind} {imb_factor}"
 
 
 def experiments(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -91,7 +95,7 @@ def experiments(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     differing = _differing(firsts)
     return [
         {
-            "data": " ".join(str(_param(first, f"data.{key}")) for key in OF_DATA),
+            "data": _shape(*(str(_param(first, f"data.{key}")) for key in OF_DATA)),
             "profile": first["profile"],
             "backbone": _param(first, "train.backbone"),
             "epochs": int(_param(first, "train.epochs")),  # DVC makes every number a float
@@ -178,31 +182,6 @@ def _stat(experiments: Mapping[int, Mapping[str, Any]], key: str) -> Stat:
     """Return a metric by seed; DVC writes a text where it has none."""
     values = {seed: one.get(key) for seed, one in experiments.items()}
     return Stat({seed: value for seed, value in values.items() if isinstance(value, float)})
-
-
-def predictions_table(
-    names: Sequence[str],
-    probabilities: Floats,
-    logits: Logits,
-    views: Views,
-    classes: Sequence[str],
-    is_distribution: bool = True,
-) -> str:
-    """Make a row per image: the combined answer, and each expert's best own class and its logit.
-
-    p, the probability of the answer, is a dash if these are no probabilities.
-    """
-    rows = []
-    for i, name in enumerate(names):
-        best = int(probabilities[i].argmax())
-        p = float(probabilities[i, best]) if is_distribution else None
-        row = {"image": name, "answer": classes[best], "p": p}
-        for k, (block, view) in enumerate(zip(logits, views, strict=True)):
-            own = block[i, view.columns]
-            answer = classes[view.classes[int(own.argmax())]]
-            row[f"expert {k}"] = f"{answer} ({own.max():.2f})"
-        rows.append(row)
-    return to_markdown(pd.DataFrame(rows))
 
 
 def to_markdown(frame: pd.DataFrame) -> str:

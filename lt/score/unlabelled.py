@@ -20,6 +20,11 @@ from lt.score.blocks import Floats, Stacks
 LEAST = 0.15  # of an equal weight: theirs stops where one of three is below 0.05
 
 
+def choose(stacks: Stacks, share: Floats) -> Floats:
+    """Return the weights (K,): all alike where no class has two experts, else those of `fit`."""
+    return np.ones(len(share)) if (share.max(0) == 1).all() else fit(stacks, share)
+
+
 def fit(stacks: Stacks, share: Floats) -> Floats:
     """Return the weights (K,), which sum to 1.
 
@@ -40,12 +45,12 @@ def missing(x: Floats, stacks: Stacks, share: Floats) -> tuple[float, Floats]:
     known, number = weights @ share, 0
     mean = np.zeros(share.shape[1])
     for _, blocks in stacks():
-        mean += np.exp(_log_p(scores(weights, blocks, share))).sum(0)
+        mean += np.exp(_log_p(weighted(weights, blocks, share))).sum(0)
         number += blocks.shape[1]
     mean /= number
     value, of_weights = 0.0, np.zeros(len(x))
     for _, blocks in stacks():
-        of_image = scores(weights, blocks, share)
+        of_image = weighted(weights, blocks, share)
         log_p = _log_p(of_image)
         p = np.exp(log_p)
         told = log_p - np.log(np.maximum(mean, np.finfo(np.float64).tiny))
@@ -69,7 +74,7 @@ def weights_of(x: Floats) -> Floats:
     return np.asarray(LEAST / len(x) + (1 - LEAST) * powers / powers.sum())
 
 
-def scores(weights: Floats, blocks: Floats, share: Floats) -> Floats:
+def weighted(weights: Floats, blocks: Floats, share: Floats) -> Floats:
     """Return (N, C): the weighted mean of the experts' outputs.
 
     Args:

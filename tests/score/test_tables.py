@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from lt.data.views import ClassView
 from lt.score import tables
 
 METRICS = {
@@ -114,15 +112,6 @@ def test_experiments() -> None:
     assert "95.00 ± 0.00" in rows[0]
     assert rows[0][-1] == "400"
     assert tables.experiments([failed]) == []
-
-
-@pytest.mark.parametrize(("sound", "p"), [(True, "0.75"), (False, "–")])
-def test_no_probability_where_there_is_none(sound: bool, p: str) -> None:
-    chosen = [ClassView.all(2)]
-    scores = np.array([[0.25, 0.75]])
-    text = tables.predictions_table(["a.png"], scores, [scores], chosen, ["cat", "dog"], sound)
-    cells = [cell.strip() for cell in text.splitlines()[2].strip("|").split("|")]
-    assert cells == ["a.png", "dog", p, "dog (0.75)"]
 
 
 def test_experiments_show_the_params_that_differ() -> None:

@@ -52,7 +52,7 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
     stack, share = blocks.stacked(logits, chosen), blocks.shares(chosen)
     x = np.array([0.3, -1.0, 0.5])
     value, gradient = unlabelled.missing(x, once(stack), share)
-    scores = unlabelled.scores(unlabelled.weights_of(x), stack, share)
+    scores = unlabelled.weighted(unlabelled.weights_of(x), stack, share)
     assert value == pytest.approx(-told(scores))
     numeric = approx_fprime(x, lambda x: unlabelled.missing(x, once(stack), share)[0])
     np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-7)

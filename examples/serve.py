@@ -1,0 +1,39 @@
+"""What is on a photo, by an exported model: python examples/serve.py model.onnx photo.jpg."""
+
+import json
+import sys
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+
+def read(path: str, mode: str, size: int) -> np.ndarray:
+    with Image.open(path) as file:
+        image = ImageOps.exif_transpose(file)
+    if image.mode.startswith("I") or image.mode == "F":  # 16 bits, or floats from 0 to 1
+        values, key = np.asarray(image), image.info.get("transparency")
+        scaled = np.round(values * (255 / (1 if image.mode == "F" else 65535)))
+        image = Image.fromarray(np.where(values == key, 255, scaled).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert(mode)
+    if image.size != (size, size):
+        image = ImageOps.fit(image, (size, size))
+    return np.asarray(image, np.uint8).reshape(1, size, size, -1)
+
+
+def main(model: str, *photos: str) -> None:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    properties = session.get_modelmeta().custom_metadata_map
+    about = {key: json.loads(value) for key, value in properties.items()}
+    for photo in photos:
+        images = read(photo, about["mode"], about["size"])
+        (values,) = session.run(None, {"images": images})[0]
+        best = int(values.argmax())
+        print(f"{photo}: {about['classes'][best]} ({about['output']}: {values[best]:.4f})")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

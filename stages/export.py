@@ -1,0 +1,66 @@
+"""export: the trained networks and their rule as one file. Not a stage of dvc.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lt import files, params, resolved
+from lt.data import datasets
+from lt.data.stored import Stored
+from lt.data.views import Ints
+from lt.out import about, formats, networks, proof
+from lt.out.module import Model
+from stages import FINAL, LONGTAIL, PARTITION, RAW, Parser, main
+
+TEST_IMAGES = 256  # that the file is compared on, beside all validation images
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Write model.onnx or model.pt2, and model.onnx.json or model.pt2.json beside it."""
+    parser = Parser(
+        "python -m stages.export",
+        description="Export the networks and their rule as one file, .onnx or .pt2.",
+    )
+    parser.add_argument("out", metavar="FILE", help="model.onnx or model.pt2")
+    out = Path(parser.parse_args(arguments).out)
+    formats.check(out)
+    trained = networks.load(FINAL, PARTITION, resolved.what(params.Evaluate, "evaluate").combine)
+    told = about.metadata(trained)
+    shape = trained.size, trained.size, trained.channels
+    with files.whole(out) as written:
+        formats.write(Model(trained), shape, told, out.suffix, written)
+        compared = proof.compare(
+            trained, formats.load(out.suffix, written), _images(trained.run["data"]["name"])
+        )
+        told["compared"] = {part: asdict(one) for part, one in compared.items()}
+        told["sha256"] = files.sha256(written)
+    files.write_json(f"{out}.json", told)
+    for part, one in compared.items():
+        print(
+            f"{part}: {one.images} images, largest difference of {told['output']} "
+            f"{one.difference:.2g}, {one.answers} answers differ"
+            + (f" ({one.ties} of them ties)" if one.answers else "")
+        )
+    print(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")
+
+
+def _images(name: str) -> dict[str, Iterator[NDArray[np.uint8]]]:
+    """Give all validation images, and some test images, in batches."""
+    train, test = (datasets.load(RAW / name, f"{part}_images") for part in ("train", "test"))
+    val: Ints = files.read_npy(LONGTAIL / "val.npy")
+    some = np.linspace(0, len(test) - 1, min(TEST_IMAGES, len(test))).astype(np.int64)
+    return {"validation": _batches(Stored(train, val)), "test": _batches(Stored(test, some))}
+
+
+def _batches(stored: Stored) -> Iterator[NDArray[np.uint8]]:
+    for start in range(0, len(stored), proof.BATCH):
+        yield stored.read(slice(start, start + proof.BATCH))
+
+
+if __name__ == "__main__":
+    main(run, own_help=True)

@@ -1,0 +1,61 @@
+"""The rules in torch are those of numpy, whatever the experts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lt.data.views import ClassView
+from lt.out import twin
+from lt.score import combine
+from tests.conftest import views
+
+GROUPS = ((3, 0), (1, 4), (2,))
+EXPERTS = {
+    "one": [ClassView.all(5)],
+    "drop": views(*GROUPS),
+    "rest": views(*GROUPS, others="rest"),
+    "silent": views(*GROUPS, others="silent"),
+    "several": [ClassView.all(5), ClassView((4, 1), 5), ClassView((1, 2), 5, "silent")],
+    "twice": [ClassView.all(5)] * 3,
+}
+
+
+@pytest.mark.parametrize("kind", EXPERTS)
+@pytest.mark.parametrize("name", combine.RULES)
+def test_every_rule_is_its_twin(name: str, kind: str) -> None:
+    chosen, rng = EXPERTS[kind], np.random.default_rng(0)
+    labels = np.arange(40) % 5
+    test, val = (
+        [(4 * rng.standard_normal((40, view.width))).astype(np.float32) for view in chosen]
+        for _ in range(2)
+    )
+    if combine.why_not(name, chosen, np.bincount(labels)):
+        with pytest.raises(ValueError, match="does not apply"):
+            combine.settle(name, val, labels, chosen, GROUPS, test)
+        return
+    rule = combine.settle(name, val, labels, chosen, GROUPS, test)
+    ours = rule([block.astype(np.float64) for block in test], chosen)
+    theirs = twin.Combine(name, rule, chosen)([torch.from_numpy(block) for block in test])
+    np.testing.assert_allclose(theirs.numpy(), ours, rtol=1e-12, atol=1e-12)
+
+
+def test_a_settled_rule_is_the_one_of_evaluate() -> None:
+    chosen, rng = EXPERTS["twice"], np.random.default_rng(0)
+    labels = np.arange(40) % 5
+    test = [rng.standard_normal((40, 5)).astype(np.float32) for _ in chosen]
+    for name in ("concat", "temperature", "affine", "unlabelled"):
+        settled = combine.settle(name, test, labels, chosen, GROUPS, test)
+        made = combine.make(name, test, labels, chosen, GROUPS)
+        assert np.array_equal(settled(test, chosen), made(test, chosen))
+    of_one = settled([block[:1] for block in test], chosen)  # unlabelled: the weights stay
+    np.testing.assert_allclose(of_one, settled(test, chosen)[:1], rtol=1e-12)
+
+
+def test_numbers_of_a_rule() -> None:
+    chosen, blocks = EXPERTS["drop"], [np.eye(5, view.width) for view in EXPERTS["drop"]]
+    rule = combine.settle("affine", blocks, np.arange(5), chosen, GROUPS, blocks)
+    found = twin.numbers(rule)
+    assert [len(found[name]) for name in ("scales", "offsets")] == [3, 3]
+    assert twin.numbers(combine.concat) == {}
