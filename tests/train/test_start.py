@@ -14,6 +14,7 @@ from lt.score import predict, store
 from lt.train import loop, run, step
 from lt.train.plan import Task
 from lt.train.start import Start, rehearse
+from lt.train.together import ALONE
 from lt.validate import check
 from tests.conftest import ROOT
 from tests.test_methods import plan, trained
@@ -31,7 +32,7 @@ def save(
     train = {"backbone": "resnet20", "epochs": 2, "batch_size": 32, "lr": 0.1}
     about = {"model": method, "method": values, "start": before, "train": train}
     about |= {"seed": 0, "training": method, "data": "d", "partition": "p"}
-    logits = run._predict(done, setting.val, setting, "validation")
+    logits = run._predict(done, setting.val, setting, ALONE, "validation")
     outputs = store.Outputs(logits, setting.val.labels, logits, setting.val.labels)
     facts = {"run": about, "timing": {"train_s": 1.5}}
     (root / method).mkdir()
