@@ -276,7 +276,7 @@ def test_answers_as_a_file_and_the_networks_as_one(repo: Path, tmp_path: Path) -
     done = run("python", "-m", "stages.predict", str(tmp_path), "--csv", str(answers), cwd=repo)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"predict: {tmp_path / '5.png'}: not an image file\n"
-    rows = list(csv.DictReader(answers.open()))
+    rows = list(csv.DictReader(answers.read_text().splitlines()))
     assert [Path(row["path"]).stem for row in rows] == [str(k) for k in range(12) if k != 5]
 
     done = run("python", "-m", "stages.export", str(model), cwd=repo)

@@ -52,6 +52,22 @@ class Directions(nn.Module):
         return self.scale * functional.linear(directions, self.get_buffer("weight"))
 
 
+class Grouped(nn.Module):
+    """`heads.Groups` in evaluation, with the order of its outputs ready."""
+
+    def __init__(self, classifier: heads.Groups) -> None:
+        super().__init__()
+        self.linear = classifier.linear
+        self.sizes = [len(group) + 1 for group in classifier.groups]
+        order = [label for group in classifier.groups for label in group]
+        self.register_buffer("places", torch.tensor(order).argsort())
+
+    def forward(self, features: Tensor) -> Tensor:
+        blocks = torch.split(self.linear(features), self.sizes, 1)
+        own = torch.cat([functional.log_softmax(block, dim=1)[:, :-1] for block in blocks], dim=1)
+        return own.index_select(1, self.get_buffer("places"))
+
+
 def plain(net: nn.Module) -> nn.Module:
     """Return a copy whose parts are torch's own: what its parts compute at each call is done."""
     net = copy.deepcopy(net).cpu().eval()
@@ -77,6 +93,8 @@ def _plain(module: nn.Module) -> nn.Module:
             return Directions(module.linear.weight, module.scale)
         case heads.NearestMean() if module.distance == "cosine":
             return Directions(module.means, 1.0)
+        case heads.Groups():
+            return Grouped(module)
         case heads.NearestMean():
             linear = nn.Linear(module.means.shape[1], len(module.means))
             linear.weight.copy_(2 * module.means)
