@@ -22,7 +22,7 @@ test: git setup
 
 # `dvc exp run -S` edits params.yaml, and may stage the edit and take outputs away before it is killed.
 # touch: git can miss an edit that was made within a tick of the clock.
-undo: git setup
+undo: git
 	@touch params.yaml
 	@echo "params.yaml goes back to the last commit's; what it loses (-) and gets (+):"
 	@git --no-pager diff --no-color -R -U0 HEAD -- params.yaml | grep '^[-+][^-+]' || echo "  nothing"

@@ -288,7 +288,7 @@ def test_undo_after_a_kill(repo: Path) -> None:
         os.kill(process.pid, number)
         process.wait()
         assert (repo / "params.yaml").read_bytes() != head, name
-        done = run("make", "-o", "setup", "undo", cwd=repo)
+        done = run("make", "undo", cwd=repo)
         assert done.returncode == 0, done.stderr
         assert "-  lr: 0.05" in done.stdout
         assert "+  lr: 0.1" in done.stdout
@@ -298,7 +298,7 @@ def test_undo_after_a_kill(repo: Path) -> None:
         assert (repo / "models/trained/run.json").exists(), "DVC had taken it away"
         assert "train" not in ran(dvc(repo, "repro"))
         assert results(repo) == before
-    assert "  nothing\n" in run("make", "-o", "setup", "undo", cwd=repo).stdout
+    assert "  nothing\n" in run("make", "undo", cwd=repo).stdout
     (repo / "notes.txt").unlink()
 
 
