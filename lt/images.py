@@ -27,6 +27,8 @@ def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
     """
     if Path(path).is_dir():
         raise ValueError(f"{path}: expected an image file, got a folder")
+    if Path(path).exists() and not Path(path).is_file():  # a read of these might never end
+        raise ValueError(f"{path}: expected an image file, got a pipe or a device")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large images, and of damaged EXIF data

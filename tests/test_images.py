@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ def test_what_is_no_image_is_named(tmp_path: Path) -> None:
     bomb = bytearray(b"BM" + struct.pack("<IHHI", 54, 0, 0, 54))
     bomb += struct.pack("<IiiHHIIiiII", 40, 100_000, 100_000, 1, 24, 0, 0, 0, 0, 0, 0)
     (tmp_path / "bomb.bmp").write_bytes(bomb)
+    os.mkfifo(tmp_path / "pipe.png")
     for name, message in {
         "text.jpg": "not an image file",
         "empty.png": "not an image file",
@@ -102,6 +104,7 @@ def test_what_is_no_image_is_named(tmp_path: Path) -> None:
         "bomb.bmp": "not a whole image file",
         "absent.png": "no such image file",
         ".": "expected an image file, got a folder",
+        "pipe.png": "expected an image file, got a pipe or a device",
     }.items():
         with pytest.raises(ValueError, match=message) as caught:
             images.read(tmp_path / name, "L")

@@ -25,7 +25,10 @@ def find(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     problems: list[str] = []
     for argument in arguments:
         of_list = Path(argument).suffix.lower() == ".txt" and Path(argument).is_file()
-        for name in lists.read_paths(Path(argument)) if of_list else [argument]:
+        names = lists.read_paths(Path(argument)) if of_list else [argument]
+        if not names:
+            problems.append(f"{argument}: no line in this list")
+        for name in names:
             try:
                 inside = _pictures(Path(name)) if Path(name).is_dir() else [name]
             except OSError as error:

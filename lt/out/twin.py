@@ -6,7 +6,7 @@ per network -> (N, C) scores. It computes in float64, as its twin does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,6 @@ from torch.nn import functional
 from lt.data.views import ClassView
 from lt.score import combine
 
-Turn = Callable[[Tensor], Tensor]
 TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -34,7 +33,8 @@ class Combine(nn.Module):
     def __init__(self, name: str, rule: combine.Rule, views: Sequence[ClassView]) -> None:
         super().__init__()
         self.name, self.views = name, tuple(views)
-        self.turns = _turns(name, numbers(rule), len(views))
+        for key, value in numbers(rule).items():  # not as floats: ONNX would have them in float32
+            self.register_buffer(key, torch.tensor(value, dtype=torch.float64))
         every = [name == "sum" and view.others == "silent" for view in views]
         classes = [
             range(view.num_classes) if whole else view.classes
@@ -59,8 +59,22 @@ class Combine(nn.Module):
             total = torch.cat(gates, 1).sum(1, keepdim=True)
             blocks = [block + total - gate for block, gate in zip(blocks, gates, strict=True)]
         own = [b.index_select(1, self.get_buffer(f"columns_{k}")) for k, b in enumerate(blocks)]
-        turned: Tensor = self.place([turn(b) for turn, b in zip(self.turns, own, strict=True)])
-        return turned
+        placed: Tensor = self.place([self._turned(block, k) for k, block in enumerate(own)])
+        return placed
+
+    def _turned(self, block: Tensor, k: int) -> Tensor:
+        """Return what becomes of the outputs of network k for its own classes."""
+        match self.name:
+            case "concat_softmax":
+                return functional.log_softmax(block, dim=1)
+            case "concat_zscore":
+                centred = block - block.mean(1, keepdim=True)
+                return centred / centred.square().mean(1, keepdim=True).sqrt().clamp(min=TINY)
+            case "temperature":
+                return functional.log_softmax(block / self.get_buffer("temperatures")[k], dim=1)
+            case "affine":
+                return block * self.get_buffer("scales")[k] + self.get_buffer("offsets")[k]
+        return block
 
 
 class Place(nn.Module):
@@ -106,39 +120,3 @@ def numbers(rule: combine.Rule) -> dict[str, list[float]]:
     """Return what was fitted for a rule, by name."""
     fitted = rule.keywords if isinstance(rule, partial) else {}
     return {name: np.asarray(value, np.float64).tolist() for name, value in fitted.items()}
-
-
-def _turns(name: str, fitted: dict[str, list[float]], num: int) -> list[Turn]:
-    """Return what becomes of each network's outputs for its own classes."""
-    match name:
-        case "concat_softmax":
-            return [_log_softmax] * num
-        case "concat_zscore":
-            return [_standardised] * num
-        case "temperature":
-            return [partial(_tempered, temperature=t) for t in fitted["temperatures"]]
-        case "affine":
-            pairs = zip(fitted["scales"], fitted["offsets"], strict=True)
-            return [partial(_shifted, scale=scale, offset=offset) for scale, offset in pairs]
-    return [_same] * num
-
-
-def _same(block: Tensor) -> Tensor:
-    return block
-
-
-def _log_softmax(block: Tensor) -> Tensor:
-    return functional.log_softmax(block, dim=1)
-
-
-def _standardised(block: Tensor) -> Tensor:
-    centred = block - block.mean(1, keepdim=True)
-    return centred / centred.square().mean(1, keepdim=True).sqrt().clamp(min=TINY)
-
-
-def _tempered(block: Tensor, temperature: float) -> Tensor:
-    return functional.log_softmax(block / temperature, dim=1)
-
-
-def _shifted(block: Tensor, scale: float, offset: float) -> Tensor:
-    return block * scale + offset

@@ -30,10 +30,15 @@ def test_files_folders_and_lists(tmp_path: Path) -> None:
         (tmp_path / "photos" / name).touch()
     (tmp_path / "empty").mkdir()
     (tmp_path / "list.txt").write_text(f"a b.png\n\n{tmp_path / 'photos'}\n")
-    found, problems = given.find([str(tmp_path / "list.txt"), "c.png", str(tmp_path / "empty")])
+    (tmp_path / "none.txt").write_text("\n")
+    arguments = [tmp_path / "list.txt", "c.png", tmp_path / "empty", tmp_path / "none.txt"]
+    found, problems = given.find([str(one) for one in arguments])
     folder = [str(tmp_path / "photos" / name) for name in ("2.png", "10.png", "b/1.jpg")]
     assert found == ["a b.png", *folder, "c.png"]
-    assert problems == [f"{tmp_path / 'empty'}: no picture in this folder"]
+    assert problems == [
+        f"{tmp_path / 'empty'}: no picture in this folder",
+        f"{tmp_path / 'none.txt'}: no line in this list",
+    ]
 
 
 def test_batches_are_the_files_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

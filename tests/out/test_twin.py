@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from lt.data.views import ClassView
-from lt.out import twin
+from lt.out import formats, twin
 from lt.score import combine
 from tests.conftest import views
 
@@ -51,6 +53,32 @@ def test_a_settled_rule_is_the_one_of_evaluate() -> None:
         assert np.array_equal(settled(test, chosen), made(test, chosen))
     of_one = settled([block[:1] for block in test], chosen)  # unlabelled: the weights stay
     np.testing.assert_allclose(of_one, settled(test, chosen)[:1], rtol=1e-12)
+
+
+class Side(torch.nn.Module):
+    """A rule for the pixels of an image: they are the outputs of all networks, side by side."""
+
+    def __init__(self, rule: twin.Combine) -> None:
+        super().__init__()
+        self.rule, self.widths = rule, [view.width for view in rule.views]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.rule(list(torch.split(images.flatten(1), self.widths, 1)))
+        return scores
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch.export and onnxscript about themselves
+def test_fitted_numbers_keep_their_digits_in_a_file(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    chosen, rng = EXPERTS["drop"], np.random.default_rng(0)
+    val = [rng.standard_normal((40, view.width)).astype(np.float32) for view in chosen]
+    rule = combine.settle("affine", val, np.arange(40) % 5, chosen, GROUPS, val)
+    pixels = rng.integers(0, 256, (7, 1, 1, 5)).astype(np.uint8)
+    module, path = Side(twin.Combine("affine", rule, chosen)), tmp_path / "whatever"
+    formats.write(module, (1, 1, 5), {"output": "scores"}, ".onnx", path)
+    blocks = np.split(pixels.reshape(7, 5).astype(np.float64), [2, 4], axis=1)
+    found = formats.load(".onnx", path)(pixels)
+    np.testing.assert_allclose(found, rule(blocks, chosen), rtol=1e-12, atol=1e-12)
 
 
 def test_numbers_of_a_rule() -> None:
