@@ -27,6 +27,8 @@ undo: git
 	@echo "params.yaml goes back to the last commit's; what it loses (-) and gets (+):"
 	@git --no-pager diff --no-color -R -U0 HEAD -- params.yaml | grep '^[-+][^-+]' || echo "  nothing"
 	@git checkout -q HEAD -- params.yaml
+	@git symbolic-ref -q HEAD >/dev/null || \
+	  echo "git is at no branch, as DVC leaves it if killed late: \`git switch BRANCH\` goes to yours"
 	@git reset -q HEAD -- dvc.lock metrics  # staged by DVC, which then refuses the next experiment
 	@echo "outputs that dvc.lock names and that are not there come back from DVC's cache:"
 	@dvc checkout --quiet && echo "  done; \`dvc repro\` goes on from here" || \

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lt import files, params, resolved
 from lt.data import datasets
 from lt.data.views import Ints
-from lt.score import metrics, report, scored, store, suggest, tables
+from lt.score import metrics, report, scored, store, suggest, tables, tried
 from stages import FINAL, METRICS, PARTITION, RAW, Parser, main
 
 
@@ -56,15 +56,13 @@ def _test_images(name: str, labels: Ints) -> NDArray[np.uint8]:
 
 def _tried() -> list[dict[str, Any]]:
     """Collect the experiments that DVC knows; none outside of DVC or git."""
-    from dvc.api import exp_show
     from dvc.exceptions import DvcException
     from dvc.scm import SCMError
 
     try:
-        known: Sequence[Mapping[str, Any]] = exp_show()
+        return tables.experiments(tried.experiments()[0])
     except (DvcException, SCMError):
         return []
-    return tables.experiments(known)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lt import files, resolved, unchanged
-from lt.score import extremes, figures, scored, store, tables
+from lt.score import extremes, figures, scored, store, tables, tried
 from stages import CODE, CODE_ROOT, FINAL, METRICS, main, refuse_if_changed
 
 RUN = FINAL / "run.json"
@@ -33,9 +33,8 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _experiments() -> None:
-    from dvc.api import exp_show
-
-    rows = tables.experiments(exp_show())
+    shown, left_out = tried.experiments()
+    rows = tables.experiments(shown)
     if not rows:
         print("no experiment yet: dvc exp run -S model=split_lws")
         return
@@ -43,6 +42,8 @@ def _experiments() -> None:
     with files.whole(EXPERIMENTS) as drawn:
         figures.save(figures.experiments(tables.experiments_points(rows)), drawn)
     print(f"\n{EXPERIMENTS} shows them.")
+    if tables.experiments([*left_out, *shown]) != rows:
+        print("Not shown: params.yaml as it is now, which has not been run (`dvc repro` does).")
 
 
 if __name__ == "__main__":

@@ -172,6 +172,10 @@ def test_bad_params_stop_before_anything_is_lost(repo: Path) -> None:
     )
     assert "evaluate.combine: 'rest' does not apply" in text
     assert ran(text) == ["resolve"], "nothing is trained"
+    table = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
+    assert "| baseline" in table
+    assert "| rest " not in table, "DVC shows these params beside the metrics of those before"
+    assert "Not shown: params.yaml as it is now" in table
     message = "data.name: expected one of digits, cifar10, cifar100, images, got 'mnist'"
     assert message in stage(repo, "stages.resolve", "data.name=mnist")
     assert (results(repo), sorted((repo / "models/final").iterdir())) == before
