@@ -30,6 +30,8 @@ undo: git
 	@git symbolic-ref -q HEAD >/dev/null || \
 	  echo "git is at no branch, as DVC leaves it if killed late: \`git switch BRANCH\` goes to yours"
 	@git reset -q HEAD -- dvc.lock metrics  # staged by DVC, which then refuses the next experiment
+	@test ! -e .dvc/tmp/rwlock || $(PYTHON) -m json.tool .dvc/tmp/rwlock >/dev/null 2>&1 || { \
+	  rm .dvc/tmp/rwlock; echo "removed .dvc/tmp/rwlock, which a full disk has cut short"; }
 	@echo "outputs that dvc.lock names and that are not there come back from DVC's cache:"
 	@dvc checkout --quiet && echo "  done; \`dvc repro\` goes on from here" || \
 	  echo "  not all are in it: \`dvc repro\` makes the others"

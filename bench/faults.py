@@ -5,7 +5,8 @@ damaged file, a disk on which nothing can be written, and so on (FAULTS), each a
 evenly from the time that a run takes. Then `dvc repro` is run until it has nothing to do, and all
 metrics are compared byte for byte with those of an undisturbed run, in another clone, of the params
 and the code that stand there at the end. Where DVC's cache was damaged and `dvc repro` says so
-twice, the cache is cleaned as docs/damage.md says; a dvc.lock that is not whole is checked out.
+twice, the cache is cleaned as docs/damage.md says; a dvc.lock that is not whole is checked out, and
+DVC's list of who is at work removed, if it was cut short.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ COMPARED = ["eval.json", "costs.json", "rules.csv", "per_class.csv", "confusion.
 COMPARED += ["table.md"]
 
 LOCK = re.compile(r"'(?:\./)?((?:data/)?dvc\.lock)' (?:validation failed|is invalid)")
+RWLOCK = "Unable to read RWLock-file"
 
 # the states that a repository can be in: file, what stands there first, and instead of it
 PARAMS = [
@@ -211,6 +213,9 @@ def settle(repo: Path) -> tuple[str, list[str], int]:
             lock = LOCK.search(text)
             if lock:  # DVC was stopped while it wrote it
                 messages[-1] = f"{lock[0]}; {_git(repo, 'checkout', 'HEAD', '--', lock[1])}"
+            if RWLOCK in text:  # the disk was full when DVC wrote it
+                (repo / ".dvc/tmp/rwlock").unlink()
+                messages[-1] = f"{RWLOCK}; removed"
     return "NO END", messages, cleaned
 
 
