@@ -80,10 +80,7 @@ class Inputs:
                 f"another subset, {cut['data']['name']} ({cut['data']['images']} images): "
                 "run `dvc repro`"
             )
-        if files.sha256(datasets.path(folder, "train_labels")) != summary["labels"]:
-            raise ValueError(
-                f"{folder} is not the dataset that {longtail} was made of: run `dvc repro`"
-            )
+        subset.check_raw(folder, summary, longtail)
         return inputs
 
 
