@@ -254,8 +254,8 @@ def load(
     for text in overrides:
         _override(raw, text)
     problems = _beyond(raw) + _strays(raw) + _fill_in_profile(raw)
-    params: Params | None
     _fill_in_auto(raw)
+    params: Params | None
     params, found = check(_adapter(Params), raw)
     problems += found + _model_problems(raw, check_method) + _too_many(params)
     if problems or params is None:
@@ -283,8 +283,8 @@ def warnings(options: Params) -> list[str]:
 
 def listing(params: Params) -> Listing:
     """Return what the stage `listing` is to do."""
-    own = asdict(params.images)
-    return Listing(**{name: own.get(name, params.data.seed) for name in _names(Listing)})
+    given = {**asdict(params.images), "seed": params.data.seed}
+    return Listing(**{name: given[name] for name in _names(Listing)})
 
 
 def trainings(params: Params) -> list[Training]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lt import files, params, resolved
-from lt.data import datasets
+from lt.data import datasets, longtail
 from lt.data.stored import Stored
 from lt.data.views import Ints
 from lt.out import about, formats, networks, proof
@@ -35,7 +36,7 @@ def run(arguments: Sequence[str]) -> None:
     with files.whole(out) as written:
         formats.write(Model(trained), shape, told, out.suffix, written)
         compared = proof.compare(
-            trained, formats.load(out.suffix, written), _images(trained.run["data"]["name"])
+            trained, formats.load(out.suffix, written), _images(trained.run["data"])
         )
         told["compared"] = {part: asdict(one) for part, one in compared.items()}
         told["sha256"] = files.sha256(written)
@@ -49,9 +50,11 @@ def run(arguments: Sequence[str]) -> None:
     print(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")
 
 
-def _images(name: str) -> dict[str, Iterator[NDArray[np.uint8]]]:
-    """Give all validation images, and some test images, in batches."""
-    train, test = (datasets.load(RAW / name, f"{part}_images") for part in ("train", "test"))
+def _images(summary: Mapping[str, Any]) -> dict[str, Iterator[NDArray[np.uint8]]]:
+    """Give all validation images, and some test images, in batches; `summary`: of the subset."""
+    folder = RAW / summary["name"]
+    longtail.check_raw(folder, summary, FINAL)
+    train, test = (datasets.load(folder, f"{part}_images") for part in ("train", "test"))
     val: Ints = files.read_npy(LONGTAIL / "val.npy")
     some = np.linspace(0, len(test) - 1, min(TEST_IMAGES, len(test))).astype(np.int64)
     return {"validation": _batches(Stored(train, val)), "test": _batches(Stored(test, some))}

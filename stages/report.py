@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lt import files, params, resolved
-from lt.data import datasets
+from lt.data import datasets, longtail
 from lt.data.views import Ints
 from lt.score import metrics, report, scored, store, suggest, tables, tried
 from stages import FINAL, METRICS, PARTITION, RAW, Parser, main
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> None:
         rule=rule,
         said=said,
         labels=outputs.test_labels,
-        images=_test_images(about["data"]["name"], outputs.test_labels),
+        images=_test_images(about["data"], outputs.test_labels),
         tried=_tried(),
     )
     with files.whole(out) as written:
@@ -46,9 +46,10 @@ def run(arguments: Sequence[str]) -> None:
     print(out)
 
 
-def _test_images(name: str, labels: Ints) -> NDArray[np.uint8]:
-    """Load the test images; their labels must be those that the networks were tested on."""
-    folder = RAW / name
+def _test_images(summary: Mapping[str, Any], labels: Ints) -> NDArray[np.uint8]:
+    """Load the test images; they must be those that the networks were tested on."""
+    folder = RAW / summary["name"]
+    longtail.check_raw(folder, summary, FINAL)
     if not np.array_equal(datasets.load(folder, "test_labels"), labels):
         raise ValueError(f"{folder}: other test images than those of {FINAL}: run `dvc repro`")
     return datasets.load(folder, "test_images")

@@ -61,6 +61,24 @@ def test_an_answer_needs_no_data(repo: Path, photos: Path) -> None:
         (repo / "data/away").rename(repo / "data/raw")
 
 
+def test_images_stored_anew_are_no_longer_those_of_the_subset(repo: Path) -> None:
+    """In another size, say, of which the labels know nothing."""
+    about = repo / "data/raw/images/about.json"
+    kept = about.read_text()
+    about.write_text(kept.replace('"train": "', '"train": "another '))
+    try:
+        for name, owner, *given in (
+            ("stages.train", "data/longtail"),
+            ("stages.export", "models/final", "model.pt2"),
+            ("stages.report", "models/final"),
+        ):
+            message = stage(repo, name, *given)
+            assert f"data/raw/images is not the dataset that {owner} was made of" in message
+        assert not list(repo.glob("model.pt2*"))
+    finally:
+        about.write_text(kept)
+
+
 def test_only_a_change_is_decoded(repo: Path, photos: Path) -> None:
     assert ran(dvc(repo, "repro")) == DECODED[:1]
     (photos / "train/cat/notes.txt").touch()

@@ -96,7 +96,15 @@ def number_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def class_name(text: str) -> str:
-    """Return a class's name as everybody spells it: ä as one character, not as a and two dots."""
+    """Return a class's name as everybody spells it: ä as one character, not as a and two dots.
+
+    Raises:
+        ValueError: for the name of a folder that is no UTF-8: no table could hold it.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"images: expected class folders named in UTF-8, got {text!r}") from None
     return unicodedata.normalize("NFC", text.strip())
 
 

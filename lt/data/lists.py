@@ -24,16 +24,15 @@ def read_csv(path: Path, root: Path, part: str = "train") -> Found:
     Raises:
         ValueError: with the lines that are at fault, and what is allowed.
     """
-    rows = csv.reader(io.StringIO(_text(path), newline=""))
-    header = [name.strip() for name in next(rows, [])]
+    rows = _rows(path)
+    header = [name.strip() for name in next(rows, ("", []))[1]]
     optional = COLUMNS[2:] if part == "train" else ()
     known = [name for name in header if name in (*COLUMNS[:2], *optional)]
     if known != header or len(set(known)) < len(known) or not {*COLUMNS[:2]} <= {*known}:
         allowed = "path,label,split or path,label" if part == "train" else "path,label"
         raise ValueError(f"{path} line 1: expected the columns {allowed}, got {','.join(header)!r}")
     found, problems = Found("CSV file"), []
-    for row in rows:
-        place = f"{path} line {rows.line_num}"
+    for place, row in rows:
         values = dict(zip(header, (cell.strip() for cell in row), strict=False))
         split = PARTS.get(values.get("split", "train").casefold())
         if not row:
@@ -104,6 +103,20 @@ def read_paths(path: Path) -> list[str]:
         ValueError: if it is no text.
     """
     return [line.strip() for line in _text(path).split("\n") if line.strip()]
+
+
+def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Give the rows of a CSV file, each with the words that say where it is."""
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    begin = 1
+    try:
+        for row in reader:
+            yield f"{path} line {reader.line_num}", row
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(
+            f'{path} line {begin}: expected a row of a CSV file ({error}); is there a " too many?'
+        ) from None
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lt import files
+from lt.data import datasets
 from lt.data.views import Ints
 from lt.params import Data
 
@@ -119,6 +121,22 @@ def read_summary(folder: Path) -> dict[str, Any]:
     summary: dict[str, Any] = files.read_json(folder / "summary.json", *keys)
     files.check_manifest(folder, summary["files"], "summary.json")
     return summary
+
+
+def check_raw(folder: Path, summary: Mapping[str, Any], owner: Path) -> None:
+    """Raise a ValueError if a dataset is not the one that a subset was made of.
+
+    Args:
+        folder: of the dataset.
+        summary: what `prepare`, or run.json, says of the subset.
+        owner: of the summary, for the message.
+    """
+    same = files.sha256(datasets.path(folder, "train_labels")) == summary["labels"]
+    if "raw" in summary:  # images of one's own, which may be stored anew in another size
+        about = files.read_json(folder / "about.json", "sha256")
+        same = same and about["sha256"] == summary["raw"]["sha256"]
+    if not same:
+        raise ValueError(f"{folder} is not the dataset that {owner} was made of: run `dvc repro`")
 
 
 def class_counts(img_max: int, num_classes: int, imb_type: str, imb_factor: float) -> Ints:

@@ -47,9 +47,17 @@ class Done:
 
 
 def create(array: Path, number: int, size: int) -> None:
-    """Make the .npy file for `number` images, as large as it is going to be."""
+    """Make the .npy file for `number` images, as large as it is going to be.
+
+    Its blocks are taken now: a write through a mapping to a full disk would kill the process.
+
+    Raises:
+        OSError: if there is no room for it.
+    """
     shape = (number, size, size, 3)
     np.lib.format.open_memmap(array, mode="w+", dtype=np.uint8, shape=shape).flush()
+    with array.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, array.stat().st_size)
 
 
 def jobs(array: Path, files: Sequence[Sequence[Any]]) -> list[Job]:

@@ -47,7 +47,7 @@ def make(
         module, features = resnets.for_cifar(name, last_width)
     elif name in CUT:
         small_stem = name == "resnet18_cifar"
-        module, features = resnets.for_imagenet(name.partition("_c")[0], last_width, small_stem)
+        module, features = resnets.for_imagenet(name.removesuffix("_cifar"), last_width, small_stem)
     elif name in OTHERS:
         module, features = _torchvision(name)
     else:
@@ -93,7 +93,10 @@ def _timm(name: str) -> tuple[nn.Module, int]:
     if not name.startswith(TIMM) or not timm.is_model(own):
         near = ", ".join(timm.list_models(f"{own.split('_')[0]}*")[:5]) or "timm.list_models()"
         raise ValueError(f"train.backbone: timm has no {own!r}; it has {near}")
-    module: Any = timm.create_model(own, pretrained=False, num_classes=0)
+    try:
+        module: Any = timm.create_model(own, pretrained=False, num_classes=0)
+    except RuntimeError as error:  # of what follows a dot in the name
+        raise ValueError(f"train.backbone: timm has no {own!r} ({error})") from None
     return module, int(getattr(module, "head_hidden_size", None) or module.num_features)
 
 

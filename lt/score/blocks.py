@@ -66,3 +66,10 @@ def own(logits: Logits, views: Views) -> list[Floats]:
     for block, view in zip(logits, views, strict=True):
         assert block.shape[1] == view.width, "outputs of other experts than these"
     return [block[:, view.columns] for block, view in zip(logits, views, strict=True)]
+
+
+def log_softmax(block: Floats) -> Floats:
+    """Return the logarithms of the softmax over the last axis, in float64."""
+    shifted = block.astype(np.float64) - block.max(-1, keepdims=True)
+    result: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return result

@@ -20,6 +20,7 @@ from lt.score import blocks, unlabelled
 from lt.score.blocks import Floats as Floats
 from lt.score.blocks import Logits as Logits
 from lt.score.blocks import Views as Views
+from lt.score.blocks import log_softmax as log_softmax
 from lt.score.validation import Groups, image_weights
 
 Rule = Callable[[Logits, Views], Floats]
@@ -92,18 +93,12 @@ def max_confidence(logits: Logits, views: Views) -> Floats:
     return _place(blocks.own([log_softmax(block) for block in logits], views), views)
 
 
-def weighted(logits: Logits, views: Views, told: Logits | None = None) -> Floats:
-    """Weight the experts by what their outputs for many images tell, without a label.
+def weighted(logits: Logits, views: Views) -> Floats:
+    """Weight the experts by what their outputs for all these images tell, without a label.
 
     The same as concat where no class has two experts (after Zhang et al. 2022).
-
-    Args:
-        logits: per expert (N, width).
-        views: the classes of each expert.
-        told: per expert (M, width), of the images to weight by; None: `logits`.
     """
-    weights = _told(logits if told is None else told, views)
-    return weighted_by(logits, views, weights)
+    return weighted_by(logits, views, _told(logits, views))
 
 
 def weighted_by(logits: Logits, views: Views, weights: Floats) -> Floats:
@@ -295,13 +290,6 @@ def settle(
     if name != "unlabelled":
         return make(name, val_logits, val_labels, views, groups)
     return partial(weighted_by, weights=_told(test, views))
-
-
-def log_softmax(block: Floats) -> Floats:
-    """Return the logarithms of the softmax over the last axis, in float64."""
-    shifted = block.astype(np.float64) - block.max(-1, keepdims=True)
-    result: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    return result
 
 
 def _place(parts: Logits, views: Views) -> Floats:

@@ -265,9 +265,16 @@ def ece(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> float:
     return _gap(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
 
 
+def bins_of(confidence: Floats, bins: int) -> Ints:
+    """Return the bin (N,) of each confidence (N,): see `ece`."""
+    found: Ints = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return found
+
+
 def _gap(confidence: Floats, right: NDArray[np.bool_], bins: int) -> float:
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(bin_of, right - confidence, bins)  # per bin, its size times its gap
+    gaps = np.bincount(
+        bins_of(confidence, bins), right - confidence, bins
+    )  # per bin, its size times its gap
     return 100 * float(np.abs(gaps).sum()) / len(right)
 
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from lt.score.figures import NAMED, STYLE, Row, number
-from lt.score.metrics import ECE_BINS
+from lt.score.metrics import ECE_BINS, bins_of
 
 SIZE = (4.6, 2.9)  # inches: readable on a phone, too
 OF_SVG: dict[Any, Any] = {
@@ -89,7 +89,7 @@ def bins(confidence: NDArray[Any], right: NDArray[Any], num: int = ECE_BINS) -> 
     Returns:
         of each bin that has an answer: mean confidence, share that is right, and number.
     """
-    bin_of = np.clip(np.ceil(confidence * num).astype(int) - 1, 0, num - 1)
+    bin_of = bins_of(confidence, num)
     size = np.bincount(bin_of, minlength=num)
     seen = size > 0
     sums = (np.bincount(bin_of, values, num)[seen] for values in (confidence, right))

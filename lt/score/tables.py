@@ -24,7 +24,7 @@ ONE_NUMBER = {
     "group_accuracy": "group_accuracy",
 }
 # of the experiments' table: params that may differ, and those that always have a column
-SECTIONS = ("data.", "partition.", "train.", "methods.")
+SECTIONS = ("data.", "images.", "partition.", "train.", "methods.")
 OF_DATA = ("name", "imb_type", "imb_factor")
 SHOWN = {*(f"data.{key}" for key in OF_DATA), "train.backbone", "train.epochs"}
 EXPERIMENT_METRICS = ["accuracy", "balanced_accuracy", "head", "tail", "within_group"]
@@ -138,24 +138,30 @@ def experiments_points(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
 def _differing(experiments: Sequence[Mapping[str, Any]]) -> list[str]:
     """List the params that differ among experiments and have no column of their own.
 
-    A method's own params are compared among its own experiments.
+    A method's own params are compared among its own experiments, and those of the section `images`
+    among experiments with images of one's own.
     """
     names = dict.fromkeys(name for one in experiments for name in one if name.startswith(SECTIONS))
     found = []
     for name in names:
-        section, _, key = name.partition(".")
-        own = f"methods.{key.split('.')[0]}" if section == "methods" else None
-        concerned = [one for one in experiments if own in (None, f"methods.{one['model']}")]
-        values = {_text(_param(one, name)) for one in concerned}
+        values = {_text(_param(one, name)) for one in experiments if _acts(one, name)}
         if len(values) > 1 and name not in SHOWN:
             found.append(name)
     return found
 
 
+def _acts(experiment: Mapping[str, Any], name: str) -> bool:
+    """Check whether a param can have an effect: not another method's own, nor unused images'."""
+    section, _, key = name.partition(".")
+    if section == "methods":
+        return key.startswith(f"{experiment['model']}.")
+    return section != "images" or experiment["data.name"] == "images"
+
+
 def _param(experiment: Mapping[str, Any], name: str) -> Any:
-    """Return a param, out of the profile where that gives it."""
+    """Return a param, out of the profile where that gives it; None if it has no effect."""
     value = experiment.get(name)
-    if name.startswith("methods.") and not name.startswith(f"methods.{experiment['model']}."):
+    if not _acts(experiment, name):
         return None
     if value == params.PROFILE:
         return experiment.get(f"profiles.{experiment['profile']}.{name}")
@@ -172,9 +178,11 @@ def _text(value: Any) -> str:
 def _same_but_for_seed(experiment: Mapping[str, Any]) -> str:
     """Return all params that act on an experiment, but not its seed or other methods' own."""
     model, profile = experiment["model"], experiment["profile"]
-    own = f"methods.{model}.", f"profiles.{profile}."
-    sections = ("data.", "partition.", "train.", "evaluate.", *own)
-    params_ = sorted((k, str(v)) for k, v in experiment.items() if k.startswith(sections))
+    sections = (*SECTIONS, "evaluate.", f"profiles.{profile}.")
+    acting = {
+        k: v for k, v in experiment.items() if k.startswith(sections) and _acts(experiment, k)
+    }
+    params_ = sorted((k, str(v)) for k, v in acting.items())
     return str((model, profile, params_))
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lt.score.blocks import Floats, Stacks
+from lt.score.blocks import Floats, Stacks, log_softmax
 
 LEAST = 0.15  # of an equal weight: theirs stops where one of three is below 0.05
 
@@ -45,13 +45,13 @@ def missing(x: Floats, stacks: Stacks, share: Floats) -> tuple[float, Floats]:
     known, number = weights @ share, 0
     mean = np.zeros(share.shape[1])
     for _, blocks in stacks():
-        mean += np.exp(_log_p(weighted(weights, blocks, share))).sum(0)
+        mean += np.exp(log_softmax(weighted(weights, blocks, share))).sum(0)
         number += blocks.shape[1]
     mean /= number
     value, of_weights = 0.0, np.zeros(len(x))
     for _, blocks in stacks():
         of_image = weighted(weights, blocks, share)
-        log_p = _log_p(of_image)
+        log_p = log_softmax(of_image)
         p = np.exp(log_p)
         told = log_p - np.log(np.maximum(mean, np.finfo(np.float64).tiny))
         each = (p * told).sum(1, keepdims=True)  # (N, 1): the KL divergence from the mean
@@ -60,12 +60,6 @@ def missing(x: Floats, stacks: Stacks, share: Floats) -> tuple[float, Floats]:
         value += float(each.sum())
     free = weights - LEAST / len(weights)
     return -value / number, -(free * of_weights - free * (free @ of_weights) / free.sum())
-
-
-def _log_p(scores: Floats) -> Floats:
-    shifted = scores - scores.max(1, keepdims=True)
-    result: Floats = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    return result
 
 
 def weights_of(x: Floats) -> Floats:

@@ -80,10 +80,7 @@ class Inputs:
                 f"another subset, {cut['data']['name']} ({cut['data']['images']} images): "
                 "run `dvc repro`"
             )
-        if files.sha256(datasets.path(folder, "train_labels")) != summary["labels"]:
-            raise ValueError(
-                f"{folder} is not the dataset that {longtail} was made of: run `dvc repro`"
-            )
+        subset.check_raw(folder, summary, longtail)
         return inputs
 
 
@@ -149,18 +146,14 @@ def _run(
         val_logits = _predict(trained, setting.val, setting, team, "validation")
         if not team.first:
             return
-        outputs = store.Outputs(test_logits, test.labels, val_logits, setting.val.labels)
         start.add_costs(trained)
-        about_nets: dict[str, Any] = {"trimmed": [net.trimmed(one.net) for one in trained]}
-        about_nets["loaded"] = loaded
-        about_nets["processes"] = sorted({number for one in trained for number in one.processes})
-        facts = {"run": {**info, **about_nets, **revision}, "timing": timing}
+        outputs = store.Outputs(test_logits, test.labels, val_logits, setting.val.labels)
+        info["trimmed"] = [net.trimmed(one.net) for one in trained]
+        info["loaded"] = loaded
+        info["processes"] = sorted({number for one in trained for number in one.processes})
+        facts = {"run": {**info, **revision}, "timing": timing}
         with files.whole(out) as folder:
-            folder.mkdir()
-            rows = (row for one in trained for row in one.history)
-            _save_weights(trained, setting, folder)
-            entries = _entries(experts, trained, setting, info["training"])
-            store.save(folder, entries, outputs, rows, facts)
+            _save(folder, experts, trained, setting, outputs, facts)
             check()
 
 
@@ -192,42 +185,39 @@ def about(
     }
 
 
-def _entries(
+def _save(
+    folder: Path,
     experts: Sequence[plan.Expert],
     trained: Sequence[loop.Trained],
     setting: step.Setting,
-    mark: str,
-) -> list[dict[str, Any]]:
-    """Return what experts.json holds: of each network its view, its form and its costs.
+    outputs: store.Outputs,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write what `store.save` does, and weights, expert_<k>.safetensors in the order of its list.
 
-    `mark`: the hash of the training, which run.json has, too.
+    Of each network, experts.json has its view, its form, its costs, and the hash of the training.
     """
+    folder.mkdir()
     *_, size, channels = setting.train.pixels.shape
-    entries = []
+    shape = setting.options.backbone, channels, size
+    entries: list[dict[str, Any]] = []
     for expert, one in zip(experts, trained, strict=True):
         costs = {"updates": one.updates, "images": one.images}
-        for single, own in branches.networks(one.net, setting.options.backbone, channels, size):
+        for single, own in branches.networks(one.net, *shape):
+            net.save(single, folder / f"expert_{len(entries)}.safetensors")
             entries.append(
                 {
-                    "training": mark,
+                    "training": facts["run"]["training"],
                     **asdict(expert.view),
-                    **net.form(single, setting.options.backbone, channels, size),
+                    **net.form(single, *shape),
                     "parameters": net.parameters(own),
                     "trained_parameters": sum(parameter.numel() for parameter in own.parameters()),
                     **costs,
                 }
             )
             costs = dict.fromkeys(costs, 0)  # branches are trained together
-    return entries
-
-
-def _save_weights(trained: Sequence[loop.Trained], setting: step.Setting, folder: Path) -> None:
-    """Write expert_<k>.safetensors, in the order of experts.json."""
-    *_, size, channels = setting.train.pixels.shape
-    shape = setting.options.backbone, channels, size
-    singles = (single for one in trained for single, _ in branches.networks(one.net, *shape))
-    for k, single in enumerate(singles):
-        net.save(single, folder / f"expert_{k}.safetensors")
+    rows = (row for one in trained for row in one.history)
+    store.save(folder, entries, outputs, rows, facts)
 
 
 def _on_device(

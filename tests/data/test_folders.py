@@ -113,6 +113,12 @@ def refused(train: Path, **options: Any) -> str:
     return str(caught.value)
 
 
+def test_a_class_whose_name_is_no_utf_8(tmp_path: Path) -> None:
+    folder = own.classes(tmp_path, {"a": 2, "b": 2})
+    (folder / "b").rename(folder / os.fsdecode(b"k\xe4se"))  # as an old archive unpacks it
+    assert refused(folder) == "images: expected class folders named in UTF-8, got 'k\\udce4se'"
+
+
 def test_a_class_that_only_the_test_set_has(tmp_path: Path) -> None:
     own.classes(tmp_path / "train", {"a": 2, "b": 2})
     own.classes(tmp_path / "test", {"a": 1, "dog": 3})

@@ -118,6 +118,11 @@ def test_names_that_are_refused(tmp_path: Path, photos: Path) -> None:
         ("path,label\nx,cat\ny\n", "line 3: expected path,label, got 'y'"),
         ("path,label\nx,\n", "line 2: expected path,label, got 'x,'"),
         (
+            'path,label\nx,cat\n"y,cat\nz,dog\n',
+            'line 3: expected a row of a CSV file (unexpected end of data); is there a " too many?',
+        ),
+        ('path,label\n"x,cat\n' + "y,dog\n" * 30_000, "line 2: expected a row of a CSV file"),
+        (
             "path,label,split\nx,cat,dev\n",
             "line 2: expected a split of train, val, valid, validation, test, got 'dev'",
         ),

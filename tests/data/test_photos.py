@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lt import files, params
-from lt.data import datasets, listing, longtail, partition, photos
+from lt.data import datasets, listing, longtail, partition, photos, pixels
 from lt.score import metrics, store
 from lt.train import run as training
 from tests.conftest import ROOT, needs_cifar
@@ -268,3 +268,10 @@ def test_a_file_that_changes_meanwhile(tmp_path: Path) -> None:
         ValueError, match=r"^[^\n]*a/1\.png: changed since it was listed\n`dvc repro`"
     ):
         photos.store(made, skipping, tmp_path / "out", 1)
+
+
+def test_the_room_is_taken_before_an_image_is_decoded(tmp_path: Path) -> None:
+    """Else a full disk would kill whoever writes to the mapped array, without a word."""
+    pixels.create(tmp_path / "a.npy", 100, 32)
+    there = (tmp_path / "a.npy").stat()
+    assert there.st_blocks * 512 >= there.st_size == 128 + 100 * 32 * 32 * 3

@@ -109,3 +109,14 @@ def test_files_that_hold_none(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected tensors by their names"):
         weights.read(tmp_path / "c.pth")
     assert weights.read(tmp_path / "e.safetensors").keys() == {"x"}
+
+
+def test_a_file_cut_anywhere(tmp_path: Path) -> None:
+    """The reader of older .pth files then raises an IndexError, a struct.error or others."""
+    path = tmp_path / "old.pth"
+    torch.save({"x": torch.zeros(1)}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for size in range(0, len(whole) - 12, 3):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="cut short, or no file of weights"):
+            weights.read(path)

@@ -156,3 +156,31 @@ def test_experiments_show_the_params_that_differ() -> None:
         ["ros", "0.1", "match"],
         ["baseline", "0.1", "–"],
     ]
+
+
+def test_experiments_on_other_images_are_no_other_seeds() -> None:
+    row = {
+        "data.name": "images",
+        "data.imb_type": "auto",
+        "data.imb_factor": 0.1,
+        "images.size": 32.0,
+        "images.train": "photos",
+        "profile": "default",
+        "train.backbone": "resnet20",
+        "train.epochs": 30.0,
+        "seed": 0.0,
+        "evaluate.combine": "concat",
+        "model": "ros",
+        "accuracy": 50.0,
+        "updates": 400.0,
+    }
+    larger = {**row, "images.size": 64.0, "seed": 1.0, "accuracy": 60.0}
+    digits = {**row, "data.name": "digits"}
+    unused = {**digits, "images.size": 64.0, "seed": 1.0, "accuracy": 60.0}
+    found = tables.experiments([row, larger, digits, unused])
+    assert [(one["data"], one["images.size"], one["n"]) for one in found] == [
+        ("images", "32", 1),
+        ("images", "64", 1),
+        ("digits exp 0.1", tables.MISSING, 2),
+    ]
+    assert "images.train" not in found[0], "the same in all"

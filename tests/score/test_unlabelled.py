@@ -82,6 +82,8 @@ def test_weights_by_other_images_do_not_depend_on_the_images_scored() -> None:
     chosen = [ClassView.all(4)] * 2
     told = [rng.normal(size=(50, 4)), 5 * rng.normal(size=(50, 4))]
     several = [rng.normal(size=(3, 4)) for _ in chosen]
-    alone = combine.weighted([block[:1] for block in several], chosen, told)
-    np.testing.assert_array_equal(combine.weighted(several, chosen, told)[:1], alone)
+    none, groups = [np.zeros((0, 4))] * 2, [(0, 1), (2, 3)]
+    rule = combine.settle("unlabelled", none, np.array([], int), chosen, groups, told)
+    alone = rule([block[:1] for block in several], chosen)
+    np.testing.assert_array_equal(rule(several, chosen)[:1], alone)
     assert not np.allclose(alone, combine.concat([block[:1] for block in several], chosen))

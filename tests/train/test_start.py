@@ -35,10 +35,7 @@ def save(
     logits = run._predict(done, setting.val, setting, ALONE, "validation")
     outputs = store.Outputs(logits, setting.val.labels, logits, setting.val.labels)
     facts = {"run": about, "timing": {"train_s": 1.5}}
-    (root / method).mkdir()
-    run._save_weights(done, setting, root / method)
-    entries = run._entries(plan(method, task, options), done, setting, method)
-    store.save(root / method, entries, outputs, [], facts)
+    run._save(root / method, plan(method, task, options), done, setting, outputs, facts)
     return about, done
 
 
