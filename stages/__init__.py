@@ -61,7 +61,7 @@ class Started:
         found = resolved.differences(self.before, self.said)
         if found:
             # DVC may hold it for up to date: without it, the next `dvc repro` makes it anew
-            resolved.path(name).unlink()
+            resolved.path(name).unlink(missing_ok=True)  # of several processes, one is first
             raise ValueError(
                 f"{resolved.path(name)} was of other params or code: {', '.join(found)}; "
                 "run `dvc repro`, which makes it anew"

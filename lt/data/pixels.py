@@ -56,8 +56,9 @@ def create(array: Path, number: int, size: int) -> None:
     """
     shape = (number, size, size, 3)
     np.lib.format.open_memmap(array, mode="w+", dtype=np.uint8, shape=shape).flush()
-    with array.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, array.stat().st_size)
+    if hasattr(os, "posix_fallocate"):  # macOS has none
+        with array.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, array.stat().st_size)
 
 
 def jobs(array: Path, files: Sequence[Sequence[Any]]) -> list[Job]:

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import tempfile
 import uuid
 from pathlib import Path
@@ -19,7 +20,7 @@ GOES_ON = "the next run goes on from the last checkpoint, with any number of pro
 
 def here(processes: int) -> bool:
     """Check whether the stage trains in this process, one of those of torchrun or the only one."""
-    return processes == 1 or "WORLD_SIZE" in os.environ
+    return processes == 1 or "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def start(module: str, processes: int) -> None:
@@ -38,7 +39,7 @@ def start(module: str, processes: int) -> None:
     logging.disable(logging.CRITICAL)  # what torchrun says is said here, in one line
     with tempfile.TemporaryDirectory() as logs:
         try:
-            elastic_launch(_config(processes, logs), "python")("-m", module)
+            elastic_launch(_config(processes, logs), sys.executable)("-m", module)
         except ChildFailedError as error:
             raise process.Failed(_why(error.failures, processes)) from None
         except SignalException as stop:

@@ -330,7 +330,13 @@ def _fit(
     start = tuple(one.to(setting.device, memory_format=torch.channels_last) for one in start)  # type: ignore[call-overload]
     jobs = [loop.Job(experts[k], k, setting, report, checkpoints, start) for k in own]
     trained = loop.fit(jobs) if jobs else []
-    return team.exchange(trained, len(experts)) if spread else trained
+    if spread:
+        for one in trained:
+            one.net.cpu()  # in other processes its device is another's
+        trained = team.exchange(trained, len(experts))
+        for one in trained:
+            one.net.to(setting.device)
+    return trained
 
 
 def _predict(

@@ -98,24 +98,15 @@ class Team:
 
     def add_up(self, parameters: Sequence[nn.Parameter]) -> None:
         """Replace each gradient by the sum over the processes, in one exchange."""
-        slopes = [one.grad for one in parameters if one.grad is not None]
-        if self.size == 1 or not slopes:
-            return
-        flat = torch.cat([slope.flatten() for slope in slopes])
-        _all(dist.all_reduce, flat)
-        for slope, part in zip(slopes, _parts(flat, slopes), strict=True):
-            slope.copy_(part)
+        self._sum([one.grad for one in parameters if one.grad is not None])
 
     def even_out(self, net: nn.Module) -> None:
         """Replace what batch norm has seen of maps by the mean over the processes."""
         norms = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.training]
         seen = [s for m in norms for s in (m.running_mean, m.running_var) if s is not None]
-        if self.size == 1 or not seen:
-            return
-        flat = torch.cat([one.flatten() for one in seen])
-        _all(dist.all_reduce, flat)
-        for one, part in zip(seen, _parts(flat, seen), strict=True):
-            one.copy_(part / self.size)
+        self._sum(seen)
+        for one in seen:
+            one.div_(self.size)
 
     def answers(
         self, net: nn.Module, pixels: Tensor | Stored, recipe: Recipe, precision: str, place: str
@@ -186,6 +177,16 @@ class Team:
             return net
         return nn.SyncBatchNorm.convert_sync_batchnorm(net)  # type: ignore[no-any-return, no-untyped-call]
 
+    def _sum(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors by their sums over the processes, in one exchange."""
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([one.flatten() for one in tensors])
+        _all(dist.all_reduce, flat)
+        parts = torch.split(flat, [one.numel() for one in tensors])
+        for one, part in zip(tensors, parts, strict=True):
+            one.copy_(part.view(one.shape))
+
     def _images(self, number: int, size: int) -> tuple[int, int]:
         """Return which images this process evaluates: whole batches of that size."""
         batches = -(-number // size)
@@ -238,12 +239,6 @@ def _some(pixels: Tensor | Stored, start: int, stop: int) -> Tensor | Stored:
     if isinstance(pixels, Stored):
         return pixels.some(np.arange(start, stop))
     return pixels[start:stop]
-
-
-def _parts(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    """Cut (n,) into tensors of these shapes."""
-    parts = torch.split(flat, [one.numel() for one in like])
-    return [part.view(one.shape) for part, one in zip(parts, like, strict=True)]
 
 
 def _wire() -> torch.device:

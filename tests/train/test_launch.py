@@ -48,7 +48,8 @@ def test_of_one_that_fails_there_is_one_message(
 
 
 def test_the_only_process_and_those_of_torchrun_train(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "1")  # as clusters may, for programs of all kinds
     assert [launch.here(1), launch.here(2)] == [True, False]
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     assert launch.here(2)
