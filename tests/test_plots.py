@@ -1,4 +1,4 @@
-"""The page of `dvc plots show`: its frame, which must speak without a network, and its templates."""
+"""The page of `dvc plots show`: its frame, which speaks without a network, and its templates."""
 
 from __future__ import annotations
 
