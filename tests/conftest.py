@@ -67,12 +67,13 @@ def spawn(repo: Path, module: str, *arguments: str) -> subprocess.CompletedProce
     return run("python", "-m", module, *arguments, cwd=repo)
 
 
-LONG = ("test_belief", "test_pipeline", "test_paper_run")
+LONG = ("test_pipeline", "test_belief", "test_paper_run", "test_own_images", "test_trained")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first, so that processes side by side end at about the same time."""
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    place = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
 
 
 @pytest.fixture(scope="session")

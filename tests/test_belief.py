@@ -5,26 +5,32 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import struct
+import subprocess
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+import stages
 from bench import kills, mutations
 from lt import process as processes
 from tests.conftest import call, run, spawn
 from tests.test_pipeline import dvc, ran, results, stage, start_training
 
+EPOCHS = 10  # long enough to be killed, and edited meanwhile
+
 
 @pytest.fixture(scope="module")
 def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the working tree with a training of some seconds, run once."""
-    repo = kills.clone(tmp_path_factory.mktemp("clone"), 15, "resnet20")
+    repo = kills.clone(tmp_path_factory.mktemp("clone"), EPOCHS, "resnet20")
     dvc(repo, "repro")
     run("git", "add", "-A", cwd=repo)
     run("git", "commit", "-q", "-m", "results", cwd=repo)
@@ -56,34 +62,83 @@ LR = ("params.yaml", "  lr: 0.1\n", "  lr: 0.03\n")
 NOT_YAML = ("params.yaml", "train:\n", "train: [\n")
 SCHEDULES = ("lt/train/schedules.py", "return lr", "return 2 * lr")
 METHOD = ("lt/methods/baseline.py", "\n", "\n# edited\n")
+COMMENT = ("params.yaml", "# images\n", "# images of a batch\n")
+OTHERS_PARAM = ("params.yaml", "baseline, epochs: 10, epoch_l", "baseline, epochs: 9, epoch_l")
+OTHERS_CODE = ("lt/methods/crt.py", "\n", "\n# edited\n")
+KEPT_OUT = "changed while this ran, so that its result is not kept: "
 
 
-@pytest.mark.parametrize(
-    ("edits", "found"),
-    [
-        ((LR, METHOD), "params.yaml (train.lr: 0.1, now 0.03), lt/methods/baseline.py; "),
-        ((SCHEDULES, NOT_YAML), "lt/train/schedules.py, params.yaml: not valid YAML"),
-    ],
-)
-def test_an_edit_meanwhile_is_no_part_of_a_result(
-    repo: Path, edits: tuple[tuple[str, str, str], ...], found: str
-) -> None:
+@contextmanager
+def edits(repo: Path, *every: tuple[str, str, str]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for name, old, new in every:
+            stack.enter_context(edited(repo / name, old, new))
+        yield
+
+
+@contextmanager
+def trained_anew(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, *every: tuple[str, str, str]
+) -> Iterator[subprocess.CompletedProcess[str]]:
+    """The training again, in this process, with edits made after its first epoch.
+
+    The edits are there within the `with` statement, and models/trained is that training's.
+    """
+    trained, aside, report = repo / "models/trained", repo / "aside", processes.Progress.report
+    with ExitStack() as stack:
+
+        def edit_and_report(progress: processes.Progress, row: dict[str, Any]) -> None:
+            if progress.done == 0:
+                stack.enter_context(edits(repo, *every))
+                (repo / "lt/train/loop.py").touch()
+            report(progress, row)
+
+        trained.rename(aside)
+        stack.callback(aside.rename, trained)
+        stack.callback(shutil.rmtree, trained, ignore_errors=True)
+        with monkeypatch.context() as patched:
+            patched.setattr(stages, "CODE_ROOT", repo)
+            patched.setattr(processes.Progress, "report", edit_and_report)
+            done = call(repo, "stages.train")
+        yield done
+
+
+def learned(folder: Path) -> list[bytes]:
+    """What of a training is the same when it is done again."""
+    return [(folder / name).read_bytes() for name in ("expert_0.safetensors", "outputs.npz")]
+
+
+def test_an_edit_meanwhile_is_no_part_of_a_result(repo: Path) -> None:
     """Of two edits, each is named, so each would have been enough."""
     before = results(repo)
     kills.forget(repo)
     process, _ = start_training(repo)
-    with ExitStack() as stack:
-        for name, old, new in edits:
-            stack.enter_context(edited(repo / name, old, new))
+    with edits(repo, LR, METHOD):
         assert process.wait() != 0
         output = kills.log(repo).read_text()
-        assert f"train: changed while this ran, so that its result is not kept: {found}" in output
+        assert f"train: {KEPT_OUT}params.yaml (train.lr: 0.1, now 0.03), {METHOD[0]}; " in output
         assert "; the same run goes on from the checkpoint in .scratch/" in output
         assert "Traceback" not in output
         assert not (repo / "models/trained").exists()
     text = dvc(repo, "repro")
-    assert "train: expert 0 goes on after phase 1, epoch 15" in text
+    assert f"train: expert 0 goes on after phase 1, epoch {EPOCHS}" in text
     assert results(repo) == before
+
+
+def test_edits_meanwhile_of_code_and_to_no_yaml(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = learned(repo / "models/trained")
+    with trained_anew(repo, monkeypatch, SCHEDULES, NOT_YAML) as done:
+        assert done.returncode == 1
+        assert f"train: {KEPT_OUT}{SCHEDULES[0]}, params.yaml: not valid YAML" in done.stderr
+        assert "; the same run goes on from the checkpoint in .scratch/" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (repo / "models/trained").exists()
+    with trained_anew(repo, monkeypatch) as done:
+        assert done.returncode == 0
+        assert f"train: expert 0 goes on after phase 1, epoch {EPOCHS}" in done.stderr
+        assert learned(repo / "models/trained") == before
 
 
 def test_a_run_that_is_killed_goes_on_and_ends_the_same(
@@ -113,25 +168,15 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(
     assert not [name for name in left if name.endswith((".tmp", ".old"))]
 
 
-def test_what_says_the_same_may_be_touched_meanwhile(repo: Path) -> None:
-    before = results(repo)
-    kills.forget(repo)
-    process, _ = start_training(repo)
-    with (
-        edited(repo / "params.yaml", "# images\n", "# images of a batch\n"),
-        edited(
-            repo / "params.yaml",
-            "crt: {start: baseline, epochs: 10",
-            "crt: {start: baseline, epochs: 9",
-        ),
-        edited(repo / "lt/methods/crt.py", "\n", "\n# edited\n"),
-    ):
-        (repo / "lt/train/loop.py").touch()
-        assert process.wait() == 0, kills.log(repo).read_text()
-    assert results(repo) == before
-    about = json.loads((repo / "models/final/run.json").read_text())
-    assert about["git_dirty"] is False, "as it was at the start"
-    dvc(repo, "repro")
+def test_what_says_the_same_may_be_touched_meanwhile(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = learned(repo / "models/trained")
+    with trained_anew(repo, monkeypatch, COMMENT, OTHERS_PARAM, OTHERS_CODE) as done:
+        assert done.returncode == 0, done.stderr
+        assert learned(repo / "models/trained") == before
+        about = json.loads((repo / "models/trained/run.json").read_text())
+        assert about["git_dirty"] is False, "as it was at the start"
 
 
 def test_a_stage_refuses_what_resolve_wrote_for_other_params(repo: Path) -> None:

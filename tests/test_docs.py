@@ -103,7 +103,19 @@ def test_the_readme_counts_the_methods() -> None:
     assert f"compares {len(params.method_names())} methods" in (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=str)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that a page's headings have in links, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
-    assert all((page.parent / at).exists() for at in targets if not at.startswith("http"))
+    for at, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page.read_text()):
+        if not at.startswith("http"):
+            target = page.parent / at if at else page
+            assert target.exists(), at
+            assert not anchor or anchor in anchors(target), f"{at}#{anchor}"

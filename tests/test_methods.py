@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +12,9 @@ import torch
 
 from lt import methods, params
 from lt.nets import net as nets
-from lt.score import predict
-from lt.train import augment, checkpoint, loop, step
+from lt.train import augment
 from lt.train.plan import Expert, Task
 from lt.train.start import Start
-from tests.conftest import train
 
 METHODS = params.method_names()
 LDAM = {
@@ -60,19 +57,6 @@ def plan(name: str, task: Task, options: params.Params) -> tuple[Expert, ...]:
     return methods.experts(name, task, values)
 
 
-def trained(
-    name: str, task: Task, options: params.Params, setting: step.Setting
-) -> list[loop.Trained]:
-    """The method's experts, after those of the method that it starts from."""
-    before = options.methods[name]["start"]
-    start: loop.Nets = ()
-    if before != params.FRESH:
-        start = tuple(one.net for one in trained(before, task, options, setting))
-    return [
-        train(expert, k, setting, start=start) for k, expert in enumerate(plan(name, task, options))
-    ]
-
-
 def test_its_params_are_those_of_params_yaml(method: str, options: params.Params) -> None:
     own = inspect.getfullargspec(import_module(f"lt.methods.{method}").experts).kwonlyargs
     assert ["start", *own] == list(options.methods[method])
@@ -109,21 +93,6 @@ def test_samplers_stay_within_what_the_expert_sees(
             batches = phase.sampler(targets, np.random.default_rng(0))
             assert all(2 <= len(batch) <= task.batch_size for batch in batches)
             assert (targets[np.concatenate(batches)] >= 0).all()
-
-
-def test_it_trains_twice_the_same(
-    method: str, task: Task, options: params.Params, setting: step.Setting
-) -> None:
-    def logits() -> list[np.ndarray]:
-        return [
-            predict.predict(one.net, setting.val.pixels, setting.recipe)
-            for one in trained(method, task, options, setting)
-        ]
-
-    first, again = logits(), logits()
-    for expert, block, same in zip(plan(method, task, options), first, again, strict=True):
-        assert block.shape == (36, expert.view.width)
-        assert np.array_equal(block, same)
 
 
 @pytest.mark.parametrize("name", SPLITS)
@@ -199,17 +168,6 @@ def test_bad_params(name: str, values: dict[str, object], message: str, task: Ta
         methods.experts(name, task, values)
 
 
-def test_one_group_makes_the_split_a_baseline(
-    task: Task, options: params.Params, setting: step.Setting
-) -> None:
-    whole = dataclasses.replace(task, groups=(tuple(range(6)),))
-    states = []
-    for name in ("split", "baseline"):
-        (expert,) = plan(name, whole, options)
-        states.append(train(expert, 0, setting).net.state_dict())
-    assert all(torch.equal(states[0][key], states[1][key]) for key in states[1])
-
-
 def test_equal_counts_make_rus_a_baseline(options: params.Params) -> None:
     task = Task((8,) * 6, (tuple(range(6)),), epochs=1, batch_size=16, lr=0.1)
     targets = np.repeat(np.arange(6), 8)
@@ -242,42 +200,6 @@ def test_a_group_of_one_class_has_no_softmax(task: Task) -> None:
     task = dataclasses.replace(task, groups=((0,), (1, 2, 3, 4, 5)))
     with pytest.raises(ValueError, match=r"groups of at least 2 classes.* got the group \[0\]"):
         methods.experts("group_softmax", task, {"start": "fresh", "ratio": 8.0})
-
-
-@pytest.mark.parametrize("method", ["crt", "lws", "tau_norm", "ncm"])
-def test_second_stages_leave_the_backbone_as_it_was(
-    method: str, task: Task, options: params.Params, setting: step.Setting
-) -> None:
-    (base,), (after,) = (trained(name, task, options, setting) for name in ("baseline", method))
-    first, second = base.net.backbone.state_dict(), after.net.backbone.state_dict()
-    assert all(torch.equal(first[key], second[key]) for key in first), "batch norm among it"
-    ours, theirs = (
-        predict.predict(one.net, setting.val.pixels, setting.recipe) for one in (after, base)
-    )
-    assert not np.allclose(ours, theirs, rtol=1e-3, atol=1e-3), "the classifier moved"
-
-
-@pytest.mark.parametrize("method", ["balanced_softmax", "logit_adjust", "class_balanced"])
-def test_equal_counts_make_it_a_baseline(
-    method: str, task: Task, options: params.Params, setting: step.Setting
-) -> None:
-    task = dataclasses.replace(task, counts=(20,) * 6)
-    ours, baseline = (
-        trained(name, task, options, setting)[0].net.state_dict() for name in (method, "baseline")
-    )
-    for key in baseline:
-        torch.testing.assert_close(ours[key], baseline[key], rtol=1e-3, atol=1e-4)
-
-
-def test_adjusting_equal_counts_afterwards_is_the_identity(
-    task: Task, options: params.Params, setting: step.Setting
-) -> None:
-    task = dataclasses.replace(task, counts=(20,) * 6)
-    first, second = (
-        trained(name, task, options, setting)[0].net.state_dict()
-        for name in ("baseline", "logit_adjust_posthoc")
-    )
-    assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 @pytest.mark.parametrize("remix", [False, True])
@@ -324,60 +246,6 @@ def test_what_cannot_be_a_start_is_refused(task: Task, options: params.Params) -
             ValueError, match=rf"methods\.{method}\.start: expected {message}|{message}"
         ):
             check(method, start)
-
-
-class Cut(BaseException):
-    """The run is cut off."""
-
-
-def test_a_run_that_was_cut_off_ends_the_same(
-    method: str,
-    task: Task,
-    options: params.Params,
-    setting: step.Setting,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(checkpoint, "PATIENCE", 0.0)
-    before = options.methods[method]["start"]
-    start: loop.Nets = ()
-    if before != params.FRESH:
-        start = tuple(one.net for one in trained(before, task, options, setting))
-
-    def store() -> checkpoint.Checkpoints:
-        return checkpoint.Checkpoints(tmp_path, {}, tmp_path / "out")
-
-    def cut(row: loop.Row) -> None:
-        if row["epoch"] == 2:
-            raise Cut
-
-    for k, expert in enumerate(plan(method, task, options)):
-        whole = train(expert, k, setting, start=start)
-        if whole.history:
-            with pytest.raises(Cut):
-                train(expert, k, setting, cut, store(), start)
-        resumed = train(expert, k, setting, checkpoints=store(), start=start)
-        first, second = whole.net.state_dict(), resumed.net.state_dict()
-        assert all(torch.equal(first[key], second[key]) for key in first)
-        assert len(whole.history) == len(resumed.history)
-
-
-def test_weight_balance_bounds_the_classifier_alone(
-    task: Task, options: params.Params, setting: step.Setting
-) -> None:
-    (expert,) = plan("weight_balance", task, options)
-    first, second = expert.phases
-    assert (first.weight_decay, second.weight_decay) == (5e-3, 0.1)
-    states = []
-    for phases in ((first,), (first, second)):
-        one = train(dataclasses.replace(expert, phases=phases), 0, setting)
-        states.append((one.net.backbone.state_dict(), one.net.classifier))
-    (before, linear), (after, bounded) = states
-    assert all(torch.equal(before[key], after[key]) for key in before), "batch norm among it"
-    norms = linear.weight.norm(dim=1)
-    bounded(torch.zeros(1, 64))  # which brings the rows back to the norm
-    least, most = norms.aminmax()
-    assert bounded.classifier.weight.norm(dim=1).max() <= (least + 0.1 * (most - least)) * 1.0001
 
 
 @pytest.mark.parametrize("method", ["ride", "sade", "balpoe"])

@@ -63,8 +63,8 @@ def same(score: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in score.items() if key not in ("provenance", "timing")}
 
 
-EPOCHS = 15  # long enough to be killed
-LONG = dict.fromkeys(CHOSEN, f"train.epochs={EPOCHS}")
+EPOCHS = 8  # long enough to be killed
+LONG = dict.fromkeys(CHOSEN, f"train.epochs={EPOCHS} methods.crt.epochs=3")
 
 
 @pytest.fixture(scope="module")

@@ -110,7 +110,7 @@ def test_other_methods_reuse_what_is_there_and_going_back_trains_nothing(repo: P
     diff = dvc(repo, "metrics", "diff")
     assert "macro_f1" in diff
     assert "within_group.accuracy" in diff
-    table = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
+    table = call(repo, "stages.table", "--experiments").stdout
     assert "split_lws" in table
     for model in ("crt", "ncm"):
         text = dvc(repo, "exp", "run", "-S", f"model={model}", "-S", "methods.crt.epochs=1")
@@ -183,7 +183,7 @@ def test_bad_params_stop_before_anything_is_lost(repo: Path) -> None:
     assert ran(dvc(repo, "repro")) == ["resolve"], "its outputs were gone when it refused"
 
 
-SPAWNED = ("train", "table")  # a loss that is not finite, and a mistake in the command
+SPAWNED = ("table",)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_predictions_for_image_files(repo: Path, tmp_path: Path) -> None:
         Image.fromarray(image[..., 0]).save(path)
     with np.load(repo / "models/final/outputs.npz") as outputs:
         expected = outputs["test_0"][:3].argmax(1).tolist()
-    done = spawn(repo, "stages.predict", *paths)
+    done = call(repo, "stages.predict", *paths)
     rows = [line.strip("|").split("|") for line in done.stdout.splitlines()[2:]]
     assert [int(row[1]) for row in rows] == expected
 
@@ -277,13 +277,13 @@ def test_answers_as_a_file_and_the_networks_as_one(repo: Path, tmp_path: Path) -
         Image.fromarray(image[..., 0]).save(tmp_path / f"{k}.png")
     (tmp_path / "5.png").write_text("no image")
     answers, model = tmp_path / "answers.csv", tmp_path / "model.pt2"
-    done = run("python", "-m", "stages.predict", str(tmp_path), "--csv", str(answers), cwd=repo)
+    done = call(repo, "stages.predict", str(tmp_path), "--csv", str(answers))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"predict: {tmp_path / '5.png'}: not an image file\n"
     rows = list(csv.DictReader(answers.read_text().splitlines()))
     assert [Path(row["path"]).stem for row in rows] == [str(k) for k in range(12) if k != 5]
 
-    done = run("python", "-m", "stages.export", str(model), cwd=repo)
+    done = call(repo, "stages.export", str(model))
     assert done.returncode == 0, done.stderr
     assert re.match(r"validation: \d+ images, largest difference of probabilities", done.stdout)
     with warnings.catch_warnings():
@@ -303,13 +303,13 @@ def test_answers_as_a_file_and_the_networks_as_one(repo: Path, tmp_path: Path) -
 
 def test_report_and_suggestions(repo: Path, tmp_path: Path) -> None:
     out = tmp_path / "a page.html"
-    done = run("python", "-m", "stages.report", "--out", str(out), cwd=repo)
+    done = call(repo, "stages.report", "--out", str(out))
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{out}\n", "")
     text, scored = out.read_text(), json.loads(results(repo))
     assert f"<b>{scored['balanced_accuracy']:.1f}</b>" in text
     assert "Methods tried" in text
     assert text.count("data:image/png;base64,") >= 5
-    done = run("python", "-m", "stages.suggest", cwd=repo)
+    done = call(repo, "stages.suggest")
     assert "Largest class / smallest: 10.7 (139 to 13 images)" in done.stdout
     assert done.stdout.count("dvc exp run -S model=") == 3
     assert "expected a file, got the folder" in stage(repo, "stages.report", "--out", "docs")

@@ -180,6 +180,8 @@ def _lr(epoch: int, phase: Phase, options: Train) -> float:
 def form(experts: Sequence[Expert], backbone: str, channels: int, start: Nets) -> Nets:
     """Make nets of the form that the experts have after their last phase, as a rehearsal.
 
+    Their weights are 0: to draw them takes most of the time that a large network takes to make.
+
     Args:
         experts: those of a method.
         backbone: the name of their backbone.
@@ -188,7 +190,10 @@ def form(experts: Sequence[Expert], backbone: str, channels: int, start: Nets) -
     """
     result = []
     for number, expert in enumerate(experts):
-        net = _copy_or_new(expert, number, (backbone, channels, None), start)
+        with torch.device("meta"):
+            net = _copy_or_new(expert, number, (backbone, channels, None), start)
+        for tensor in net.to_empty(device="cpu").state_dict().values():
+            tensor.zero_()
         for phase in expert.phases:
             phase.setups[0](net, _blank(expert, net, start))
         result.append(net)

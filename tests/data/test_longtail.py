@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from torchvision.datasets import CIFAR10, CIFAR100
 
 from lt import params
 from lt.data import datasets, longtail, partition
@@ -144,15 +146,18 @@ HASHES = [
 ]
 
 
+@cache
+def official_labels(name: str) -> np.ndarray:
+    cls = CIFAR10 if name == "cifar10" else CIFAR100
+    return np.array(cls(str(ROOT / datasets.ARCHIVES)).targets)
+
+
 @needs_cifar
 @pytest.mark.parametrize(("name", "imb_type", "factor", "first_n", "ldam"), HASHES)
 def test_subsets_of_the_official_files(
     name: str, imb_type: str, factor: float, first_n: str, ldam: str
 ) -> None:
-    from torchvision.datasets import CIFAR10, CIFAR100
-
-    cls = CIFAR10 if name == "cifar10" else CIFAR100
-    labels = np.array(cls(str(ROOT / datasets.ARCHIVES)).targets)
+    labels = official_labels(name)
     for subset, digest in (("first_n", first_n), ("ldam", ldam)):
         options = params.Data(name, imb_type, factor, subset, 0.1, 0)  # type: ignore[arg-type]
         assert longtail.make(labels, labels.max() + 1, options).sha256.startswith(digest)

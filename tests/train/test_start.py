@@ -2,80 +2,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from lt import params
-from lt.nets import net
-from lt.score import predict, store
-from lt.train import loop, run, step
-from lt.train.plan import Task
-from lt.train.start import Start, rehearse
-from lt.train.together import ALONE
+from lt.train.start import rehearse
 from lt.validate import check
 from tests.conftest import ROOT
-from tests.test_methods import plan, trained
-
-
-def save(
-    root: Path, method: str, task: Task, options: params.Params, setting: step.Setting
-) -> tuple[dict[str, Any], list[loop.Trained]]:
-    """Write what a training does of a method, and of that which it starts from."""
-    values = {**options.methods[method]}
-    before = None
-    if values["start"] != params.FRESH:
-        before, _ = save(root, values["start"], task, options, setting)
-    done = trained(method, task, options, setting)
-    train = {"backbone": "resnet20", "epochs": 2, "batch_size": 32, "lr": 0.1}
-    about = {"model": method, "method": values, "start": before, "train": train}
-    about |= {"seed": 0, "training": method, "data": "d", "partition": "p"}
-    logits = run._predict(done, setting.val, setting, ALONE, "validation")
-    outputs = store.Outputs(logits, setting.val.labels, logits, setting.val.labels)
-    facts = {"run": about, "timing": {"train_s": 1.5}}
-    run._save(root / method, plan(method, task, options), done, setting, outputs, facts)
-    return about, done
-
-
-@pytest.mark.parametrize("method", params.method_names())
-def test_networks_are_read_back(
-    method: str, task: Task, options: params.Params, setting: step.Setting, tmp_path: Path
-) -> None:
-    _, done = save(tmp_path, method, task, options, setting)
-    loaded, outputs = net.load(tmp_path / method), store.load_outputs(tmp_path / method)
-    views = store.load_views(tmp_path / method)
-    for one, view, theirs in zip(loaded, views, outputs.val, strict=True):
-        ours = predict.predict(one, setting.val.pixels, setting.recipe)
-        assert ours.shape == (36, view.width)
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
-    costs = store.load_costs(tmp_path / method)
-    assert costs["parameters"] == sum(net.parameters(one.net) for one in done)
-    assert costs["updates"] == sum(one.updates for one in done)
-
-
-def test_a_start_counts_its_costs(
-    task: Task, options: params.Params, setting: step.Setting, tmp_path: Path
-) -> None:
-    _, (done,) = save(tmp_path, "baseline", task, options, setting)
-    start = Start.read(tmp_path / "baseline")
-    assert start.seconds == 1.5
-    assert start.run is not None
-    assert start.run["model"] == "baseline"
-    other = loop.Trained(done.net, updates=5, images=50)
-    start.add_costs([other])
-    assert (other.updates, other.images) == (5 + done.updates, 50 + done.images)
-    assert start.digest() != Start().digest()
-    start.check("crt", plan("crt", task, options), task.groups)
-    same = {"seed": 0, "train": start.run["train"], "data": "d", "partition": "p"}
-    whole = Start(**{**vars(start), "run": {**start.run, **same}})
-    whole.check_same(same)
-    with pytest.raises(ValueError, match="was trained with another seed than this run"):
-        whole.check_same({**same, "seed": 1})
-    experts = json.loads((tmp_path / "baseline/experts.json").read_text())
-    assert experts[0]["updates"] == done.updates
-    assert {"backbone": "resnet20", "channels": 1, "image_size": 8}.items() <= experts[0].items()
 
 
 def test_what_a_training_is_comes_back_from_json() -> None:
