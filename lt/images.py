@@ -34,7 +34,8 @@ def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
             warnings.simplefilter("ignore")  # of large images, and of damaged EXIF data
             with Image.open(path) as image:
                 image.seek(0)
-                return _as_seen(ImageOps.exif_transpose(image), mode)
+                ImageOps.exif_transpose(image, in_place=True)
+                return _as_seen(image, mode)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such image file") from None
     except UnidentifiedImageError:
@@ -59,7 +60,10 @@ def _as_seen(image: Image.Image, mode: str) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert(mode)
+    if image.mode != mode:
+        return image.convert(mode)
+    image.load()  # and no copy: a large photo takes hundreds of MB
+    return image
 
 
 def _scaled(values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lt.nets import resnets
+from lt.nets import depthwise, resnets
 from lt.nets.conv import Conv, fits
+from lt.nets.depthwise import Depthwise
 
 CIFAR = ("resnet20", "resnet32")
 CUT = ("resnet18", "resnet18_cifar", *CIFAR, "resnet50", "resnext50_32x4d")  # by `split`
@@ -125,13 +126,18 @@ def _leave_nothing_to_chance(module: nn.Module) -> None:
 def _made_for(module: nn.Module, name: str, channels: int, image_size: int) -> nn.Module:
     """Replace each plain convolution by one that is made for the maps which it meets."""
     for conv, size in _sizes(module, name, channels, image_size).items():
-        if size is None or not fits(conv, size):
-            continue
-        for parent in module.modules():
-            for own, child in list(parent.named_children()):
-                if child is conv:
-                    setattr(parent, own, Conv(conv, size))
+        if depthwise.fits(conv):
+            _replace(module, conv, Depthwise(conv))
+        elif size is not None and fits(conv, size):
+            _replace(module, conv, Conv(conv, size))
     return module.train()
+
+
+def _replace(module: nn.Module, conv: nn.Conv2d, other: nn.Conv2d) -> None:
+    for parent in module.modules():
+        for own, child in list(parent.named_children()):
+            if child is conv:
+                setattr(parent, own, other)
 
 
 def _sizes(

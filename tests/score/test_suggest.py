@@ -27,16 +27,15 @@ def test_a_tail_that_bears_resampling() -> None:
     assert "log(100.0) = 4.6" in reasons[0]
     assert "12 validation images (median)" in reasons[0]
     assert "from 5000 down to 50" in reasons[1]
-    assert "seen 24.8 times an epoch" in reasons[2]  # 12406 / 10 / 50
+    assert "which has 50, is then seen 24.8 times an epoch" in reasons[2]  # 12406 / 10 / 50
 
 
 def test_a_tail_of_a_few_images() -> None:
     tiny = replace(LARGE, smallest=5, few=3, validation=(3, 1, 1, 0, 0))
-    assert methods(tiny) == ["logit_adjust_posthoc", "balanced_softmax", "ldam_drw"]
+    assert methods(tiny) == ["logit_adjust_posthoc", "balanced_softmax", "crt"]
     reasons = [one.reason for one in suggest.suggest(tiny)]
     assert "2 of 5 tail classes have no validation image" in reasons[0]
-    assert "3 of 10 classes have fewer than 20 images" in reasons[2]
-    assert "5.6 times that of the largest" in reasons[2]  # 1000 ** 0.25
+    assert "which has 5, is then seen 248.1 times an epoch" in reasons[2]  # 12406 / 10 / 5
 
 
 def test_the_threshold_is_met() -> None:
