@@ -36,7 +36,7 @@ def test_they_are_torchvisions(name: str) -> None:
     theirs = get_model(name, num_classes=5, **drop(name)).double()
     ours = make(name, 32).double()
     state = theirs.state_dict()
-    last = [key for key in state if key not in ours.backbone.state_dict()]
+    last = state.keys() - ours.backbone.state_dict().keys()
     ours.classifier.load_state_dict({key.split(".")[-1]: state.pop(key) for key in last})
     ours.backbone.load_state_dict(state)
     theirs, found = theirs.eval(), []  # of maps of 1x1, batch norm in training is chaos
