@@ -42,7 +42,7 @@ def _experiments() -> None:
     with files.whole(EXPERIMENTS) as drawn:
         figures.save(figures.experiments(tables.experiments_points(rows)), drawn)
     print(f"\n{EXPERIMENTS} shows them.")
-    if tables.experiments([*left_out, *shown]) != rows:
+    if any(row not in rows for row in tables.experiments([*left_out, *shown])):
         print("Not shown: params.yaml as it is now, which has not been run (`dvc repro` does).")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import kills
-from tests.conftest import run
+from tests.conftest import call, run
 from tests.data import own
 from tests.test_pipeline import dvc, ran, stage
 
@@ -48,6 +48,13 @@ def test_what_the_run_knows_of_its_images(repo: Path, photos: Path) -> None:
     assert about["raw"]["images"] == {"train": 13, "val": 7, "test": 6}
     assert about["raw"]["val"] == "given"
     assert about["recipe"]["pad"] == 1
+
+
+def test_the_run_is_among_the_experiments(repo: Path) -> None:
+    """Although a stage, listing, runs every time."""
+    said = call(repo, "stages.table", "--experiments").stdout
+    assert "| images | " in said
+    assert "Not shown" not in said
 
 
 def test_an_answer_needs_no_data(repo: Path, photos: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 WORKSPACE = "workspace"
+ALWAYS = "always changed"  # what DVC says of a stage that runs every time
 Experiments = Sequence[Mapping[str, Any]]
 
 
@@ -32,6 +33,7 @@ def _to_run() -> bool:
 
     try:
         with Repo() as repo:
-            return bool(repo.status(targets=["evaluate"], with_deps=True))
+            found = repo.status(targets=["evaluate"], with_deps=True).values()
+            return any(why != [ALWAYS] for why in found)
     except LockError:  # DVC is at work
         return True
