@@ -43,7 +43,7 @@ def _experiments() -> None:
         figures.save(figures.experiments(tables.experiments_points(rows)), drawn)
     print(f"\n{EXPERIMENTS} shows them.")
     if any(row not in rows for row in tables.experiments([*left_out, *shown])):
-        print("Not shown: params.yaml as it is now, which has not been run (`dvc repro` does).")
+        print("Not shown: params.yaml as it is now, which has not been run (`dvc repro` runs it).")
 
 
 if __name__ == "__main__":
