@@ -16,8 +16,9 @@ mpl.use("Agg")  # no display
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from paper import study
 from paper.cells import Cells
-from paper.tables import shown_examples
+from paper.tables import PARTS, shown_examples
 
 LINES = [
     {"color": color, "linestyle": style, "marker": marker}
@@ -143,11 +144,7 @@ def honest(cells: Cells) -> Figure:
     ]
     axis.set_yticks(range(len(rows)), names)
     axis.set(xlabel="test accuracy (%)", xlim=(0, 100), ylim=(-0.7, max(len(rows), 1) - 0.3))
-    if rows:
-        axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    else:
-        _not_run(axis)
-    return figure
+    return _with_legend(figure, axis, len(rows), columns=2)
 
 
 def confusion(cells: Cells) -> Figure:
@@ -214,7 +211,87 @@ def examples(cells: Cells) -> Figure:
     return figure
 
 
+def within(cells: Cells) -> Figure:
+    """Draw by how much the split is ahead of the baseline, the true group given to both."""
+    rows = []
+    for name in reversed(list(cells.datasets)):
+        parts = [
+            study.within_difference(cells, name, ("split_lws", ""), ("baseline", ""), part)
+            for part in PARTS
+        ]
+        if parts[0].n:
+            rows.append((f"{name} (n = {parts[0].n})", parts))
+    figure, (axis,) = _panels(1, columns=1, height=0.3 * max(len(rows), 3) + 1.0)
+    for y, (_, parts) in enumerate(rows):
+        for k, (difference, marker) in enumerate(zip(parts, "osv", strict=True)):
+            at, ends = y - 0.2 * (k - 1), difference.interval()
+            if ends:
+                axis.plot(ends, [at, at], color="0.6", zorder=1)
+            colour = "0.0" if k == 0 else "white"
+            label = PARTS[k] if y == 0 else None
+            axis.scatter(
+                [difference.mean], [at], marker=marker, color=colour, edgecolor="0.0", label=label
+            )
+    axis.axvline(0, color="0.5", linewidth=0.8, linestyle=":")
+    axis.set_yticks(range(len(rows)), [name for name, _ in rows])
+    axis.set(xlabel="split_lws – baseline, the true group given (points)")
+    return _with_legend(figure, axis, len(rows), columns=3)
+
+
+def swings(cells: Cells) -> Figure:
+    """Draw the validation accuracy of each network in its last epochs."""
+    rows = [row for row in reversed(study.swings(cells)) if row["last epoch"].n]
+    figure, (axis,) = _panels(1, columns=1, height=0.22 * max(len(rows), 4) + 1.0)
+    for y, row in enumerate(rows):
+        low, last, high = (
+            row[name].mean for name in ("lowest before", "last epoch", "highest before")
+        )
+        label = "the fourteen before" if y == 0 else None
+        axis.plot([low, high], [y, y], color="0.7", linewidth=4, solid_capstyle="butt", label=label)
+        label = "the last epoch" if y == 0 else None
+        axis.scatter([last], [y], color="0.0", s=14, label=label, zorder=2)
+    names = [
+        f"{row['dataset']}  {row['method']}, {row['network']} (n = {row['n']})" for row in rows
+    ]
+    axis.set_yticks(range(len(rows)), names)
+    axis.set(xlabel="validation accuracy (%)", ylim=(-0.7, max(len(rows), 1) - 0.3))
+    return _with_legend(figure, axis, len(rows), columns=2)
+
+
+def methods(cells: Cells) -> Figure:
+    """Draw the accuracy of all methods without a label, at both protocols."""
+    panels = []
+    for title, datasets, candidates in (
+        ("the seed's protocol", cells.size["study"], study.CANDIDATES),
+        ("lr falls", cells.size["honest"], study.HONEST),
+    ):
+        for name in datasets:
+            run = [(one.named(cells, name), one, one.stat(cells, name)) for one in candidates]
+            run = [known for known in run if known[2].n]
+            if run:
+                panels.append((f"{name}, {title}", run))
+    height = 0.2 * max([4, *(len(run) for _, run in panels)]) + 0.9
+    figure, axes = _panels(max(len(panels), 1), columns=1, height=height)
+    if not panels:
+        _not_run(axes[0])
+    for axis, (title, run) in zip(axes, panels, strict=False):
+        axis.set_title(title, fontsize=8)
+        for y, (_, one, stat) in enumerate(reversed(run)):
+            if stat.n > 1:
+                axis.plot([stat.mean - stat.sd, stat.mean + stat.sd], [y, y], color="0.6", zorder=1)
+            colour = "0.0" if one.is_split else "white"
+            axis.scatter([stat.mean], [y], color=colour, edgecolor="0.0", zorder=2)
+        axis.set_yticks(
+            range(len(run)), [f"{name} (n = {stat.n})" for name, _, stat in reversed(run)]
+        )
+        axis.set(xlabel="test accuracy (%); filled: a split", ylim=(-0.7, len(run) - 0.3))
+    return figure
+
+
 FIGURES: dict[str, Callable[[Cells], Figure]] = {
+    "within": within,
+    "swings": swings,
+    "methods": methods,
     "distribution": distribution,
     "head_tail": head_tail,
     "rank": rank,
@@ -248,6 +325,15 @@ def _panels(number: int, columns: int, height: float) -> tuple[Figure, list[Any]
     for axis in flat[number:]:
         axis.set_visible(False)
     return figure, flat[:number]
+
+
+def _with_legend(figure: Figure, axis: Any, rows: int, columns: int) -> Figure:
+    """Put the legend above the axis, or say that nothing was run."""
+    if rows:
+        axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns)
+    else:
+        _not_run(axis)
+    return figure
 
 
 def _not_run(axis: Any) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,18 @@ HERE = Path(__file__).parent
 GRIDS = {"full": (HERE / "grid.yaml", FOLDER), "small": (HERE / "grid_small.yaml", SMALL)}
 # a network per group, or what starts from one: their gradients are clipped
 SPLITS = ("split", "split_lws", "split_rest", "distill")
-NETWORKS = {"ensemble": 2}  # of these each sees every image
+NETWORKS = {"ensemble": 2, "soft_split": 2}  # of these each sees every image
 
 Cell = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the cells of a block are trained, beside params.yaml; that of the seed has no name."""
+
+    name: str
+    epochs: int
+    params: Sequence[str] = ()
 
 
 def build(path: Path) -> dict[str, Any]:
@@ -39,31 +49,38 @@ def build(path: Path) -> dict[str, Any]:
     cells: dict[str, Cell] = {}
     for block in grid["blocks"]:
         found = grid["roles"].get(block["of"], block["of"])
+        name = block.get("protocol", "")
+        own = grid["protocols"][name] if name else {"epochs": grid["epochs"]}
+        protocol = Protocol(name, **own)
         for dataset in [found] if isinstance(found, str) else found:
             for one in block["cells"]:
                 for seed in grid["seeds"]:  # what is asked for again is there already
-                    cells.setdefault(*_cell(grid, dataset, one, seed))
+                    cells.setdefault(*_cell(grid, protocol, dataset, one, seed))
     numbers = {key: grid[key] for key in ("epochs", "long_epochs", "decay_epoch")}
     datasets = {name: _dataset(name) for name in grid["roles"]["main"]}
     return {"size": grid["roles"] | numbers, "datasets": datasets, "cells": cells}
 
 
 def _cell(
-    grid: Mapping[str, Any], dataset: str, one: Mapping[str, Any], seed: int
+    grid: Mapping[str, Any], protocol: Protocol, dataset: str, one: Mapping[str, Any], seed: int
 ) -> tuple[str, Cell]:
     """Return a cell's name, and what the file says of it."""
-    model, variation, start = one["model"], one.get("variation", ""), one.get("start")
+    model, start = one["model"], one.get("start")
+    variation = " ".join(filter(None, [protocol.name, one.get("variation", "")]))
     clip = ["train.clip_norm=5.0"] if model in SPLITS else []
-    own = [f"model={model}", f"seed={seed}", *grid["params"], *clip, *one.get("params", [])]
-    parts = [dataset, model, variation.replace(" ", ""), f"s{seed}"]
-    return "_".join(filter(None, parts)), {
+    params = [*grid["params"], *clip, *protocol.params, *one.get("params", [])]
+
+    def name(of: str, variation: str) -> str:
+        return "_".join(filter(None, [dataset, of, variation.replace(" ", ""), f"s{seed}"]))
+
+    return name(model, variation), {
         "dataset": dataset,
         "model": model,
         "variation": variation,
         "seed": seed,
-        "passes": one.get("passes", grid["epochs"] * NETWORKS.get(model, 1)),
-        "start": f"{dataset}_{start}_s{seed}" if start else None,
-        "params": " ".join([_dataset(dataset), *own]),
+        "passes": one.get("passes", protocol.epochs * NETWORKS.get(model, 1)),
+        "start": name(start, protocol.name) if start else None,
+        "params": " ".join([_dataset(dataset), f"model={model}", f"seed={seed}", *params]),
     }
 
 

@@ -29,12 +29,13 @@ def run(arguments: Sequence[str]) -> None:
     cells = Cells(parser.parse_args(arguments).folder)
     with files.whole(cells.folder / "tables") as folder:
         folder.mkdir()
-        text = {name: tables.write(make(cells), folder, name) for name, make in TABLES.items()}
+        rows = {name: make(cells) for name, make in TABLES.items()}
+        text = {name: tables.write(one, folder, name) for name, one in rows.items()}
     with files.whole(cells.folder / "figures") as folder:
         folder.mkdir()
         figures.write(cells, folder)
     with files.whole(cells.folder / "RESULTS.md") as temporary:
-        temporary.write_text(page.page(cells, text))
+        temporary.write_text(page.page(cells, rows, text))
 
 
 if __name__ == "__main__":

@@ -94,6 +94,23 @@ CANDIDATES = [
     Candidate("distill", True, "distill"),
 ]
 
+# Question 4 once more, where lr falls (grid.yaml, protocols): the bar, what is to beat it, controls
+PROTOCOL = "study"
+BAR = Candidate("two balanced_softmax networks, averaged", False, "ensemble", "study tau 1")
+HONEST = [
+    BAR,
+    Candidate("soft_split, lean 1", True, "soft_split", "study lean 1"),
+    Candidate("soft_split, lean 2.5", True, "soft_split", "study lean 2.5"),
+    Candidate("soft_split, lean 1, shared", True, "soft_split", "study shared lean 1"),
+    Candidate("split_rest, none, tau 1", True, "split_rest", "study none tau 1", None),
+    Candidate("balpoe, taus 0 and 2", False, "balpoe", "study taus 0 2"),
+    Candidate("balpoe, taus 1 and 1", False, "balpoe", "study taus 1 1"),
+    *(Candidate(m, False, m, "study") for m in ("balanced_softmax", "baseline", "ensemble", "crt")),
+    Candidate("split", True, "split", "study", None),
+    Candidate("split_lws", True, "split_lws", "study", None),
+]
+NEAR = 2.0  # points, within which a figure is called the seed's
+
 
 def within(cells: Cells) -> list[Row]:
     """Answer question 1: differences with the true group given, paired by seed."""
@@ -105,7 +122,7 @@ def within(cells: Cells) -> list[Row]:
                 difference = within_difference(cells, dataset, ours, control, part)
                 row["n"] = row["n"] or difference.n or None
                 row[part] = difference
-                row[f"{part}, 95 % interval"] = _interval(difference)
+                row[f"{part}, 95 % interval"] = interval(difference)
             rows.append(row)
     return rows
 
@@ -227,19 +244,50 @@ def taus(cells: Cells) -> list[Row]:
 
 def everything(cells: Cells) -> list[Row]:
     """Answer question 4: honest accuracy of all methods, with what they cost."""
+    return [_honestly(cells, d, one) for d in cells.size["study"] for one in CANDIDATES]
+
+
+def honest(cells: Cells) -> list[Row]:
+    """Answer question 4 where lr falls: every method beside the bar, paired by seed."""
     rows = []
-    for dataset in cells.size["study"]:
-        for one in CANDIDATES:
-            title = one.named(cells, dataset) + ("" if one.rule else " (by validation)")
-            row: Row = {"dataset": dataset, "method": title}
-            row["n"] = cells.seeds(dataset, one.model, one.variation)
-            for part in tables.PARTS:
-                row[part] = one.stat(cells, dataset, part)
-            row["validation, balanced"] = one.stat(cells, dataset, "val_balanced")
-            for name in ("parameters", "images", "updates"):
-                cost = cells.stat(dataset, one.model, f"metrics.{name}", one.variation)
-                row[name] = round(cost.mean) if cost.n else None
-            rows.append(row)
+    for dataset in cells.size["honest"]:
+        bar = BAR.stat(cells, dataset)
+        for one in HONEST:
+            difference = Stat() if one is BAR else one.stat(cells, dataset) - bar
+            row = {"– the bar": difference, "95 % interval": interval(difference)}
+            rows.append(_honestly(cells, dataset, one) | row)
+    return rows
+
+
+def _honestly(cells: Cells, dataset: str, one: Candidate) -> Row:
+    title = one.named(cells, dataset) + ("" if one.rule else " (by validation)")
+    row: Row = {"dataset": dataset, "method": title}
+    row["n"] = cells.seeds(dataset, one.model, one.variation)
+    for part in tables.PARTS:
+        row[part] = one.stat(cells, dataset, part)
+    row["validation, balanced"] = one.stat(cells, dataset, "val_balanced")
+    for name in ("parameters", "images", "updates"):
+        cost = cells.stat(dataset, one.model, f"metrics.{name}", one.variation)
+        row[name] = round(cost.mean) if cost.n else None
+    return row
+
+
+def beside_the_seed(cells: Cells) -> list[Row]:
+    """Compare the seed's main table, and Table 2's re-sampling, with the same figure of ours."""
+    every = [*tables.main_table(cells), *(r for r in tables.table2(cells) if r["method"] == "ros")]
+    rows = []
+    for row in every:
+        kind = "within: accuracy" if row["the seed's is"] == "within" else "accuracy"
+        theirs = row["the seed's: accuracy"]
+        if theirs is None:
+            continue
+        difference = Stat({seed: value - theirs for seed, value in row[kind].by_seed.items()})
+        near = "yes" if abs(difference.mean) <= NEAR else "no"
+        rows.append(
+            {key: row[key] for key in ("dataset", "method", "n")}
+            | {"figure": kind, "ours": row[kind], "the seed's": theirs}
+            | {"ours – the seed's": difference, f"within {NEAR:g}": near if difference.n else None}
+        )
     return rows
 
 
@@ -269,9 +317,10 @@ def _of_split(cells: Cells, dataset: str, variation: str) -> Row:
     return cells.row(dataset, "split_lws", variation, paths)
 
 
-def _interval(difference: Stat) -> str | None:
-    interval = difference.interval()
-    return f"[{interval[0]:.2f}, {interval[1]:.2f}]" if interval else None
+def interval(difference: Stat) -> str | None:
+    """Return the 95 % interval as text; None for fewer than two seeds."""
+    ends = difference.interval()
+    return f"[{ends[0]:.2f}, {ends[1]:.2f}]" if ends else None
 
 
 STUDY: dict[str, Callable[[Cells], list[Row]]] = {
@@ -285,4 +334,6 @@ STUDY: dict[str, Callable[[Cells], list[Row]]] = {
     "schedules": schedules,
     "tau": taus,
     "everything": everything,
+    "honest": honest,
+    "beside_the_seed": beside_the_seed,
 }

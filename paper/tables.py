@@ -166,16 +166,26 @@ def answers(cells: Cells) -> list[Row]:
 
 
 def write(rows: Sequence[Row], folder: Path, name: str) -> str:
-    """Write <name>.md and <name>.csv, and return the markdown.
+    """Write <name>.csv of all rows and <name>.md of those that were run; return the markdown.
 
-    For a Stat, the CSV file has mean, sd and n.
+    The markdown is "" where nothing was run. For a Stat, the CSV file has mean, sd and n.
     """
-    shown = [{key: _text_of_stat(value) for key, value in row.items()} for row in rows]
-    frame = pd.DataFrame(shown, dtype=object)  # whole numbers stay whole beside a dash
-    text = to_markdown(frame) if rows else "No cell of this table was run.\n"
-    (folder / f"{name}.md").write_text(text)
+    text = as_text([row for row in rows if was_run(row)])
+    (folder / f"{name}.md").write_text(text or "No cell of this table was run.\n")
     _numbers(rows).to_csv(folder / f"{name}.csv", index=False)
     return text
+
+
+def was_run(row: Row) -> bool:
+    """Check whether a cell of the row was run, if it tells a number of seeds."""
+    return "n" not in row or row["n"] not in (None, MISSING)
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """Return rows as markdown; "" for none."""
+    shown = [{key: _text_of_stat(value) for key, value in row.items()} for row in rows]
+    frame = pd.DataFrame(shown, dtype=object)  # whole numbers stay whole beside a dash
+    return to_markdown(frame) if rows else ""
 
 
 def _text_of_stat(value: Any) -> Any:

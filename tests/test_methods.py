@@ -9,6 +9,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from lt import methods, params
 from lt.nets import net as nets
@@ -142,7 +143,7 @@ def test_more_than_two_groups(
         ),
         (
             "split_rest",
-            {"start": "fresh", "thin": "mean", "ratio": 0},
+            {"start": "fresh", "thin": "mean", "ratio": 0, "tau": 0.0},
             "expected a number above 0, got 0",
         ),
         ("nosuch", {"start": "fresh"}, "no method 'nosuch'; those that exist: balanced_softmax, "),
@@ -265,6 +266,80 @@ def test_an_ensemble_may_be_of_balanced_softmax(task: Task) -> None:
         expert, *_ = methods.experts(name, task, {"start": "fresh", **own})
         values.append(expert.phases[0].loss(logits, targets, torch.tensor(1)))
     assert torch.equal(*values)
+
+
+EPOCH = torch.tensor(1)
+
+
+def test_the_prior_of_the_rest_is_the_mean_of_its_classes(task: Task) -> None:
+    """The head sees the tail's 31 images, three classes; the tail 15 of the head's 90."""
+    values = {"start": "fresh", "thin": "max", "ratio": 8.0}
+    logits, targets = torch.randn(4, 4), torch.tensor([0, 3, 3, 1])
+    for tau in (0.0, 1.0):
+        plans = methods.experts("split_rest", task, {**values, "tau": tau})
+        for expert, prior in zip(plans, ((40, 30, 20, 31 / 3), (15, 10, 6, 15 / 3)), strict=True):
+            by_hand = functional.cross_entropy(logits + tau * torch.tensor(prior).log(), targets)
+            torch.testing.assert_close(expert.phases[0].loss(logits, targets, EPOCH), by_hand)
+
+
+def test_a_single_group_has_no_rest(task: Task) -> None:
+    whole = dataclasses.replace(task, groups=(tuple(range(6)),))
+    values = {"start": "fresh", "thin": "none", "ratio": 8.0, "tau": 1.0}
+    (expert,) = methods.experts("split_rest", whole, values)
+    logits = torch.randn(4, 7, requires_grad=True)
+    loss = expert.phases[0].loss(logits, torch.tensor([0, 5, 3, 1]), EPOCH)
+    loss.backward()
+    balanced = functional.cross_entropy(
+        logits[:, :6] + torch.tensor(task.counts).log(), torch.tensor([0, 5, 3, 1])
+    )
+    torch.testing.assert_close(loss, balanced)
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+def soft(task: Task, lean: float, shared: bool = False) -> tuple[Expert, ...]:
+    return methods.experts("soft_split", task, {"start": "fresh", "lean": lean, "shared": shared})
+
+
+def test_a_soft_split_that_does_not_lean_is_an_ensemble(task: Task) -> None:
+    ensemble = methods.experts("ensemble", task, {"start": "fresh", "num": 2, "tau": 1.0})
+    logits, targets = torch.randn(5, 6), torch.tensor([0, 1, 2, 5, 5])
+    for ours, theirs in zip(soft(task, 0.0), ensemble, strict=True):
+        assert ours.view == theirs.view
+        first, second = (e.phases[0].loss(logits, targets, EPOCH) for e in (ours, theirs))
+        assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("groups", [((0, 1, 2), (3, 4, 5)), ((0,), (1, 2), (3, 4, 5))])
+def test_what_a_soft_split_leans_to(groups: tuple[tuple[int, ...], ...], task: Task) -> None:
+    """Where each loss is least, given a true posterior; and that the leanings cancel."""
+    task = dataclasses.replace(task, groups=groups)
+    fit = torch.tensor([0.1, 0.2, 0.3, 0.1, 0.2, 0.1], dtype=torch.float64)  # p(x | class)
+    joint = fit * torch.tensor(task.counts)
+    shares = (joint / joint.sum())[None]  # the posterior, as a shared target
+    total = torch.zeros(6, dtype=torch.float64)
+    for expert, group in zip(soft(task, 1.5), groups, strict=True):
+        own = torch.zeros(6, dtype=torch.float64)
+        own[list(group)] = 1.5
+        least = (fit.log() + own)[None].requires_grad_()
+        expert.phases[0].loss(least, shares, EPOCH).backward()
+        assert least.grad is not None
+        torch.testing.assert_close(least.grad, torch.zeros(1, 6).double(), atol=1e-7, rtol=0.0)
+        total += least.detach()[0]
+    torch.testing.assert_close(
+        (total / len(groups)).softmax(0), fit / fit.sum(), atol=1e-6, rtol=0.0
+    )
+
+
+def test_a_shared_soft_split_has_the_mean_loss(task: Task) -> None:
+    (expert,) = soft(task, 1.5, shared=True)
+    assert len(expert.views) == 2
+    logits, targets = torch.randn(5, 2, 6), torch.tensor([0, 1, 2, 5, 5])
+    apart = [e.phases[0].loss(logits[:, k], targets, EPOCH) for k, e in enumerate(soft(task, 1.5))]
+    together = expert.phases[0].loss(logits, targets, EPOCH)
+    torch.testing.assert_close(together, torch.stack(apart).mean())
+    with pytest.raises(ValueError, match=r"soft_split\.shared: expected at least two groups, got"):
+        soft(dataclasses.replace(task, groups=(tuple(range(6)),)), 1.0, shared=True)
 
 
 @pytest.mark.parametrize("method", ["logit_adjust", "vs"])

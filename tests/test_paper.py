@@ -21,7 +21,19 @@ from lt.data import longtail, partition
 from lt.score import store
 from lt.score.stats import Stat
 from lt.train.start import rehearse
-from paper import CELLS, EXAMPLES, FOLDER, PARAMS, figures, grid, page, render, run, study, tables
+from paper import (
+    CELLS,
+    EXAMPLES,
+    FOLDER,
+    PARAMS,
+    answers,
+    figures,
+    grid,
+    render,
+    run,
+    study,
+    tables,
+)
 from paper import SMALL as SMALL_FOLDER
 from paper import score as score_cells
 from paper.cells import Cells
@@ -82,7 +94,10 @@ def test_every_cell_could_be_run(cells: dict[str, Any]) -> None:
         assert cell["params"].startswith(cells["datasets"][cell["dataset"]] + " ")
         chosen = options(cell)
         assert (chosen.model, chosen.seed) == (cell["model"], cell["seed"])
-        networks = 2 if cell["model"] == "ensemble" else 1
+        own = chosen.methods[cell["model"]]
+        twice = ["ensemble", *["soft_split"] * (not own.get("shared"))]
+        twice += ["split_rest"] * (own.get("thin") == "none")
+        networks = 2 if cell["model"] in twice else 1
         passes = {"crt": 10, "tau_norm": 1}.get(cell["model"], networks * chosen.train.epochs)
         assert cell["passes"] == passes
         start = chosen.methods[cell["model"]]["start"]
@@ -147,18 +162,22 @@ def test_differences_are_paired_by_seed() -> None:
     assert difference.by_seed == {0: 4.0, 1: 3.0}
 
 
-def test_verdicts_say_which_way_and_how_surely() -> None:
-    words = page.in_words
-    assert words(Stat({0: 2.0}), "A", "B") == "A is ahead of B by 2.00 points (n = 1, no interval)"
-    sure = words(Stat({0: -2.0, 1: -2.2, 2: -1.8}), "A", "B")
-    assert sure == "B is ahead of A by 2.00 points (n = 3, 95 % interval 1.50 to 2.50)"
-    unsure = words(Stat({0: -2.0, 1: 2.2}), "A", "B")
-    assert unsure.startswith(
-        "A is ahead of B by 0.10 points (n = 2, 95 % interval -26.58 to 26.78)"
+def test_answers_say_which_way_and_how_surely() -> None:
+    def words(**differences: Stat) -> str:
+        return answers.compared("A", "B", differences)
+
+    ahead, behind = Stat({0: 2.0}), Stat({0: -1.5})
+    alone = "A is ahead of B by 2.00 points (one seed each, so without an interval)."
+    assert words(x=ahead) == alone
+    both = words(x=ahead, y=behind, z=Stat({0: 0.5}), none=Stat())
+    assert both.startswith(
+        "A is ahead of B on 2 of 3 by 0.50 to 2.00 points and behind B on 1 of 3 by 1.50 points"
     )
-    assert unsure.endswith("which these seeds do not tell from 0")
-    assert words(Stat({0: 0.0}), "A", "B") == "A and B are level (n = 1)"
-    assert words(Stat(), "A", "B") == "A and B have no seed in common"
+    sure, unsure = Stat({0: -2.0, 1: -2.2, 2: -1.8}), Stat({0: -2.0, 1: 2.2})
+    text = words(x=sure, y=unsure, z=ahead)
+    assert text.endswith("(the 95 % interval leaves out 0 in 1 of 2 with several seeds).")
+    assert words(x=Stat({0: 0.0})).startswith("A is level with B (")
+    assert words(x=Stat()) == answers.NOTHING
 
 
 SHA = "a" * 64
@@ -310,17 +329,59 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
     assert own["diverged at"] == "expert 1, phase 1, epoch 3, step 7 of 9"
     assert [row["norm"] for row in study.clips(cells)] == ["1.0", "5.0", "none"], "run or not"
     assert {str(row["accuracy"]) for row in study.taus(cells)} == {"–"}
-    rules = page.verdict_rules(cells)
-    assert "66.00 ± 1.41 % with the true group given; without it, 51.00 ± 1.41 % with con" in rules
-    assert "Split_lws with affine" not in rules
-    assert "ensemble is ahead of split_lws with affine by 9.00 points (n = 1, no" in rules
     every = {row["method"]: row["n"] for row in study.everything(cells)}
     assert every["split_lws, affine (by validation)"] == "2"
     assert every["split, the best rule (by validation)"] == "–"
-    verdict = page.verdict_best(cells)
-    assert "validation chooses ensemble without a split, with 60.00 % on the test" in verdict
-    assert "split_lws, affine with one, with 51.00 %" in verdict
-    assert "ensemble is ahead of split_lws, affine by 9.00 points (n = 1, no interval)" in verdict
+
+
+def test_answers_from_the_cells_that_were_run(root: Path) -> None:
+    cells = small(root)
+    within = answers.within(cells)
+    assert (
+        "`split_lws` is ahead of `baseline` by 9.00 points (the 95 % interval leaves" in within.said
+    )
+    assert "0 in 0 of 1" in within.said
+    (row,) = within.rows
+    figures_of = row["n"], str(row["split_lws"]), str(row["baseline"])
+    assert figures_of == (2, "66.00 ± 1.41", "57.00 ± 2.83")
+    rules = answers.rules(cells)
+    assert rules.said.startswith("Without it, `split_lws` loses 14.00 points, by the rule affine")
+    assert "`split_lws` with affine is ahead of `baseline` by 10.00 points" in rules.said
+    (row,) = rules.rows
+    assert [str(row[key])[:5] for key in ("group given", "concat", "affine")] == [
+        "66.00",
+        "51.00",
+        "52.00",
+    ]
+    left_open = answers.left_open(cells)
+    assert left_open.said == "Of 6 trainings 1 diverged."
+    assert not left_open.rows, "one of each is no comparison"
+    best = answers.best_split(cells)
+    (row,) = best.rows
+    assert (row["without a split"], str(row["accuracy"])) == ("ensemble", "60.00")
+    assert (row["with one"], str(row["its accuracy"])) == ("split_lws, affine", "51.00")
+    assert "is behind the choice without a split by 9.00 points (one seed each" in best.said
+
+
+def test_answers_where_nothing_was_run(root: Path) -> None:
+    for path in root.glob("paper/small/*/*.json"):
+        path.unlink()
+    for make in answers.ANSWERS.values():
+        assert make(small(root)) == answers.Answer(answers.NOTHING, [])
+    assert answers.agreement(small(root)) == answers.NOTHING
+
+
+def test_the_seeds_rows_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule is the seed's own figure: the split's is the one with the label."""
+    monkeypatch.chdir(ROOT)
+    rows = study.beside_the_seed(Cells())
+    assert len(rows) == 8 * 3 + 1
+    run = {(row["dataset"], row["method"]): row for row in rows if row["n"] != "–"}
+    base, split = (run["cifar10-exp-0.1", model] for model in ("baseline", "split_lws"))
+    assert (base["figure"], base["the seed's"], base["within 2"]) == ("accuracy", 70.78, "yes")
+    assert (split["figure"], split["the seed's"]) == ("within: accuracy", 82.06)
+    assert split["ours – the seed's"].mean == pytest.approx(79.36 - 82.06)
+    assert split["within 2"] == "no"
 
 
 def test_tables_ask_for_nothing_that_is_not_in_the_grid(
@@ -345,9 +406,8 @@ def test_validation_chooses_and_not_the_test(root: Path) -> None:
     value = json.loads(path.read_text())
     value["rules"]["concat"]["val_balanced"] = 10.0
     path.write_text(json.dumps(value))
-    assert "validation chooses baseline without a split, with 42.00" in page.verdict_best(
-        small(root)
-    )
+    (row,) = answers.best_split(small(root)).rows
+    assert (row["without a split"], str(row["accuracy"])) == ("baseline", "42.00 ± 2.83")
 
 
 @pytest.mark.parametrize(
@@ -414,12 +474,18 @@ def test_everything_is_rendered_from_what_is_there(
             path.unlink()
     render.run(["--folder", str(SMALL_FOLDER)])
     text = (root / "paper/small/RESULTS.md").read_text()
-    assert not re.search(r"\{\w+\}", text), "a place that was not filled in"
-    assert f"{6 if there else 0} of the\n{len(SMALL['cells'])} cells" in text
+    assert "{" not in text, "a place that was not filled in"
+    assert f"{6 if there else 0} of the {len(SMALL['cells'])} cells" in text
+    assert "\n\n\n" not in text
+    assert ("| –  " in text) is False or there, "a table of dashes"
+    not_run = "Not run, not even in part: "
+    assert (f"{not_run}Table 2, the main table, " in text) is not there
+    assert f"{'networks with a class for the rest' if there else 'rules'}, " in text
     for name in re.findall(r"\((figures/\w+\.png)\)", text):
         first = (root / "paper/small" / name).read_bytes()
         assert first.startswith(b"\x89PNG")
-    assert set(re.findall(r"figures/(\w+)\.png", text)) == set(figures.FIGURES)
+    shown, drawn = set(re.findall(r"figures/(\w+)\.png", text)), set(figures.FIGURES)
+    assert shown == drawn if there else shown < drawn
     before = {path: path.read_bytes() for path in root.glob("paper/small/*/*")}
     render.run(["--folder", str(SMALL_FOLDER)])
     assert all(path.read_bytes() == kept for path, kept in before.items()), "the same bytes again"

@@ -1,0 +1,201 @@
+"""The four questions of the study, each answered in a sentence or two and a small table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lt.score.stats import Stat
+from paper import study
+from paper.cells import Cells
+from paper.study import CANDIDATES, FITTED, HONEST, Candidate
+from paper.tables import Row
+
+NOTHING = "No cell that would answer this has been run."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of a question.
+
+    Attributes:
+        said: a sentence or two.
+        rows: the numbers, a row for each dataset or comparison; empty if nothing was run.
+    """
+
+    said: str
+    rows: Sequence[Row]
+
+
+def within(cells: Cells) -> Answer:
+    """Answer question 1, the true group given on both sides."""
+    rows, differences = [], {}
+    for dataset in cells.size["main"]:
+        split, base = (
+            cells.stat(dataset, model, "metrics.within_group.accuracy")
+            for model in ("split_lws", "baseline")
+        )
+        total, tail = (
+            study.within_difference(cells, dataset, ("split_lws", ""), ("baseline", ""), part)
+            for part in ("accuracy", "tail")
+        )
+        differences[dataset] = total
+        if total.n:
+            row = {"dataset": dataset, "n": total.n, "split_lws": split, "baseline": base}
+            rows.append(row | _difference("split_lws – baseline", total) | {"on the tail": tail})
+    return Answer(compared("`split_lws`", "`baseline`", differences), rows)
+
+
+def rules(cells: Cells) -> Answer:
+    """Answer question 2: what is left of the oracle without a label."""
+    rows, differences, lost = [], {}, []
+    for dataset in cells.size["main"]:
+        oracle, concat, fitted = (
+            cells.stat(dataset, "split_lws", path)
+            for path in (
+                "metrics.within_group.accuracy",
+                "rules.concat.accuracy",
+                f"rules.{FITTED}.accuracy",
+            )
+        )
+        base = cells.stat(dataset, "baseline", "metrics.accuracy")
+        differences[dataset] = fitted - base
+        if oracle.n:
+            lost.append((oracle - fitted).mean)
+            row = {"dataset": dataset, "n": oracle.n, "group given": oracle, "concat": concat}
+            row |= {FITTED: fitted, "baseline": base}
+            rows.append(row | _difference(f"{FITTED} – baseline", differences[dataset]))
+    if not lost:
+        return Answer(NOTHING, [])
+    said = (
+        f"Without it, `split_lws` loses {_span(lost)} points, by the rule {FITTED}, which is fitted "
+        f"on validation images. {compared(f'`split_lws` with {FITTED}', '`baseline`', differences)}"
+    )
+    return Answer(said, rows)
+
+
+def left_open(cells: Cells) -> Answer:
+    """Answer question 3: of each comparison that was run, the lowest and the highest figure."""
+    compared_are: dict[str, tuple[Callable[[Cells], list[Row]], Sequence[str], str]] = {
+        "how to cut": (study.cuts, ("cut",), FITTED),
+        "clipping norm": (study.clips, ("norm",), FITTED),
+        "batches, and clipping or none": (study.divergence, ("batches", "clipping norm"), FITTED),
+        "longer, or lr falls": (study.schedules, ("schedule",), "accuracy"),
+        "τ of tau_norm": (study.taus, ("tau",), "accuracy"),
+    }
+    rows: list[Row] = []
+    for what, (make, names, figure) in compared_are.items():
+        run = [row for row in make(cells) if row[figure].n]
+        for dataset, method in dict.fromkeys((row["dataset"], row.get("method")) for row in run):
+            same = [r for r in run if (r["dataset"], r.get("method")) == (dataset, method)]
+            if len(same) > 1:
+                same.sort(key=lambda row: row[figure].mean)
+                ends = {
+                    end: f"{', '.join(str(row[name]) for name in names)}: {row[figure]}"
+                    for end, row in (("lowest", same[0]), ("highest", same[-1]))
+                }
+                title = f"{what} ({method})" if method else what
+                rows.append({"what": title, "dataset": dataset, "compared": len(same)} | ends)
+    diverged = sum(cell.failed is not None for cell in cells.scored.values())
+    text = f"Of {len(cells.scored)} trainings {diverged or 'none'} diverged."
+    return Answer(text if cells.scored else NOTHING, rows)
+
+
+def best_split(cells: Cells) -> Answer:
+    """Answer question 4, at the seed's protocol and at one whose learning rate falls.
+
+    Each side is chosen on validation images.
+    """
+    rows, differences = [], {}
+    for protocol, datasets, candidates in (
+        ("the seed's", cells.size["study"], CANDIDATES),
+        (study.PROTOCOL, cells.size["honest"], HONEST),
+    ):
+        for dataset in datasets:
+            plain, split = (
+                best(cells, dataset, [one for one in candidates if one.is_split == is_split])
+                for is_split in (False, True)
+            )
+            if not plain or not split:
+                continue
+            first, second = plain.stat(cells, dataset), split.stat(cells, dataset)
+            names = [one.named(cells, dataset) for one in (plain, split)]
+            difference = second - first
+            if difference.n:
+                seeds = difference.by_seed.keys()
+                first, second = first.over(seeds), second.over(seeds)
+                differences[f"{dataset}, {protocol}"] = difference
+            row = {"dataset": dataset, "protocol": protocol, "n": difference.n or None}
+            row |= {"without a split": names[0], "accuracy": first}
+            row |= {"with one": names[1], "its accuracy": second}
+            rows.append(row | _difference("with – without", difference))
+    ours, theirs = "the split that validation chooses", "the choice without a split"
+    return Answer(compared(ours, theirs, differences), rows)
+
+
+def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return the candidate with the best balanced validation accuracy; None if none was run."""
+    scored = [(one.stat(cells, dataset, "val_balanced"), one) for one in candidates]
+    run = [(stat.mean, one) for stat, one in scored if stat.n]
+    return max(run, key=lambda pair: pair[0])[1] if run else None
+
+
+def agreement(cells: Cells) -> str:
+    """Say how many of the seed's figures are near ours, and how far the last epoch is luck."""
+    rows = study.beside_the_seed(cells)
+    run = [row for row in rows if row["ours – the seed's"].n]
+    if not run:
+        return NOTHING
+    near = sum(abs(row["ours – the seed's"].mean) <= study.NEAR for row in run)
+    spans = [
+        row["highest before"].mean - row["lowest before"].mean
+        for row in study.swings(cells)
+        if row["highest before"].n
+    ]
+    luck = (
+        "Where lr never falls, a figure is that of the epoch that happens to be the last: in the "
+        f"fourteen before it, the validation accuracy of a network spans {_span(spans)} points."
+    )
+    return (
+        f"Of the seed's {len(rows)} rows, {len(run)} have been run; {near} of them lie within "
+        f"{study.NEAR:g} points of ours.{' ' + luck if spans else ''}"
+    )
+
+
+def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
+    """Say on how many datasets `ours` is ahead, by how much, and how sure that is."""
+    run = [stat for stat in differences.values() if stat.n]
+    if not run:
+        return NOTHING
+    parts = []
+    for word, side in (("ahead of", 1), ("behind", -1)):
+        values = [side * stat.mean for stat in run if side * stat.mean > 0]
+        if values:
+            on = f"on {len(values)} of {len(run)}" if len(run) > 1 else ""
+            parts.append(f"{word} {theirs} {on} by {_span(values)} points".replace("  ", " "))
+    text = f"{ours} is {' and '.join(parts) or f'level with {theirs}'}"
+    intervals = [stat.interval() for stat in run]
+    known = [one for one in intervals if one]
+    sure = sum(low > 0 or high < 0 for low, high in known)
+    if not known:
+        end = "one seed each, so without an interval"
+    else:
+        end = f"the 95 % interval leaves out 0 in {sure} of {len(known)} with several seeds"
+    return f"{text[0].upper()}{text[1:]} ({end})."
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _difference(title: str, difference: Stat) -> Row:
+    return {title: difference, "95 % interval": study.interval(difference)}
+
+
+ANSWERS: dict[str, Callable[[Cells], Answer]] = {
+    "within": within,
+    "rules": rules,
+    "left_open": left_open,
+    "best_split": best_split,
+}
