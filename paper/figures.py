@@ -234,7 +234,8 @@ def within(cells: Cells) -> Figure:
             )
     axis.axvline(0, color="0.5", linewidth=0.8, linestyle=":")
     axis.set_yticks(range(len(rows)), [name for name, _ in rows])
-    axis.set(xlabel="split_lws – baseline, the true group given (points)")
+    title = "split_lws – baseline, the true group given (points)"
+    axis.set(xlabel=title, ylim=(-0.7, max(len(rows), 1) - 0.3))
     return _with_legend(figure, axis, len(rows), columns=3)
 
 
