@@ -71,6 +71,17 @@ def test_the_params_are_those_of_the_seed_profile() -> None:
         assert values == own, name
 
 
+def test_the_study_is_trained_as_its_profile_says() -> None:
+    profile = params.load(["profile=study", "data.name=cifar10"], ROOT / "params.yaml")
+    names = {name for name, cell in FULL["cells"].items() if cell["variation"].startswith("study")}
+    assert len(names) == 3 * 13 * 3
+    for name in names:
+        ours = options(FULL["cells"][name])
+        clip = 5.0 if ours.model.startswith("split") else None
+        assert ours.train == dataclasses.replace(profile.train, clip_norm=clip), name
+        assert ours.data.val_fraction == profile.data.val_fraction == 0.1
+
+
 def test_the_main_table_has_its_cells() -> None:
     main = [
         (cell["dataset"], cell["model"], cell["seed"])
