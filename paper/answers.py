@@ -169,7 +169,7 @@ def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
     for word, side in (("ahead of", 1), ("behind", -1)):
         values = [side * stat.mean for stat in run if side * stat.mean > 0]
         if values:
-            on = f"on {len(values)} of {len(run)}" if len(run) > 1 else ""
+            on = f"in {len(values)} of {len(run)} cases" if len(run) > 1 else ""
             parts.append(f"{word} {theirs} {on} by {_span(values)} points".replace("  ", " "))
     text = f"{ours} is {' and '.join(parts) or f'level with {theirs}'}"
     intervals = [stat.interval() for stat in run]

@@ -182,7 +182,7 @@ def test_answers_say_which_way_and_how_surely() -> None:
     assert words(x=ahead) == alone
     both = words(x=ahead, y=behind, z=Stat({0: 0.5}), none=Stat())
     assert both.startswith(
-        "A is ahead of B on 2 of 3 by 0.50 to 2.00 points and behind B on 1 of 3 by 1.50 points"
+        "A is ahead of B in 2 of 3 cases by 0.50 to 2.00 points and behind B in 1 of 3 cases by 1.50"
     )
     sure, unsure = Stat({0: -2.0, 1: -2.2, 2: -1.8}), Stat({0: -2.0, 1: 2.2})
     text = words(x=sure, y=unsure, z=ahead)
