@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lt.score.stats import Stat
 from paper import study
 from paper.cells import Cells
-from paper.study import CANDIDATES, FITTED, HONEST, Candidate
+from paper.study import FITTED, Candidate
 from paper.tables import Row
 
 NOTHING = "No cell that would answer this has been run."
@@ -29,7 +29,15 @@ class Answer:
 
 def within(cells: Cells) -> Answer:
     """Answer question 1, the true group given on both sides."""
-    rows, differences = [], {}
+    rows, said = [], []
+    for ours, control, besides in study.PAIRS.values():
+        first, second = (f"`{' '.join(filter(None, one))}`" for one in (ours, control))
+        differences = {
+            dataset: study.within_difference(cells, dataset, ours, control, "accuracy")
+            for dataset in cells.size["main"]
+        }
+        if text := compared(first, second, differences):
+            said.append(f"{text}; {besides}")
     for dataset in cells.size["main"]:
         split, base = (
             cells.stat(dataset, model, "metrics.within_group.accuracy")
@@ -39,11 +47,10 @@ def within(cells: Cells) -> Answer:
             study.within_difference(cells, dataset, ("split_lws", ""), ("baseline", ""), part)
             for part in ("accuracy", "tail")
         )
-        differences[dataset] = total
         if total.n:
             row = {"dataset": dataset, "n": total.n, "split_lws": split, "baseline": base}
             rows.append(row | _difference("split_lws – baseline", total) | {"on the tail": tail})
-    return Answer(compared("`split_lws`", "`baseline`", differences), rows)
+    return Answer(_sentences(said), rows)
 
 
 def rules(cells: Cells) -> Answer:
@@ -60,16 +67,19 @@ def rules(cells: Cells) -> Answer:
         )
         base = cells.stat(dataset, "baseline", "metrics.accuracy")
         differences[dataset] = fitted - base
-        if oracle.n:
+        if fitted.n:
             lost.append((oracle - fitted).mean)
-            row = {"dataset": dataset, "n": oracle.n, "group given": oracle, "concat": concat}
+            row = {"dataset": dataset, "n": fitted.n, "group given": oracle, "concat": concat}
             row |= {FITTED: fitted, "baseline": base}
             rows.append(row | _difference(f"{FITTED} – baseline", differences[dataset]))
     if not lost:
         return Answer(NOTHING, [])
-    honestly = compared(f"`split_lws` with {FITTED}", "`baseline`", differences)
-    said = f"Without it, `split_lws` loses {_span(lost)} points, by the rule {FITTED}, which is "
-    return Answer(f"{said}fitted on validation images. {honestly}", rows)
+    said = [
+        f"without the label, `split_lws` loses {_span(lost)} points, by the rule {FITTED}, which "
+        "is fitted on validation images",
+        compared(f"`split_lws` with {FITTED}", "`baseline`", differences),
+    ]
+    return Answer(_sentences(said), rows)
 
 
 def left_open(cells: Cells) -> Answer:
@@ -83,13 +93,14 @@ def left_open(cells: Cells) -> Answer:
     }
     rows: list[Row] = []
     for what, (make, names, figure) in compared_are.items():
-        run = [row for row in make(cells) if row[figure].n]
+        run = [row for row in make(cells) if row[figure].n and row.get("tau") != study.CHOSEN]
         for dataset, method in dict.fromkeys((row["dataset"], row.get("method")) for row in run):
             same = [r for r in run if (r["dataset"], r.get("method")) == (dataset, method)]
             if len(same) > 1:
                 same.sort(key=lambda row: row[figure].mean)
                 ends = {
-                    end: f"{', '.join(str(row[name]) for name in names)}: {row[figure]}"
+                    end: f"{', '.join(row[name] for name in names)}: {row[figure]} "
+                    f"(n = {row[figure].n})"
                     for end, row in (("lowest", same[0]), ("highest", same[-1]))
                 }
                 title = f"{what} ({method})" if method else what
@@ -105,30 +116,26 @@ def best_split(cells: Cells) -> Answer:
     Each side is chosen on validation images.
     """
     rows, differences = [], {}
-    for protocol, datasets, candidates in (
-        ("the seed's", cells.size["study"], CANDIDATES),
-        (study.PROTOCOL, cells.size["honest"], HONEST),
-    ):
-        for dataset in datasets:
-            plain, split = (
-                best(cells, dataset, [one for one in candidates if one.is_split == is_split])
-                for is_split in (False, True)
-            )
-            if not plain or not split:
-                continue
-            first, second = plain.stat(cells, dataset), split.stat(cells, dataset)
-            names = [one.named(cells, dataset) for one in (plain, split)]
-            difference = second - first
-            if difference.n:
-                seeds = difference.by_seed.keys()
-                first, second = first.over(seeds), second.over(seeds)
-                differences[f"{dataset}, {protocol}"] = difference
-            row = {"dataset": dataset, "protocol": protocol, "n": difference.n or None}
-            row |= {"without a split": names[0], "accuracy": first}
-            row |= {"with one": names[1], "its accuracy": second}
-            rows.append(row | _difference("with – without", difference))
-    ours, theirs = "the split that validation chooses", "the choice without a split"
-    return Answer(compared(ours, theirs, differences), rows)
+    for protocol, dataset, candidates in study.contests(cells):
+        sides = [[one for one in candidates if one.is_split == is_split] for is_split in (0, 1)]
+        plain, split = (best(cells, dataset, side) for side in sides)
+        title = f"{dataset}, {protocol}"
+        differences[title] = Stat()
+        if not plain or not split:
+            continue
+        first, second = plain.stat(cells, dataset), split.stat(cells, dataset)
+        difference = differences[title] = second - first
+        if difference.n:
+            seeds = difference.by_seed.keys()
+            first, second = first.over(seeds), second.over(seeds)
+        run = [sum(bool(one.stat(cells, dataset).n) for one in side) for side in sides]
+        row: Row = {"dataset": dataset, "protocol": protocol, "n": difference.n or None}
+        row |= {"methods run": f"{run[0]} and {run[1]} of {len(candidates)}"}
+        row |= {"without a split": plain.named(cells, dataset), "accuracy": first}
+        row |= {"with one": split.named(cells, dataset), "its accuracy": second}
+        rows.append(row | _difference("with – without", difference))
+    text = compared("the best split", "the best method without one", differences)
+    return Answer(_sentences([text]), rows)
 
 
 def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candidate | None:
@@ -139,47 +146,60 @@ def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candida
 
 
 def agreement(cells: Cells) -> str:
-    """Say how many of the seed's figures are near ours, and how far the last epoch is luck."""
+    """Say how many of the seed's figures are near ours, and how far the last epoch is luck.
+
+    It is "" if none was run.
+    """
     rows = study.beside_the_seed(cells)
     run = [row for row in rows if row["ours – the seed's"].n]
-    if not run:
-        return NOTHING
     near = sum(abs(row["ours – the seed's"].mean) <= study.NEAR for row in run)
     spans = [
         row["highest before"].mean - row["lowest before"].mean
         for row in study.swings(cells)
         if row["highest before"].n
     ]
-    luck = (
-        "Where lr never falls, a figure is that of the epoch that happens to be the last: in the "
-        f"fourteen before it, the validation accuracy of a network spans {_span(spans)} points."
-    )
-    return (
-        f"Of the seed's {len(rows)} rows, {len(run)} have been run; {near} of them lie within "
-        f"{study.NEAR:g} points of ours.{' ' + luck if spans else ''}"
-    )
+    said = [
+        f"of the {len(rows)} rows of the seed's main table and its re-sampling, {len(run)} have "
+        f"been run; {near} of them lie within {study.NEAR:g} points of ours"
+    ]
+    if spans:
+        said += [
+            "where lr never falls, a figure is that of the epoch that happens to be the last: in "
+            f"the epochs just before it, the validation accuracy of a network spans {_span(spans)} "
+            "points"
+        ]
+    return _sentences(said) if run else ""
 
 
 def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
-    """Say on how many datasets `ours` is ahead, by how much, and how sure that is."""
+    """Say in how many comparisons `ours` is ahead, by how much, and how sure that is.
+
+    It is "" if none was run.
+    """
     run = [stat for stat in differences.values() if stat.n]
     if not run:
-        return NOTHING
+        return ""
+    known = [ends for ends in (stat.interval() for stat in run) if ends]
     parts = []
     for word, side in (("ahead of", 1), ("behind", -1)):
         values = [side * stat.mean for stat in run if side * stat.mean > 0]
         if values:
-            on = f"in {len(values)} of {len(run)} cases" if len(run) > 1 else ""
-            parts.append(f"{word} {theirs} {on} by {_span(values)} points".replace("  ", " "))
+            sure = sum(min(side * low, side * high) > 0 for low, high in known)
+            by = f"by {_span(values)} points"
+            by += f", beyond the 95 % interval in {sure}" if known else ""
+            several = len(differences) > 1
+            parts.append(f"{word} {theirs} {f'in {len(values)} ({by})' if several else by}")
     text = f"{ours} is {' and '.join(parts) or f'level with {theirs}'}"
-    intervals = [stat.interval() for stat in run]
-    known = [one for one in intervals if one]
-    sure = sum(low > 0 or high < 0 for low, high in known)
+    if len(differences) > 1:
+        text = f"{len(run)} of {len(differences)} comparisons run: {text}"
     if not known:
-        end = "one seed each, so without an interval"
-    else:
-        end = f"the 95 % interval leaves out 0 in {sure} of {len(known)} with several seeds"
-    return f"{text[0].upper()}{text[1:]} ({end})."
+        text += f", on one seed{' each' if len(run) > 1 else ''}, so without an interval"
+    return text
+
+
+def _sentences(said: Sequence[str]) -> str:
+    whole = [f"{one[0].upper()}{one[1:]}." for one in said if one]
+    return " ".join(whole) or NOTHING
 
 
 def _span(values: Sequence[float]) -> str:

@@ -262,15 +262,11 @@ def swings(cells: Cells) -> Figure:
 def methods(cells: Cells) -> Figure:
     """Draw the accuracy of all methods without a label, at both protocols."""
     panels = []
-    for title, datasets, candidates in (
-        ("the seed's protocol", cells.size["study"], study.CANDIDATES),
-        ("lr falls", cells.size["honest"], study.HONEST),
-    ):
-        for name in datasets:
-            run = [(one.named(cells, name), one, one.stat(cells, name)) for one in candidates]
-            run = [known for known in run if known[2].n]
-            if run:
-                panels.append((f"{name}, {title}", run))
+    for protocol, name, candidates in study.contests(cells):
+        run = [(one.named(cells, name), one, one.stat(cells, name)) for one in candidates]
+        run = [known for known in run if known[2].n]
+        if run:
+            panels.append((f"{name}, protocol: {protocol}", run))
     height = 0.2 * max([4, *(len(run) for _, run in panels)]) + 0.9
     figure, axes = _panels(max(len(panels), 1), columns=1, height=height)
     if not panels:

@@ -23,7 +23,7 @@ from stages import main
 
 HERE = Path(__file__).parent
 GRIDS = {"full": (HERE / "grid.yaml", FOLDER), "small": (HERE / "grid_small.yaml", SMALL)}
-# a network per group, or what starts from one: their gradients are clipped
+# a network per group, or what starts from one: their gradients are clipped at the seed's protocol
 SPLITS = ("split", "split_lws", "split_rest", "distill")
 NETWORKS = {"ensemble": 2, "soft_split": 2}  # of these each sees every image
 
@@ -67,7 +67,7 @@ def _cell(
     """Return a cell's name, and what the file says of it."""
     model, start = one["model"], one.get("start")
     variation = " ".join(filter(None, [protocol.name, one.get("variation", "")]))
-    clip = ["train.clip_norm=5.0"] if model in SPLITS else []
+    clip = ["train.clip_norm=5.0"] if model in SPLITS and not protocol.name else []
     params = [*grid["params"], *clip, *protocol.params, *one.get("params", [])]
 
     def name(of: str, variation: str) -> str:

@@ -29,7 +29,7 @@ TITLES = {  # of the tables that may have no cell
     "schedules": "longer, or a learning rate that falls",
     "tau": "τ of τ-normalisation",
     "everything": "all methods",
-    "honest": "all methods, where the learning rate falls",
+    "falling": "all methods, where the learning rate falls",
 }
 
 
@@ -59,7 +59,7 @@ def page(cells: Cells, rows: Mapping[str, Sequence[Row]], text: Mapping[str, str
 def _part(rows: Sequence[Row], text: str) -> str:
     """Return a table, and how much of it was run if that is not all."""
     done = sum(map(tables.was_run, rows))
-    rest = f"\n\n{done} of its {len(rows)} rows have been run." if done < len(rows) else ""
+    rest = f"\n\nRows that have been run: {done} of {len(rows)}." if done < len(rows) else ""
     return f"{text.strip()}{rest}"
 
 

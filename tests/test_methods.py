@@ -9,7 +9,6 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from lt import methods, params
 from lt.nets import net as nets
@@ -143,7 +142,7 @@ def test_more_than_two_groups(
         ),
         (
             "split_rest",
-            {"start": "fresh", "thin": "mean", "ratio": 0, "tau": 0.0},
+            {"start": "fresh", "thin": "mean", "ratio": 0},
             "expected a number above 0, got 0",
         ),
         ("nosuch", {"start": "fresh"}, "no method 'nosuch'; those that exist: balanced_softmax, "),
@@ -271,37 +270,13 @@ def test_an_ensemble_may_be_of_balanced_softmax(task: Task) -> None:
 EPOCH = torch.tensor(1)
 
 
-def test_the_prior_of_the_rest_is_the_mean_of_its_classes(task: Task) -> None:
-    """The head sees the tail's 31 images, three classes; the tail 15 of the head's 90."""
-    values = {"start": "fresh", "thin": "max", "ratio": 8.0}
-    logits, targets = torch.randn(4, 4), torch.tensor([0, 3, 3, 1])
-    for tau in (0.0, 1.0):
-        plans = methods.experts("split_rest", task, {**values, "tau": tau})
-        for expert, prior in zip(plans, ((40, 30, 20, 31 / 3), (15, 10, 6, 15 / 3)), strict=True):
-            by_hand = functional.cross_entropy(logits + tau * torch.tensor(prior).log(), targets)
-            torch.testing.assert_close(expert.phases[0].loss(logits, targets, EPOCH), by_hand)
-
-
-def test_a_single_group_has_no_rest(task: Task) -> None:
-    whole = dataclasses.replace(task, groups=(tuple(range(6)),))
-    values = {"start": "fresh", "thin": "none", "ratio": 8.0, "tau": 1.0}
-    (expert,) = methods.experts("split_rest", whole, values)
-    logits = torch.randn(4, 7, requires_grad=True)
-    loss = expert.phases[0].loss(logits, torch.tensor([0, 5, 3, 1]), EPOCH)
-    loss.backward()
-    balanced = functional.cross_entropy(
-        logits[:, :6] + torch.tensor(task.counts).log(), torch.tensor([0, 5, 3, 1])
-    )
-    torch.testing.assert_close(loss, balanced)
-    assert logits.grad is not None
-    assert torch.isfinite(logits.grad).all()
-
-
 def soft(task: Task, lean: float, shared: bool = False) -> tuple[Expert, ...]:
-    return methods.experts("soft_split", task, {"start": "fresh", "lean": lean, "shared": shared})
+    values = {"start": "fresh", "lean": lean, "scale": 30.0, "shared": shared}
+    return methods.experts("soft_split", task, values)
 
 
 def test_a_soft_split_that_does_not_lean_is_an_ensemble(task: Task) -> None:
+    """But for its classifier."""
     ensemble = methods.experts("ensemble", task, {"start": "fresh", "num": 2, "tau": 1.0})
     logits, targets = torch.randn(5, 6), torch.tensor([0, 1, 2, 5, 5])
     for ours, theirs in zip(soft(task, 0.0), ensemble, strict=True):

@@ -19,7 +19,7 @@ Rng = np.random.Generator
 # get the same rng in the same epoch, so that "shared" batches are the same batches.
 Sampler = Callable[[Ints, Rng], list[Ints]]
 EpochLength = Literal["full", "match"]
-Thin = Literal["mean", "min", "max", "ratio", "none"]
+Thin = Literal["mean", "min", "max", "ratio"]
 
 
 def shuffled(batch_size: int) -> Sampler:
@@ -83,35 +83,24 @@ def under(batch_size: int, redraw: bool) -> Sampler:
 
 
 def thinned_rest(batch_size: int, thin: Thin, ratio: float) -> Sampler:
-    """Make a sampler that takes every image of the own classes, and `rest_kept` of the rest.
+    """Make a sampler that takes every image of the own classes, and a part of the rest.
 
     The rest is the last target. Other images of it are drawn every epoch.
+
+    thin: how many images of the rest, at most: the "mean", "min" or "max" of the own classes'
+        counts, or `ratio` times all of their images ("ratio"; 8 in Balanced Group Softmax, CVPR
+        2020).
     """
 
     def sample(targets: Ints, rng: Rng) -> list[Ints]:
         rest = targets.max()  # the last output; the caller's view has others="rest"
         _, counts, _ = _by_class(np.where(targets == rest, -1, targets))
-        others = np.flatnonzero(targets == rest)
-        drawn = rng.permutation(others)[: rest_kept(counts, len(others), thin, ratio)]
+        limit = ratio * counts.sum() if thin == "ratio" else getattr(counts, thin)()
+        drawn = rng.permutation(np.flatnonzero(targets == rest))[: round(limit)]
         own = np.flatnonzero((targets >= 0) & (targets != rest))
         return _batches(rng.permutation(np.concatenate([own, drawn])), batch_size)
 
     return sample
-
-
-def rest_kept(own: Ints, rest: int, thin: Thin, ratio: float) -> int:
-    """Return how many of `rest` images an epoch shows, beside `own` images of the own classes.
-
-    thin: the "mean", "min" or "max" of `own`, or `ratio` times their sum ("ratio"; 8 in Balanced
-        Group Softmax, CVPR 2020), at most; "none" keeps all.
-
-    >>> [rest_kept(np.array([30, 10]), 100, thin, 2.0) for thin in ("mean", "ratio", "none")]
-    [20, 80, 100]
-    """
-    if thin == "none":
-        return rest
-    limit = ratio * own.sum() if thin == "ratio" else getattr(own, thin)()
-    return min(round(float(limit)), rest)
 
 
 def _visible(targets: Ints) -> Ints:

@@ -52,7 +52,7 @@ def weighted(weights: Sequence[float]) -> Loss:
     return loss
 
 
-def adjusted(counts: Sequence[float], tau: float) -> Loss:
+def adjusted(counts: Sequence[int], tau: float) -> Loss:
     """Make the cross entropy of logits + tau * log prior (Menon et al. 2021, equation 10).
 
     tau = 1 is balanced softmax (Ren et al. 2020). Targets may be shared.
@@ -63,15 +63,14 @@ def adjusted(counts: Sequence[float], tau: float) -> Loss:
 def leaning(counts: Sequence[int], groups: Sequence[Sequence[int]], lean: float) -> list[Loss]:
     """Make a balanced softmax for each group of classes that is to be preferred by `lean`.
 
-    Where the k-th is least, the logits' difference between a class of group k and one of another
-    group is larger by `lean` than with a balanced prior. The mean of all of them is balanced.
+    Where the k-th is least, the logits of group k's classes are larger by `lean`, beside the
+    others', than with a balanced prior. The mean of the logits of all is that of a balanced prior.
     """
     prior = log_prior(counts)
 
     def loss(group: Sequence[int]) -> Loss:
-        own = torch.zeros_like(prior)
-        own[list(group)] = 1
-        offsets = prior + lean * (1 / len(groups) - own)
+        offsets = prior.clone()
+        offsets[list(group)] -= lean
         return scaled((1.0,) * len(counts), offsets.tolist())
 
     return [loss(group) for group in groups]
@@ -145,7 +144,7 @@ def effective_number_weights(counts: Sequence[int], beta: float) -> tuple[float,
     return tuple(len(each) * weight / sum(each) for weight in each)
 
 
-def log_prior(counts: Sequence[float]) -> Tensor:
+def log_prior(counts: Sequence[int]) -> Tensor:
     """Return (C,) float64: the log of C times each class's share of the images.
 
     It is 0 where all shares are equal.
