@@ -507,16 +507,17 @@ def test_everything_is_rendered_from_what_is_there(
     assert "\n\n\n" not in text
     assert ("| –  " in text) is False or there, "a table of dashes"
     not_run = "Not run, not even in part: "
-    assert (f"{not_run}Table 2, the main table, " in text) is not there
-    assert f"{'networks with a class for the rest' if there else 'rules'}, " in text
+    assert (f"{not_run}Table 2; the main table; " in text) is not there
+    assert f"{'networks with a class for the rest' if there else 'rules'}; " in text
     for name in re.findall(r"\((figures/\w+\.png)\)", text):
         first = (root / "paper/small" / name).read_bytes()
         assert first.startswith(b"\x89PNG")
     shown, drawn = set(re.findall(r"figures/(\w+)\.png", text)), set(figures.FIGURES)
     assert shown == drawn if there else shown < drawn
-    before = {path: path.read_bytes() for path in root.glob("paper/small/*/*")}
-    render.run(["--folder", str(SMALL_FOLDER)])
-    assert all(path.read_bytes() == kept for path, kept in before.items()), "the same bytes again"
+    if there:
+        before = {path: path.read_bytes() for path in root.glob("paper/small/*/*")}
+        render.run(["--folder", str(SMALL_FOLDER)])
+        assert all(path.read_bytes() == kept for path, kept in before.items()), "the same bytes"
 
 
 def test_what_starts_from_a_cell_runs_right_after_it(root: Path) -> None:
