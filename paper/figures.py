@@ -265,13 +265,22 @@ def methods(cells: Cells) -> Figure:
     for protocol, name, candidates in study.contests(cells):
         run = [(one.named(cells, name), one, one.stat(cells, name)) for one in candidates]
         run = [known for known in run if known[2].n]
-        if run:
+        if len(run) > 1:
             panels.append((f"{name}, protocol: {protocol}", run))
-    height = 0.2 * max([4, *(len(run) for _, run in panels)]) + 0.9
-    figure, axes = _panels(max(len(panels), 1), columns=1, height=height)
     if not panels:
-        _not_run(axes[0])
-    for axis, (title, run) in zip(axes, panels, strict=False):
+        figure, (axis,) = _panels(1, columns=1, height=1.5)
+        _not_run(axis)
+        return figure
+    heights = [0.2 * len(run) + 0.9 for _, run in panels]
+    figure, axes = plt.subplots(
+        len(panels),
+        1,
+        figsize=(6.0, sum(heights)),
+        layout="constrained",
+        height_ratios=heights,
+        squeeze=False,
+    )
+    for axis, (title, run) in zip(axes.flat, panels, strict=True):
         axis.set_title(title, fontsize=8)
         for y, (_, one, stat) in enumerate(reversed(run)):
             if stat.n > 1:
