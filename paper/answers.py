@@ -106,7 +106,7 @@ def left_open(cells: Cells) -> Answer:
                 title = f"{what} ({method})" if method else what
                 rows.append({"what": title, "dataset": dataset, "compared": len(same)} | ends)
     diverged = sum(cell.failed is not None for cell in cells.scored.values())
-    text = f"Of {len(cells.scored)} trainings {diverged or 'none'} diverged."
+    text = f"Of {len(cells.scored)} cells {diverged or 'none'} diverged."
     return Answer(text if cells.scored else NOTHING, rows)
 
 

@@ -247,7 +247,7 @@ def swings(cells: Cells) -> Figure:
         low, last, high = (
             row[name].mean for name in ("lowest before", "last epoch", "highest before")
         )
-        label = "the fourteen before" if y == 0 else None
+        label = "the epochs before it, up to 14" if y == 0 else None
         axis.plot([low, high], [y, y], color="0.7", linewidth=4, solid_capstyle="butt", label=label)
         label = "the last epoch" if y == 0 else None
         axis.scatter([last], [y], color="0.0", s=14, label=label, zorder=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
 from jinja2 import Environment, StrictUndefined
 
@@ -12,6 +13,7 @@ from paper.cells import Cells
 from paper.tables import Row
 
 TEMPLATE = Path(__file__).with_name("results.md.j2")
+WIDTH = 100  # characters of a line of prose
 TITLES = {  # of the tables that may have no cell
     "table2": "Table 2",
     "main": "the main table",
@@ -43,7 +45,7 @@ def page(cells: Cells, rows: Mapping[str, Sequence[Row]], text: Mapping[str, str
     """
     known = {name: make(cells) for name, make in answers.ANSWERS.items()}
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-    return environment.from_string(TEMPLATE.read_text()).render(
+    filled = environment.from_string(TEMPLATE.read_text()).render(
         answers={name: (one.said, tables.as_text(one.rows).strip()) for name, one in known.items()},
         tables={name: table.strip() and _part(rows[name], table) for name, table in text.items()},
         not_run=[title for name, title in TITLES.items() if not text[name]],
@@ -54,6 +56,15 @@ def page(cells: Cells, rows: Mapping[str, Sequence[Row]], text: Mapping[str, str
         provenance=_provenance(cells),
         protocol=_protocol(cells),
     )
+    return "\n\n".join(map(_wrapped, filled.split("\n\n")))
+
+
+def _wrapped(block: str) -> str:
+    """Break the lines of a paragraph; leave tables, lists and headings as they are."""
+    if block.startswith(("|", "- ", "#", "!")):
+        return block
+    end = "\n" if block.endswith("\n") else ""
+    return fill(block, WIDTH, break_long_words=False, break_on_hyphens=False) + end
 
 
 def _part(rows: Sequence[Row], text: str) -> str:
