@@ -36,6 +36,7 @@ METHODS = {
     "balanced_softmax": "balanced_softmax",
 }
 MOST_POINTS = 20  # of a line; of more classes, it shows the means of ten equal parts
+LEAST_SPAN = 10  # points of an axis: half a point of one seed is not to look like much
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.spines.top": False,
@@ -290,7 +291,11 @@ def methods(cells: Cells) -> Figure:
         axis.set_yticks(
             range(len(run)), [f"{name} (n = {stat.n})" for name, _, stat in reversed(run)]
         )
-        axis.set(xlabel="test accuracy (%); filled: a split", ylim=(-0.7, len(run) - 0.3))
+        low, high = axis.get_xlim()
+        side = max(high - low, LEAST_SPAN) / 2
+        limits = (low + high) / 2 - side, (low + high) / 2 + side
+        axis.set(xlim=limits, xlabel="test accuracy (%); filled: a split")
+        axis.set_ylim(-0.7, len(run) - 0.3)
     return figure
 
 
