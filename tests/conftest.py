@@ -67,7 +67,7 @@ def spawn(repo: Path, module: str, *arguments: str) -> subprocess.CompletedProce
     return run("python", "-m", module, *arguments, cwd=repo)
 
 
-LONG = ("test_pipeline", "test_belief", "test_paper_run", "test_own_images", "test_trained")
+LONG = ("test_pipeline", "test_belief", "test_filling", "test_own_images", "test_trained")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from math import sqrt
 
+import numpy as np
 import pytest
+from scipy.stats import ttest_rel
 
-from lt.score.stats import wilson
+from lt.score.stats import Stat, wilson
 
 Z = 1.959963984540054  # of 95 %
 
@@ -24,3 +26,27 @@ def test_three_right_of_three_prove_little() -> None:
 
 def test_no_trial_no_interval() -> None:
     assert wilson(0, 0) is None
+
+
+def test_a_mean_and_its_interval_by_hand() -> None:
+    stat = Stat({0: 1.0, 1: 2.0, 2: 3.0})
+    assert (stat.n, stat.mean, stat.sd) == (3, 2.0, 1.0)
+    interval = stat.interval()
+    assert interval is not None
+    half = 4.302652729911275 / 3**0.5  # t of 2 degrees of freedom at 97.5 %
+    assert interval == pytest.approx((2 - half, 2 + half))
+    assert str(stat) == "2.00 ± 1.00"
+    assert str(Stat({1: 5.0})) == "5.00"
+    assert Stat({1: 5.0}).interval() is None
+    ours, theirs = (
+        dict(enumerate(x)) for x in np.random.default_rng(0).normal(size=(2, 5)).tolist()
+    )
+    difference = Stat(ours) - Stat(theirs)
+    test = ttest_rel(list(ours.values()), list(theirs.values())).confidence_interval(0.95)
+    assert difference.interval() == pytest.approx((test.low, test.high))
+    assert str(Stat()) == "–"
+
+
+def test_differences_are_paired_by_seed() -> None:
+    difference = Stat({0: 5.0, 1: 7.0, 3: 1.0}) - Stat({1: 4.0, 0: 1.0, 2: 9.0})
+    assert difference.by_seed == {0: 4.0, 1: 3.0}

@@ -1,0 +1,90 @@
+"""The answers of RESULTS.md, worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lt.score.stats import Stat
+from paper import SMALL as SMALL_FOLDER
+from paper import answers
+from tests.paper.conftest import score, small
+
+
+def test_answers_say_which_way_and_how_surely() -> None:
+    def words(**differences: Stat) -> str:
+        return answers.compared("A", "B", differences)
+
+    ahead, behind = Stat({0: 2.0}), Stat({0: -1.5})
+    alone = "A is ahead of B by 2.00 points, on one seed, so without an interval"
+    assert words(x=ahead) == alone
+    both = words(x=ahead, y=behind, z=Stat({0: 0.5}), none=Stat())
+    assert both == (
+        "3 of 4 comparisons run: A is ahead of B in 2 (by 0.50 to 2.00 points) and "
+        "behind B in 1 (by 1.50 points), on one seed each, so without an interval"
+    )
+    sure, unsure = Stat({0: -2.0, 1: -2.2, 2: -1.8}), Stat({0: -2.0, 1: 2.2})
+    assert words(x=sure, y=unsure, z=ahead) == (
+        "3 of 3 comparisons run: A is ahead of B in 2 (by 0.10 to 2.00 points, beyond the 95 % "
+        "interval in 0) and behind B in 1 (by 2.00 points, beyond the 95 % interval in 1)"
+    )
+    assert words(x=Stat({0: 0.0})).startswith("A is level with B, on one seed")
+    assert words(x=Stat()) == ""
+
+
+def test_answers_from_the_cells_that_were_run(root: Path) -> None:
+    cells = small(root)
+    within = answers.within(cells)
+    assert within.said == (
+        "1 of 2 comparisons run: `split_lws` is ahead of `baseline` in 1 (by 9.00 points, beyond "
+        "the 95 % interval in 0); they differ in the grouping, the clipping and the "
+        "scales."
+    )
+    (row,) = within.rows
+    figures_of = row["n"], str(row["split_lws"]), str(row["baseline"])
+    assert figures_of == (2, "66.00 ± 1.41", "57.00 ± 2.83")
+    rules = answers.rules(cells)
+    assert rules.said.startswith(
+        "Without the label, `split_lws` loses 14.00 points, by the rule aff"
+    )
+    assert "`split_lws` with affine is ahead of `baseline` in 1 (by 10.00 points" in rules.said
+    (row,) = rules.rows
+    found = [str(row[key]) for key in ("group given", "concat", "affine")]
+    assert found == ["66.00 ± 1.41", "51.00 ± 1.41", "52.00 ± 1.41"]
+    left_open = answers.left_open(cells)
+    assert left_open.said == "Of 6 cells 1 diverged."
+    assert not left_open.rows, "one of each is no comparison"
+    best = answers.best_split(cells)
+    (row,) = best.rows
+    assert (row["without a split"], str(row["accuracy"])) == ("ensemble", "60.00")
+    assert (row["with one"], str(row["its accuracy"])) == ("split_lws, affine", "51.00")
+    assert row["methods run"] == "2 and 2 of 18"
+    assert "is behind the best method without one in 1 (by 9.00 points), on one seed" in best.said
+
+
+def test_the_lowest_and_the_highest_of_a_comparison(root: Path) -> None:
+    for variation, accuracy in (("clip 1.0", 30.0), ("clip null", 70.0)):
+        name = f"split_lws_{variation.replace(' ', '')}_s0"
+        path = root / SMALL_FOLDER / "scores" / f"digits-exp-0.1_{name}.json"
+        path.write_text(json.dumps(score(name, accuracy)))
+    rows = {row["what"]: row for row in answers.left_open(small(root)).rows}
+    row = rows["clipping norm"]
+    assert (row["lowest"], row["highest"]) == ("1.0: 31.00 (n = 1)", "none: 71.00 (n = 1)")
+    assert row["compared"] == 3
+
+
+def test_answers_where_nothing_was_run(root: Path) -> None:
+    for path in root.glob("paper/small/*/*.json"):
+        path.unlink()
+    for make in answers.ANSWERS.values():
+        assert make(small(root)) == answers.Answer(answers.NOTHING, [])
+    assert answers.agreement(small(root)) == ""
+
+
+def test_validation_chooses_and_not_the_test(root: Path) -> None:
+    path = root / "paper/small/scores/digits-exp-0.1_ensemble_s0.json"
+    value = json.loads(path.read_text())
+    value["rules"]["concat"]["val_balanced"] = 10.0
+    path.write_text(json.dumps(value))
+    (row,) = answers.best_split(small(root)).rows
+    assert (row["without a split"], str(row["accuracy"])) == ("baseline", "42.00 ± 2.83")

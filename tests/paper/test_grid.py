@@ -1,0 +1,156 @@
+"""The cells of the grid, and in which order they are run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lt import files, params, process, provenance
+from lt.data import longtail, partition
+from lt.train.start import rehearse
+from paper import CELLS, FOLDER, PARAMS, run, study, tables
+from paper import SMALL as SMALL_FOLDER
+from tests.conftest import ROOT
+from tests.paper.conftest import FULL, SMALL, parsed, small
+
+BOTH = pytest.mark.parametrize("cells", [FULL, SMALL], ids=["full", "small"])
+
+
+def test_the_file_is_the_full_grid() -> None:
+    assert files.read_json(ROOT / FOLDER / CELLS) == json.loads(json.dumps(FULL))
+
+
+def test_the_params_are_those_of_the_seed_profile() -> None:
+    ours, profile = (
+        params.load([], ROOT / PARAMS),
+        params.load(["profile=seed", "data.name=cifar10"], ROOT / "params.yaml"),
+    )
+    assert ours.train == profile.train
+    assert ours.data == profile.data
+    assert ours.evaluate == profile.evaluate
+    for name, values in ours.methods.items():
+        own = profile.methods[name]
+        if "batches" in own:
+            own = own | {"batches": "shared"}  # as the seed's loop has them
+        assert values == own, name
+
+
+def test_the_study_is_trained_as_its_profile_says() -> None:
+    profile = params.load(["profile=study", "data.name=cifar10"], ROOT / "params.yaml")
+    names = {name for name, cell in FULL["cells"].items() if cell["variation"].startswith("study")}
+    assert len(names) == 3 * 13 * 3
+    for name in names:
+        ours = parsed(FULL["cells"][name])
+        assert ours.train == profile.train, name
+        assert ours.data.val_fraction == profile.data.val_fraction == 0.1
+
+
+def test_the_main_table_has_its_cells() -> None:
+    main = [
+        (cell["dataset"], cell["model"], cell["seed"])
+        for cell in FULL["cells"].values()
+        if not cell["variation"] and cell["model"] in tables.METHODS
+    ]
+    assert len(main) == len(set(main)) == 8 * 3 * 3
+    for cell in FULL["cells"].values():
+        chosen = parsed(cell)
+        if cell["variation"] or cell["model"] not in tables.METHODS:
+            continue
+        assert (chosen.train.epochs, chosen.train.backbone) == (100, "resnet18")
+        assert chosen.train.clip_norm == (5.0 if cell["model"] == "split_lws" else None)
+
+
+@BOTH
+def test_every_cell_could_be_run(cells: dict[str, Any]) -> None:
+    rehearsed = set()  # what differs in the data alone is the same rehearsal
+    for name, cell in cells["cells"].items():
+        assert re.fullmatch(r"[\w.-]+", name), "a name of a file"
+        assert cell["params"].startswith(cells["datasets"][cell["dataset"]] + " ")
+        chosen = parsed(cell)
+        assert (chosen.model, chosen.seed) == (cell["model"], cell["seed"])
+        own = chosen.methods[cell["model"]]
+        two = cell["model"] == "ensemble" or own.get("shared") is False
+        networks = 2 if two else 1
+        passes = {"crt": 10, "tau_norm": 1}.get(cell["model"], networks * chosen.train.epochs)
+        assert cell["passes"] == passes
+        start = chosen.methods[cell["model"]]["start"]
+        if start == params.FRESH:
+            assert cell["start"] is None
+        else:
+            before = cells["cells"][cell["start"]]
+            same = ("dataset", "seed")
+            assert [before[key] for key in same] == [cell[key] for key in same]
+            assert (before["model"], before["start"]) == (start, None)
+            theirs = parsed(before)
+            ours = chosen.train, chosen.data, chosen.partition
+            assert (theirs.train, theirs.data, theirs.partition) == ours
+        asked = repr(dataclasses.asdict(chosen) | {"data": chosen.data.val_fraction})
+        if cell["seed"] == 0 and asked not in rehearsed:
+            rehearse(chosen)
+            rehearsed.add(asked)
+
+
+@BOTH
+def test_what_the_study_asks_for_has_cells(cells: dict[str, Any]) -> None:
+    there = {(c["dataset"], c["model"], c["variation"]) for c in cells["cells"].values()}
+    for dataset in cells["size"]["study"]:
+        for one in study.CANDIDATES:
+            assert (dataset, one.model, one.variation) in there
+        for *pair, _ in study.PAIRS.values():
+            assert all((dataset, model, variation) in there for model, variation in pair)
+    for dataset in cells["size"]["nan"]:
+        for variation in study.DIVERGENCE.values():
+            assert (dataset, "split_lws", variation) in there
+
+
+@pytest.mark.parametrize("dataset", FULL["size"]["cuts"])
+def test_exponential_counts_are_cut_in_half_by_ratio(dataset: str) -> None:
+    """Why the grid has no cell for it."""
+    classes = 10 if dataset.startswith("cifar10-") else 100
+    counts = longtail.class_counts(50000 // classes, classes, "exp", float(dataset.split("-")[2]))
+    assert partition.partition(counts, "ratio", 2) == partition.partition(counts, "half", 2)
+
+
+def test_what_starts_from_a_cell_runs_right_after_it(root: Path) -> None:
+    chains, number = run.plan(small(root), "digits-exp-0.1_", stale=False)
+    assert number == sum("digits-exp-0.1_" in name for name in SMALL["cells"])
+    found = {chain.cells[0].name: chain.cells for chain in chains}
+    done = {path.stem for path in (root / SMALL_FOLDER / "scores").iterdir()}
+    wanted = [one.name for cells in found.values() for one in cells if one.wanted]
+    assert len(wanted) == len(set(wanted)) == number - len(done)
+    baseline = found["digits-exp-0.1_baseline_s0"]
+    assert not baseline[0].wanted, "its score is there; it is trained for what starts from it"
+    assert {one.options.methods[one.options.model]["start"] for one in baseline[1:]} == {"baseline"}
+    assert len(baseline) == 1 + 4  # crt, and τ by validation and at two values
+    assert {one.options.seed for one in baseline} == {0}
+
+
+def test_scores_of_other_code_are_stale(root: Path) -> None:
+    name = "digits-exp-0.1_ensemble_s0"
+    assert run.plan(small(root), name, stale=False) == ([], 1)
+    ((chain,), _) = run.plan(small(root), name, stale=True)
+    assert [one.name for one in chain.cells] == [name]
+    (*_, last) = params.trainings(chain.cells[0].options)
+    path = root / SMALL_FOLDER / "scores" / f"{name}.json"
+    value = files.read_json(path)
+    value["provenance"]["code"] = provenance.code(last.code)
+    files.write_json(path, value)
+    assert run.plan(small(root), name, stale=True) == ([], 1)
+
+
+def test_a_worker_for_every_core_or_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    cores = min(len(os.sched_getaffinity(0)), process.cgroup_cpus(Path("/")))
+    assert run.workers(2) == [{}] * cores
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpus = [environment["CUDA_VISIBLE_DEVICES"] for environment in run.workers(2)]
+    assert gpus == ["0", "1", "0", "1"], "the first of every GPU before the second of any"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert [env["CUDA_VISIBLE_DEVICES"] for env in run.workers(1)] == ["3", "5"]

@@ -1,0 +1,194 @@
+"""Score files, the tables made of them, and the page."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lt import files
+from lt.score import store
+from lt.score.stats import Stat
+from paper import SMALL as SMALL_FOLDER
+from paper import figures, page, render, study, tables
+from paper import score as score_cells
+from paper.cells import Cells
+from tests.conftest import ROOT
+from tests.paper.conftest import SMALL, small
+
+
+def history(folder: Path, rows: list[dict[str, Any]]) -> None:
+    columns = ([{"phase": 1, **row}.get(name, 1) for name in store.HISTORY] for row in rows)
+    files.write_csv(folder / "history.csv", store.HISTORY, columns)
+
+
+def test_the_median_speed_leaves_a_disturbance_out(tmp_path: Path) -> None:
+    speeds = [(0, 100), (0, 50), (0, 100), (1, 10), (1, 10), (1, 5)]
+    history(tmp_path, [{"expert": expert, "images_per_s": speed} for expert, speed in speeds])
+    files.write_json(tmp_path / "experts.json", [{"images": 600}, {"images": 60}])
+    files.write_json(tmp_path / "timing.json", {"train_s": 32.0})
+    files.write_json(tmp_path / "run.json", {"start": None})
+    # epochs of 2, 4, 2 and 2, 2, 4 s, which make 16 s; with the median's, 12 s
+    assert score_cells._steady_s(tmp_path) == 32 * 12 / 16
+    files.write_json(tmp_path / "run.json", {"start": {"method": "baseline"}})
+    assert score_cells._steady_s(tmp_path) is None, "the start's epochs are not in this history"
+
+
+def test_how_much_the_last_epoch_is_luck(tmp_path: Path) -> None:
+    accuracies = [(0, accuracy) for accuracy in (1, *range(61, 75), 60)]
+    accuracies += [(1, ""), (1, "")]  # no validation image
+    history(tmp_path, [{"expert": expert, "val_accuracy": value} for expert, value in accuracies])
+    files.write_json(tmp_path / "experts.json", [{}, {}])
+    luck = {"last epoch": 60.0, "lowest before": 61.0, "highest before": 74.0}
+    assert score_cells._last_epochs(tmp_path) == {"0": luck}
+
+
+def test_tables_from_the_cells_that_were_run(root: Path) -> None:
+    cells = small(root)
+    base, lws, split, *rest = tables.main_table(cells)
+    assert len(rest) == 3
+    assert str(base["accuracy"]) == "42.00 ± 2.83"
+    assert str(base["within: tail"]) == "47.00 ± 2.83"
+    assert (lws["n"], str(lws["accuracy"])) == ("–", "–")
+    assert (split["n"], split["updates"]) == ("2", 4000)
+    times = {row["method"]: row for row in tables.times(cells)}
+    ratio = times["split_lws"]["training / baseline"]
+    assert ratio.by_seed == pytest.approx({0: 50 / 40, 1: 52 / 44})
+    steady = times["split_lws"]["at the median speed / baseline"]
+    assert steady.by_seed == pytest.approx({0: 450 / 460, 1: 448 / 456})
+    assert times["split_lws"]["the seed's training / baseline"] == pytest.approx(1.606, abs=1e-3)
+    (row,) = (r for r in study.within(cells) if r["n"])
+    assert (row["difference"], row["n"]) == ("split_lws – baseline (the seed's)", 2)
+    assert str(row["tail"]) == "9.00 ± 1.41"
+    assert row["accuracy, 95 % interval"] == "[-3.71, 21.71]"
+    swings = [str(row["highest before"]) for row in study.swings(cells)]
+    assert swings[:4] == ["60.00 ± 0.00", "–", "60.00 ± 0.00", "61.00 ± 0.00"]
+    own = next(row for row in study.divergence(cells) if row["batches"] == "own")
+    assert own["n"] == "0 and 1 diverged"
+    assert own["diverged at"] == "expert 1, phase 1, epoch 3, step 7 of 9"
+    assert [row["norm"] for row in study.clips(cells)] == ["1.0", "5.0", "none"], "run or not"
+    assert {str(row["accuracy"]) for row in study.taus(cells)} == {"–"}
+    every = {row["method"]: row["n"] for row in study.everything(cells)}
+    assert every["split_lws, affine (by validation)"] == "2"
+    assert every["split, the best rule (by validation)"] == "–"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", 7),
+        ("subset_sha256", "b" * 64),
+        ("method", {"start": "fresh", "num": 3}),
+        ("partition", {"criterion": "half", "num_groups": 3, "thresholds": [100, 20]}),
+    ],
+)
+def test_a_score_of_another_training_is_left_out(root: Path, key: str, value: Any) -> None:
+    name = "digits-exp-0.1_ensemble_s0"
+    path = root / f"paper/small/scores/{name}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    cells = small(root)
+    assert cells.strangers == [name]
+    assert not cells.of("digits-exp-0.1", "ensemble")
+
+
+def test_the_seeds_rows_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figure is the seed's own: the split's is the one with the label."""
+    monkeypatch.chdir(ROOT)
+    rows = study.beside_the_seed(Cells())
+    assert len(rows) == 8 * 3 + 1
+    run = {(row["dataset"], row["method"]): row for row in rows if row["n"] != "–"}
+    for model, figure, theirs in (
+        ("baseline", "accuracy", 70.78),
+        ("split_lws", "within: accuracy", 82.06),
+    ):
+        row = run["cifar10-exp-0.1", model]
+        assert (row["figure"], row["the seed's"]) == (figure, theirs)
+        difference = row["ours"].mean - theirs
+        assert row["ours – the seed's"].mean == pytest.approx(difference)
+        assert row["within 2"] == ("yes" if abs(difference) <= 2 else "no")
+
+
+def test_the_seeds_figures_stand_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    cells = Cells()
+    row = next(
+        row
+        for row in tables.main_table(cells)
+        if (row["dataset"], row["method"]) == ("cifar100-step-0.01", "split_lws")
+    )
+    seed = [row[f"the seed's: {part}"] for part in tables.PARTS]
+    assert (seed, row["the seed's is"]) == ([27.62, 54.10, 1.14], "within")
+    long = [row["the seed's: tail"] for row in tables.long_table(cells)]
+    assert long == [29.34, 29.90, 42.78]
+    assert [row["the seed's: head"] for row in tables.table2(cells)] == [73.42, 74.94, 72.84, 80.56]
+
+
+def test_the_readme_quotes_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "README.md").read_text()
+    monkeypatch.chdir(ROOT)
+    for row in tables.main_table(Cells())[:3:2]:
+        given, honest = row["within: accuracy"], row["accuracy"]
+        line = rf"\| .*`{row['method']}`.* \| {given} % \| {honest} % \|"
+        assert re.search(line, text)
+        assert row["n"] == "1", "one run of each, says the README"
+
+
+def test_tables_ask_for_nothing_that_is_not_in_the_grid(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, stat = set(), Cells.stat
+
+    def record(cells: Cells, dataset: str, model: str, path: str, variation: str = "") -> Stat:
+        asked.add((model, variation))
+        return stat(cells, dataset, model, path, variation)
+
+    monkeypatch.setattr(Cells, "stat", record)
+    for make in render.TABLES.values():
+        make(small(root))
+    there = {(cell["model"], cell["variation"]) for cell in SMALL["cells"].values()}
+    assert asked <= there, "a variation by another name would show a dash for ever"
+    assert there <= asked, "a cell that no table shows"
+
+
+def test_csv_holds_numbers(root: Path) -> None:
+    folder = root / "paper/small/tables"
+    text = tables.write(tables.main_table(small(root)), folder, "main")
+    assert "42.00 ± 2.83" in text
+    assert "| 4000 " in text, "whole, though other rows have none"
+    header, first, *_ = (folder / "main.csv").read_text().splitlines()
+    row = dict(zip(header.split(","), first.split(","), strict=False))
+    assert float(row["accuracy"]) == 42.0
+    assert '"accuracy, sd"' in header
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_everything_is_rendered_from_what_is_there(
+    root: Path, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    if not there:
+        for path in root.glob("paper/small/*/*.json"):
+            path.unlink()
+    render.run(["--folder", str(SMALL_FOLDER)])
+    text = (root / "paper/small/RESULTS.md").read_text()
+    assert "{" not in text, "a place that was not filled in"
+    prose = " ".join(text.split())  # wherever its lines break
+    assert f"{6 if there else 0} of the {len(SMALL['cells'])} cells" in prose
+    assert "\n\n\n" not in text
+    assert there or "| –  " not in text, "a table of dashes"
+    assert all(len(line) <= page.WIDTH for line in text.splitlines() if not line.startswith("|"))
+    not_run = "Not run, not even in part: "
+    assert (f"{not_run}Table 2; the main table; " in prose) is not there
+    assert f"{'networks with a class for the rest' if there else 'rules'}; " in prose
+    for name in re.findall(r"\((figures/\w+\.png)\)", text):
+        first = (root / "paper/small" / name).read_bytes()
+        assert first.startswith(b"\x89PNG")
+    shown, drawn = set(re.findall(r"figures/(\w+)\.png", text)), set(figures.FIGURES)
+    assert shown == drawn if there else shown < drawn
+    if there:
+        before = {path: path.read_bytes() for path in root.glob("paper/small/*/*")}
+        render.run(["--folder", str(SMALL_FOLDER)])
+        assert all(path.read_bytes() == kept for path, kept in before.items()), "the same bytes"
