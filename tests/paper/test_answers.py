@@ -41,7 +41,8 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
         "scales."
     )
     (row,) = within.rows
-    figures_of = row["n"], str(row["split_lws"]), str(row["baseline"])
+    figures_of = row["n"], str(row["split, group given"]), str(row["control, group given"])
+    assert (row["split"], row["control"]) == ("split_lws", "baseline")
     assert figures_of == (2, "66.00 ± 1.41", "57.00 ± 2.83")
     rules = answers.rules(cells)
     assert rules.said.startswith(
