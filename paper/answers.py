@@ -31,12 +31,11 @@ def within(cells: Cells) -> Answer:
     """Answer question 1, the true group given on both sides."""
     rows, said = [], []
     for ours, control, besides in study.PAIRS.values():
-        first, second = (f"`{' '.join(filter(None, one))}`" for one in (ours, control))
         differences = {
             dataset: study.within_difference(cells, dataset, ours, control, "accuracy")
-            for dataset in cells.size["main"]
+            for dataset in study.paired(cells, ours, control)
         }
-        if text := compared(first, second, differences):
+        if text := compared(f"`{_name(ours)}`", f"`{_name(control)}`", differences):
             said.append(f"{text}; {besides}")
     for dataset in cells.size["main"]:
         for ours, control, _ in study.PAIRS.values():
@@ -47,12 +46,17 @@ def within(cells: Cells) -> Answer:
             if not total.n or control[0] != "baseline":  # `lws_joint` is left to the full table
                 continue
             row: Row = {"dataset": dataset, "n": total.n}
-            for column, (model, variation) in (("split", ours), ("control", control)):
+            for column, one in (("split", ours), ("control", control)):
+                model, variation = one
+                row[column] = _name(one)
                 path = "metrics.within_group.accuracy"
-                row[column] = " ".join(filter(None, (model, variation)))
                 row[f"{column}, group given"] = cells.stat(dataset, model, path, variation)
             rows.append(row | _difference("split – control", total) | {"on the tail": tail})
     return Answer(_sentences(said), rows)
+
+
+def _name(one: tuple[str, str]) -> str:
+    return " ".join(filter(None, one))
 
 
 def rules(cells: Cells) -> Answer:

@@ -116,6 +116,8 @@ def within(cells: Cells) -> list[Row]:
     rows = []
     for dataset in cells.size["main"]:
         for title, (ours, control, _) in PAIRS.items():
+            if dataset not in paired(cells, ours, control):
+                continue
             row: Row = {"dataset": dataset, "difference": title, "n": None}
             for part in tables.PARTS:
                 difference = within_difference(cells, dataset, ours, control, part)
@@ -124,6 +126,12 @@ def within(cells: Cells) -> list[Row]:
                 row[f"{part}, 95 % interval"] = interval(difference)
             rows.append(row)
     return rows
+
+
+def paired(cells: Cells, ours: tuple[str, str], control: tuple[str, str]) -> list[str]:
+    """Return the datasets for which the grid has both (model, variation), run or not."""
+    there = {(e["dataset"], e["model"], e["variation"]) for e in cells.entries.values()}
+    return [name for name in cells.size["main"] if {(name, *ours), (name, *control)} <= there]
 
 
 def within_difference(

@@ -24,11 +24,11 @@ SHA = "a" * 64
 
 
 def parsed(cell: dict[str, Any]) -> params.Params:
-    return _options(cell["params"])
+    return _parsed(cell["params"])
 
 
 @cache
-def _options(text: str) -> params.Params:
+def _parsed(text: str) -> params.Params:
     return params.load(text.split(), ROOT / PARAMS, methods.problems)
 
 

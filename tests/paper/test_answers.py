@@ -63,6 +63,21 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     assert "is behind the best method without one in 1 (by 9.00 points), on one seed" in best.said
 
 
+def test_the_grouping_alone_has_a_row_and_counts_where_the_grid_asks(root: Path) -> None:
+    for name, accuracy in (("split_s0", 30.0), ("baseline_clip5.0_s0", 48.0)):
+        path = root / SMALL_FOLDER / "scores" / f"digits-exp-0.1_{name}.json"
+        path.write_text(json.dumps(score(name, accuracy)))
+    cells = small(root)
+    row, _ = answers.within(cells).rows
+    assert (row["split"], row["control"]) == ("split", "baseline clip 5.0")
+    found = [str(row[key]) for key in ("split, group given", "control, group given")]
+    assert found == ["45.00", "63.00"]
+    assert str(row["split – control"]) == "-18.00"
+    # one of the two datasets has the clipped control in the grid
+    alone = "`split` is behind `baseline clip 5.0` by 18.00 points, on one seed, so without an inte"
+    assert alone in answers.within(cells).said
+
+
 def test_the_lowest_and_the_highest_of_a_comparison(root: Path) -> None:
     for variation, accuracy in (("clip 1.0", 30.0), ("clip null", 70.0)):
         name = f"split_lws_{variation.replace(' ', '')}_s0"
