@@ -2,6 +2,7 @@
 
     python -m paper.run                   every cell that has no score yet, most important first
     python -m paper.run --match split     those whose names hold "split"
+    python -m paper.run --match "cifar10-step*_s0"     * stands for anything
     python -m paper.run --per-gpu 3       three at a time on each GPU
     python -m paper.run --scheduler tcp://host:8786
 
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +47,12 @@ class Chain:
 def plan(cells: Cells, match: str, stale: bool) -> tuple[list[Chain], int]:
     """Return what is to be run, and how many cells there are with those that are done.
 
+    `match` is a part of their names, in which * stands for anything.
+
     Raises:
         ValueError: if no cell has `match` in its name, or one has bad params.
     """
-    wanted = [name for name in cells.entries if match in name]
+    wanted = [name for name in cells.entries if fnmatchcase(name, f"*{match}*")]
     if not wanted:
         raise ValueError(f"--match: no cell of {cells.folder} has {match!r} in its name")
     missing = [n for n in wanted if n not in cells.scored or (stale and _is_stale(cells, n))]
@@ -199,7 +203,7 @@ def run_chain(cells: Sequence[cell.Cell], raw: Any, keep_outputs: bool) -> dict[
 def run(arguments: Sequence[str]) -> None:
     """Run the cells that are missing; say at the end which failed."""
     parser = Parser(prog="python -m paper.run", description=__doc__.split("\n")[0])
-    parser.add_argument("--match", default="", help="only cells with this in their names")
+    parser.add_argument("--match", default="", help="cells with this in their names; * is anything")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the grid")
     parser.add_argument("--per-gpu", type=int, default=PER_GPU, help="cells at a time on a GPU")
     parser.add_argument("--scheduler", help="address of a running Dask cluster")

@@ -131,6 +131,17 @@ def test_what_starts_from_a_cell_runs_right_after_it(root: Path) -> None:
     assert {one.options.seed for one in baseline} == {0}
 
 
+def test_match_takes_a_part_of_a_name_or_a_pattern(root: Path) -> None:
+    names = set(SMALL["cells"])
+    for match, wanted in {
+        "": names,
+        "tau_norm": {name for name in names if "tau_norm" in name},
+        "exp*split*_s1": {n for n in names if "exp" in n and "split" in n and n.endswith("_s1")},
+    }.items():
+        assert wanted, match
+        assert run.plan(small(root), match, stale=False)[1] == len(wanted), match
+
+
 def test_scores_of_other_code_are_stale(root: Path) -> None:
     name = "digits-exp-0.1_ensemble_s0"
     assert run.plan(small(root), name, stale=False) == ([], 1)
