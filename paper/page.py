@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from textwrap import fill
+from textwrap import TextWrapper
 
 from jinja2 import Environment, StrictUndefined
 
@@ -60,11 +61,14 @@ def page(cells: Cells, rows: Mapping[str, Sequence[Row]], text: Mapping[str, str
 
 
 def _wrapped(block: str) -> str:
-    """Break the lines of a paragraph; leave tables, lists and headings as they are."""
-    if block.startswith(("|", "- ", "#", "!")):
+    """Break the lines of a paragraph and of a list; leave tables and headings as they are."""
+    if block.startswith(("|", "#", "!")):
         return block
     end = "\n" if block.endswith("\n") else ""
-    return fill(block, WIDTH, break_long_words=False, break_on_hyphens=False) + end
+    listed = block.startswith("- ")
+    style = TextWrapper(WIDTH, break_long_words=False, break_on_hyphens=False)
+    style.subsequent_indent = "  " if listed else ""
+    return "\n".join(map(style.fill, block.splitlines() if listed else [block])) + end
 
 
 def _part(rows: Sequence[Row], text: str) -> str:
@@ -91,15 +95,20 @@ def _protocol(cells: Cells) -> str:
 
 
 def _provenance(cells: Cells) -> str:
-    """Say where the cells come from: devices, versions and revisions, and how many of each."""
-    counts: dict[str, int] = {}
+    """Say where the cells come from: a line for each machine, with how many of each revision."""
+    machines: dict[str, Counter[str]] = {}
     for cell in cells.scored.values():
         about = cell.score["provenance"]
         changed = " with changes" if about["git_dirty"] else ""
-        revision = (about["git"] or "unknown")[:12] + changed
-        text = (
+        machine = (
             f"{about['device']}, {about['precision']}, python {about['versions']['python']}, "
-            f"torch {about['versions']['torch']}, commit {revision}"
+            f"torch {about['versions']['torch']}"
         )
-        counts[text] = counts.get(text, 0) + 1
-    return "\n".join(f"- {number}: {text}" for text, number in counts.items()) or "- none"
+        revision = (about["git"] or "unknown")[:12] + changed
+        machines.setdefault(machine, Counter())[revision] += 1
+    lines = [
+        f"- {commits.total()} on {machine}; commits "
+        + ", ".join(f"{revision} ({number})" for revision, number in commits.items())
+        for machine, commits in machines.items()
+    ]
+    return "\n".join(lines) or "- none"

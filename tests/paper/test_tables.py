@@ -192,3 +192,22 @@ def test_everything_is_rendered_from_what_is_there(
         before = {path: path.read_bytes() for path in root.glob("paper/small/*/*")}
         render.run(["--folder", str(SMALL_FOLDER)])
         assert all(path.read_bytes() == kept for path, kept in before.items()), "the same bytes"
+
+
+def test_the_page_says_where_its_cells_come_from(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    for name, about in {
+        "baseline_s1": {"git": "1" * 40, "git_dirty": True},
+        "ensemble_s0": {"device": "another device"},
+    }.items():
+        path = root / "paper/small/scores" / f"digits-exp-0.1_{name}.json"
+        value = files.read_json(path)
+        value["provenance"].update(about)
+        files.write_json(path, value)
+    render.run(["--folder", str(SMALL_FOLDER)])
+    prose = " ".join((root / "paper/small/RESULTS.md").read_text().split())
+    both = "fp32, python 3, torch 2; commits"
+    here = f"5 on a device, {both} {'0' * 12} (4), {'1' * 12} with changes (1)"
+    assert f"- {here} - 1 on another device, {both} {'0' * 12} (1) " in prose
