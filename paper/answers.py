@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lt.score.stats import Stat
@@ -29,12 +29,14 @@ class Answer:
 
 def within(cells: Cells) -> Answer:
     """Answer question 1, the true group given on both sides."""
-    rows, said = [], []
+    rows: list[Row] = []
+    said, every = [], []
     for ours, control, besides in study.PAIRS.values():
         differences = {
             dataset: study.within_difference(cells, dataset, ours, control, "accuracy")
             for dataset in study.paired(cells, ours, control)
         }
+        every += differences.values()
         if text := compared(f"`{_name(ours)}`", f"`{_name(control)}`", differences):
             said.append(f"{text}; {besides}")
     for dataset in cells.size["main"]:
@@ -52,7 +54,7 @@ def within(cells: Cells) -> Answer:
                 path = "metrics.within_group.accuracy"
                 row[f"{column}, group given"] = cells.stat(dataset, model, path, variation)
             rows.append(row | _difference("split – control", total) | {"on the tail": tail})
-    return Answer(_sentences(said), rows)
+    return Answer(_sentences([ahead(every), *said]), rows)
 
 
 def _name(one: tuple[str, str]) -> str:
@@ -141,7 +143,7 @@ def best_split(cells: Cells) -> Answer:
         row |= {"with one": split.named(cells, dataset), "its accuracy": second}
         rows.append(row | _difference("with – without", difference))
     text = compared("the best split", "the best method without one", differences)
-    return Answer(_sentences([text]), rows)
+    return Answer(_sentences([ahead(differences.values()), text]), rows)
 
 
 def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candidate | None:
@@ -175,6 +177,16 @@ def agreement(cells: Cells) -> str:
             "points"
         ]
     return _sentences(said) if run else ""
+
+
+def ahead(differences: Iterable[Stat]) -> str:
+    """Answer yes or no by counts: in how many comparisons the difference is above zero.
+
+    It is "" if none was run.
+    """
+    run = [stat.mean for stat in differences if stat.n]
+    won = sum(mean > 0 for mean in run)
+    return f"**In {won or 'none'} of {len(run)} comparisons**" if run else ""
 
 
 def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:

@@ -30,15 +30,18 @@ def test_answers_say_which_way_and_how_surely() -> None:
     )
     assert words(x=Stat({0: 0.0})).startswith("A is level with B, on one seed")
     assert words(x=Stat()) == ""
+    assert answers.ahead([ahead, behind, Stat(), sure]) == "**In 1 of 3 comparisons**"
+    assert answers.ahead([behind, Stat({0: 0.0})]) == "**In none of 2 comparisons**"
+    assert answers.ahead([Stat()]) == ""
 
 
 def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     cells = small(root)
     within = answers.within(cells)
     assert within.said == (
-        "1 of 2 comparisons run: `split_lws` is ahead of `baseline` in 1 (by 9.00 points, beyond "
-        "the 95 % interval in 0); they differ in the grouping, the clipping and the "
-        "scales."
+        "**In 1 of 1 comparisons**. 1 of 2 comparisons run: `split_lws` is ahead of `baseline` in "
+        "1 (by 9.00 points, beyond the 95 % interval in 0); they differ in the grouping, the "
+        "clipping and the scales."
     )
     (row,) = within.rows
     figures_of = row["n"], str(row["split, group given"]), str(row["control, group given"])
