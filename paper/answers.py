@@ -21,10 +21,12 @@ class Answer:
     Attributes:
         said: a sentence or two.
         rows: the numbers, a row for each dataset or comparison; empty if nothing was run.
+        counts: in how many comparisons it is yes; "" if the question is not one of yes or no.
     """
 
     said: str
     rows: Sequence[Row]
+    counts: str = ""
 
 
 def within(cells: Cells) -> Answer:
@@ -54,7 +56,7 @@ def within(cells: Cells) -> Answer:
                 path = "metrics.within_group.accuracy"
                 row[f"{column}, group given"] = cells.stat(dataset, model, path, variation)
             rows.append(row | _difference("split – control", total) | {"on the tail": tail})
-    return Answer(_sentences([ahead(every), *said]), rows)
+    return Answer(_sentences(said), rows, ahead(every))
 
 
 def _name(one: tuple[str, str]) -> str:
@@ -143,7 +145,7 @@ def best_split(cells: Cells) -> Answer:
         row |= {"with one": split.named(cells, dataset), "its accuracy": second}
         rows.append(row | _difference("with – without", difference))
     text = compared("the best split", "the best method without one", differences)
-    return Answer(_sentences([ahead(differences.values()), text]), rows)
+    return Answer(_sentences([text]), rows, ahead(differences.values()))
 
 
 def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candidate | None:
@@ -180,13 +182,13 @@ def agreement(cells: Cells) -> str:
 
 
 def ahead(differences: Iterable[Stat]) -> str:
-    """Answer yes or no by counts: in how many comparisons the difference is above zero.
+    """Say in how many comparisons the difference is above zero.
 
     It is "" if none was run.
     """
     run = [stat.mean for stat in differences if stat.n]
     won = sum(mean > 0 for mean in run)
-    return f"**In {won or 'none'} of {len(run)} comparisons**" if run else ""
+    return f"**In {won or 'none'} of {len(run)} comparisons.**" if run else ""
 
 
 def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:

@@ -47,7 +47,10 @@ def page(cells: Cells, rows: Mapping[str, Sequence[Row]], text: Mapping[str, str
     known = {name: make(cells) for name, make in answers.ANSWERS.items()}
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     filled = environment.from_string(TEMPLATE.read_text()).render(
-        answers={name: (one.said, tables.as_text(one.rows).strip()) for name, one in known.items()},
+        answers={
+            name: (one.counts, one.said, tables.as_text(one.rows).strip())
+            for name, one in known.items()
+        },
         tables={name: table.strip() and _part(rows[name], table) for name, table in text.items()},
         not_run=[title for name, title in TITLES.items() if not text[name]],
         agreement=answers.agreement(cells),

@@ -30,8 +30,8 @@ def test_answers_say_which_way_and_how_surely() -> None:
     )
     assert words(x=Stat({0: 0.0})).startswith("A is level with B, on one seed")
     assert words(x=Stat()) == ""
-    assert answers.ahead([ahead, behind, Stat(), sure]) == "**In 1 of 3 comparisons**"
-    assert answers.ahead([behind, Stat({0: 0.0})]) == "**In none of 2 comparisons**"
+    assert answers.ahead([ahead, behind, Stat(), sure]) == "**In 1 of 3 comparisons.**"
+    assert answers.ahead([behind, Stat({0: 0.0})]) == "**In none of 2 comparisons.**"
     assert answers.ahead([Stat()]) == ""
 
 
@@ -39,10 +39,11 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     cells = small(root)
     within = answers.within(cells)
     assert within.said == (
-        "**In 1 of 1 comparisons**. 1 of 2 comparisons run: `split_lws` is ahead of `baseline` in "
-        "1 (by 9.00 points, beyond the 95 % interval in 0); they differ in the grouping, the "
-        "clipping and the scales."
+        "1 of 2 comparisons run: `split_lws` is ahead of `baseline` in 1 (by 9.00 points, beyond "
+        "the 95 % interval in 0); they differ in the grouping, the clipping and the "
+        "scales."
     )
+    assert within.counts == "**In 1 of 1 comparisons.**"
     (row,) = within.rows
     figures_of = row["n"], str(row["split, group given"]), str(row["control, group given"])
     assert (row["split"], row["control"]) == ("split_lws", "baseline")
@@ -63,6 +64,7 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     assert (row["without a split"], str(row["accuracy"])) == ("ensemble", "60.00")
     assert (row["with one"], str(row["its accuracy"])) == ("split_lws, affine", "51.00")
     assert row["methods run"] == "2 and 2 of 18"
+    assert best.counts == "**In none of 1 comparisons.**"
     assert "is behind the best method without one in 1 (by 9.00 points), on one seed" in best.said
 
 
