@@ -31,8 +31,8 @@ class Answer:
 
 def within(cells: Cells) -> Answer:
     """Answer question 1, the true group given on both sides."""
-    rows: list[Row] = []
-    said, every = [], []
+    rows, said = [], []
+    every: list[Stat] = []
     for ours, control, besides in study.PAIRS.values():
         differences = {
             dataset: study.within_difference(cells, dataset, ours, control, "accuracy")
