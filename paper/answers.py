@@ -188,7 +188,8 @@ def ahead(differences: Iterable[Stat]) -> str:
     """
     run = [stat.mean for stat in differences if stat.n]
     won = sum(mean > 0 for mean in run)
-    return f"**In {won or 'none'} of {len(run)} comparisons.**" if run else ""
+    several = "s" if len(run) > 1 else ""
+    return f"**In {won or 'none'} of {len(run)} comparison{several}.**" if run else ""
 
 
 def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:

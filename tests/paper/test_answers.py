@@ -43,7 +43,7 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
         "the 95 % interval in 0); they differ in the grouping, the clipping and the "
         "scales."
     )
-    assert within.counts == "**In 1 of 1 comparisons.**"
+    assert within.counts == "**In 1 of 1 comparison.**"
     (row,) = within.rows
     figures_of = row["n"], str(row["split, group given"]), str(row["control, group given"])
     assert (row["split"], row["control"]) == ("split_lws", "baseline")
@@ -64,7 +64,7 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     assert (row["without a split"], str(row["accuracy"])) == ("ensemble", "60.00")
     assert (row["with one"], str(row["its accuracy"])) == ("split_lws, affine", "51.00")
     assert row["methods run"] == "2 and 2 of 18"
-    assert best.counts == "**In none of 1 comparisons.**"
+    assert best.counts == "**In none of 1 comparison.**"
     assert "is behind the best method without one in 1 (by 9.00 points), on one seed" in best.said
 
 
