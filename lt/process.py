@@ -71,6 +71,18 @@ def stop_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def cpus() -> int:
+    """Return how many processes can compute at once here, at least 1.
+
+    The CPUs that this process may use, as far as the system tells (macOS does not), and no more
+    than its cgroups allow.
+    """
+    allowed = cgroup_cpus(Path("/"))
+    if hasattr(os, "sched_getaffinity"):
+        return min(allowed, len(os.sched_getaffinity(0)))
+    return allowed
+
+
 def cgroup_cpus(root: Path) -> int:
     """Return the CPUs' worth of time that cgroups allow this process, at least 1.
 

@@ -83,14 +83,13 @@ def workers(per_gpu: int) -> list[dict[str, str]]:
     """Return an environment for each worker: `per_gpu` for every GPU, or one for every core."""
     import torch
 
-    from lt.process import cgroup_cpus
+    from lt.process import cpus
 
     number = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(gpu) for gpu in range(number)]
     gpus = [{"CUDA_VISIBLE_DEVICES": name} for name in names[:number]]
-    cores = min(len(os.sched_getaffinity(0)), cgroup_cpus(Path("/")))
-    return gpus * per_gpu or [{}] * cores
+    return gpus * per_gpu or [{}] * cpus()
 
 
 @contextmanager

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from lt import files, params, process
 from lt.data import photos
@@ -19,11 +17,10 @@ def run(arguments: Sequence[str]) -> None:
     keys = ("classes", "files", "warnings", "given", "test", "val")
     listing = files.read_json(started.input(LISTING), *keys)
     number = sum(map(len, listing["files"].values()))
-    processes = min(len(os.sched_getaffinity(0)), process.cgroup_cpus(Path("/")))
     bar = process.Bar(number, "decoded", "images")
     options = started.what(params.Images)
     with files.whole(RAW / "images") as folder:
-        about = photos.store(listing, options, folder, processes, bar.advance)
+        about = photos.store(listing, options, folder, process.cpus(), bar.advance)
         started.check()
     for warning in about["warnings"][len(listing["warnings"]) :]:
         print(f"images: warning: {warning}", file=sys.stderr)

@@ -178,6 +178,19 @@ def test_threads_follow_the_cgroup(
     assert process.cgroup_cpus(tmp_path) == cpus
 
 
+@pytest.mark.parametrize(("allowed", "quota", "cpus"), [(2, 8, 2), (8, 3, 3), (None, 8, 8)])
+def test_processes_follow_affinity_where_the_system_has_it(
+    monkeypatch: pytest.MonkeyPatch, allowed: int | None, quota: int, cpus: int
+) -> None:
+    monkeypatch.setattr(process, "cgroup_cpus", lambda _root: quota)
+    if allowed is None:  # as on macOS
+        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    else:
+        mask = set(range(allowed))
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: mask, raising=False)
+    assert process.cpus() == cpus
+
+
 def test_a_bar_tells_the_rate(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
