@@ -40,7 +40,7 @@ def within(cells: Cells) -> Answer:
         }
         every += differences.values()
         if text := compared(f"`{_name(ours)}`", f"`{_name(control)}`", differences):
-            said.append(f"{text}; {besides}")
+            said += [*text, f"the two differ in {besides}"]
     for dataset in cells.size["main"]:
         for ours, control, _ in study.PAIRS.values():
             total, tail = (
@@ -87,7 +87,7 @@ def rules(cells: Cells) -> Answer:
     said = [
         f"without the label, `split_lws` loses {_span(lost)} points, by the rule {FITTED}, which "
         "is fitted on validation images",
-        compared(f"`split_lws` with {FITTED}", "`baseline`", differences),
+        *compared(f"`split_lws` with {FITTED}", "`baseline`", differences),
     ]
     return Answer(_sentences(said), rows)
 
@@ -144,8 +144,8 @@ def best_split(cells: Cells) -> Answer:
         row |= {"without a split": plain.named(cells, dataset), "accuracy": first}
         row |= {"with one": split.named(cells, dataset), "its accuracy": second}
         rows.append(row | _difference("with – without", difference))
-    text = compared("the best split", "the best method without one", differences)
-    return Answer(_sentences([text]), rows, ahead(differences.values()))
+    said = compared("the best split", "the best method without one", differences)
+    return Answer(_sentences(said), rows, ahead(differences.values()))
 
 
 def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candidate | None:
@@ -192,14 +192,14 @@ def ahead(differences: Iterable[Stat]) -> str:
     return f"**In {won or 'none'} of {len(run)} comparison{several}.**" if run else ""
 
 
-def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
+def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> list[str]:
     """Say in how many comparisons `ours` is ahead, by how much, and how sure that is.
 
-    It is "" if none was run.
+    Returns a sentence or two, in lower case and without a full stop; none if none was run.
     """
     run = [stat for stat in differences.values() if stat.n]
     if not run:
-        return ""
+        return []
     known = [ends for ends in (stat.interval() for stat in run) if ends]
     parts = []
     for word, side in (("ahead of", 1), ("behind", -1)):
@@ -208,14 +208,16 @@ def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
             sure = sum(min(side * low, side * high) > 0 for low, high in known)
             by = f"by {_span(values)} points"
             by += f", beyond the 95 % interval in {sure}" if known else ""
-            several = len(differences) > 1
-            parts.append(f"{word} {theirs} {f'in {len(values)} ({by})' if several else by}")
+            how = by if len(run) == 1 else f"in {len(values)} of {len(run)} ({by})"
+            parts.append(f"{word} {theirs} {how}")
+    said = []
+    if len(run) < len(differences):
+        have = "has" if len(run) == 1 else "have"
+        said.append(f"{len(run)} of {len(differences)} comparisons {have} been run")
     text = f"{ours} is {' and '.join(parts) or f'level with {theirs}'}"
-    if len(differences) > 1:
-        text = f"{len(run)} of {len(differences)} comparisons run: {text}"
     if not known:
-        text += f", on one seed{' each' if len(run) > 1 else ''}, so without an interval"
-    return text
+        text += f", on one seed{' each' if len(run) > 1 else ''}"
+    return [*said, text]
 
 
 def _sentences(said: Sequence[str]) -> str:

@@ -21,17 +21,17 @@ PAIRS = {
     "split – baseline, both clipped": (
         ("split", ""),
         ("baseline", CLIPPED),
-        "they differ in the grouping alone",
+        "the grouping alone",
     ),
     "split_lws – lws_joint": (
         ("split_lws", ""),
         ("lws_joint", ""),
-        "they differ in the grouping and the clipping",
+        "the grouping and the clipping",
     ),
     "split_lws – baseline (the seed's)": (
         ("split_lws", ""),
         ("baseline", ""),
-        "they differ in the grouping, the clipping and the scales",
+        "the grouping, the clipping and the scales",
     ),
 }
 # Question 3, the tail network's NaN: batches and clipping norm -> variation

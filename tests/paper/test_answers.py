@@ -13,20 +13,20 @@ from tests.paper.conftest import score, small
 
 def test_answers_say_which_way_and_how_surely() -> None:
     def words(**differences: Stat) -> str:
-        return answers.compared("A", "B", differences)
+        return ". ".join(answers.compared("A", "B", differences))
 
     ahead, behind = Stat({0: 2.0}), Stat({0: -1.5})
-    alone = "A is ahead of B by 2.00 points, on one seed, so without an interval"
+    alone = "A is ahead of B by 2.00 points, on one seed"
     assert words(x=ahead) == alone
     both = words(x=ahead, y=behind, z=Stat({0: 0.5}), none=Stat())
     assert both == (
-        "3 of 4 comparisons run: A is ahead of B in 2 (by 0.50 to 2.00 points) and "
-        "behind B in 1 (by 1.50 points), on one seed each, so without an interval"
+        "3 of 4 comparisons have been run. A is ahead of B in 2 of 3 (by 0.50 to 2.00 points) and "
+        "behind B in 1 of 3 (by 1.50 points), on one seed each"
     )
     sure, unsure = Stat({0: -2.0, 1: -2.2, 2: -1.8}), Stat({0: -2.0, 1: 2.2})
     assert words(x=sure, y=unsure, z=ahead) == (
-        "3 of 3 comparisons run: A is ahead of B in 2 (by 0.10 to 2.00 points, beyond the 95 % "
-        "interval in 0) and behind B in 1 (by 2.00 points, beyond the 95 % interval in 1)"
+        "A is ahead of B in 2 of 3 (by 0.10 to 2.00 points, beyond the 95 % interval in 0) and "
+        "behind B in 1 of 3 (by 2.00 points, beyond the 95 % interval in 1)"
     )
     assert words(x=Stat({0: 0.0})).startswith("A is level with B, on one seed")
     assert words(x=Stat()) == ""
@@ -39,9 +39,9 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     cells = small(root)
     within = answers.within(cells)
     assert within.said == (
-        "1 of 2 comparisons run: `split_lws` is ahead of `baseline` in 1 (by 9.00 points, beyond "
-        "the 95 % interval in 0); they differ in the grouping, the clipping and the "
-        "scales."
+        "1 of 2 comparisons has been run. `split_lws` is ahead of `baseline` by 9.00 points, "
+        "beyond the 95 % interval in 0. The two differ in the grouping, the clipping and "
+        "the scales."
     )
     assert within.counts == "**In 1 of 1 comparison.**"
     (row,) = within.rows
@@ -52,7 +52,7 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     assert rules.said.startswith(
         "Without the label, `split_lws` loses 14.00 points, by the rule aff"
     )
-    assert "`split_lws` with affine is ahead of `baseline` in 1 (by 10.00 points" in rules.said
+    assert "`split_lws` with affine is ahead of `baseline` by 10.00 points" in rules.said
     (row,) = rules.rows
     found = [str(row[key]) for key in ("group given", "concat", "affine")]
     assert found == ["66.00 ± 1.41", "51.00 ± 1.41", "52.00 ± 1.41"]
@@ -65,7 +65,7 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     assert (row["with one"], str(row["its accuracy"])) == ("split_lws, affine", "51.00")
     assert row["methods run"] == "2 and 2 of 18"
     assert best.counts == "**In none of 1 comparison.**"
-    assert "is behind the best method without one in 1 (by 9.00 points), on one seed" in best.said
+    assert "is behind the best method without one by 9.00 points, on one seed" in best.said
 
 
 def test_the_grouping_alone_has_a_row_and_counts_where_the_grid_asks(root: Path) -> None:
@@ -79,7 +79,7 @@ def test_the_grouping_alone_has_a_row_and_counts_where_the_grid_asks(root: Path)
     assert found == ["45.00", "63.00"]
     assert str(row["split – control"]) == "-18.00"
     # one of the two datasets has the clipped control in the grid
-    alone = "`split` is behind `baseline clip 5.0` by 18.00 points, on one seed, so without an inte"
+    alone = "`split` is behind `baseline clip 5.0` by 18.00 points, on one seed. The two differ in "
     assert alone in answers.within(cells).said
 
 
