@@ -129,11 +129,21 @@ def test_the_seeds_figures_stand_beside_ours(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_readme_quotes_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "README.md").read_text()
     monkeypatch.chdir(ROOT)
-    for row in tables.main_table(Cells())[:3:2]:
+    rows = tables.main_table(Cells())
+    for row in rows[:3:2]:
         given, honest = row["within: accuracy"], row["accuracy"]
         line = rf"\| .*`{row['method']}`.* \| {given} % \| {honest} % \|"
         assert re.search(line, text)
         assert row["n"] == "1", "one run of each, says the README"
+    assert "one network is ahead in both columns on all eight datasets" in text
+    baselines, splits = rows[::3], rows[2::3]
+    assert len({row["dataset"] for row in baselines}) == 8
+    for one, split in zip(baselines, splits, strict=True):
+        assert (one["method"], split["method"]) == ("baseline", "split_lws")
+        assert one["dataset"] == split["dataset"]
+        for column in ("within: accuracy", "accuracy"):
+            assert one[column].n == split[column].n == 1, "one run each, says the README"
+            assert one[column].mean > split[column].mean
 
 
 def test_tables_ask_for_nothing_that_is_not_in_the_grid(
