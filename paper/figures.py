@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ mpl.use("Agg")  # no display
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from paper import study
+from paper import study, tables
 from paper.cells import Cells
 from paper.tables import PARTS, shown_examples
 
@@ -125,27 +125,37 @@ def _thinned(values: np.ndarray[Any, Any]) -> list[float]:
 
 
 def honest(cells: Cells) -> Figure:
-    """Draw the accuracy without a label, and with the true group given, of each method."""
-    rows = [
-        (name, model)
-        for name in reversed(list(cells.datasets))
-        for model in reversed(METHODS)
-        if cells.stat(name, model, "metrics.accuracy").n
-    ]
-    figure, (axis,) = _panels(1, columns=1, height=0.22 * max(len(rows), 4) + 1.0)
-    for y, (name, model) in enumerate(rows):
-        own = cells.stat(name, model, "metrics.accuracy").mean
-        given = cells.stat(name, model, "metrics.within_group.accuracy").mean
-        labels = ("no label used", "the true group given") if y == 0 else (None, None)
-        axis.plot([own, given], [y, y], color="0.6", zorder=1)
-        axis.scatter([own], [y], color="0.0", marker="o", label=labels[0], zorder=2)
-        axis.scatter([given], [y], facecolor="white", edgecolor="0.0", label=labels[1], zorder=2)
+    """Draw the accuracy without a label, and with the true group given, of one network and two."""
+    pair = {"baseline": "o", "split_lws": "s"}
     names = [
-        f"{name}  {METHODS[model]} (n = {len(cells.finished(name, model))})" for name, model in rows
+        name
+        for name in reversed(list(cells.datasets))
+        if any(cells.finished(name, model) for model in pair)
     ]
-    axis.set_yticks(range(len(rows)), names)
-    axis.set(xlabel="test accuracy (%)", xlim=(0, 100), ylim=(-0.7, max(len(rows), 1) - 0.3))
-    return _with_legend(figure, axis, len(rows), columns=2)
+    figure, (axis,) = _panels(1, columns=1, height=0.36 * max(len(names), 3) + 1.2)
+    for k, (model, marker) in enumerate(pair.items()):
+        run = [(y, name) for y, name in enumerate(names) if cells.finished(name, model)]
+        at = [y + 0.17 - 0.34 * k for y, _ in run]
+        own, given = (
+            [cells.stat(name, model, f"metrics.{path}").mean for _, name in run]
+            for path in ("accuracy", "within_group.accuracy")
+        )
+        axis.hlines(at, own, given, color="0.6", zorder=1)
+        for values, colour, how in ((own, "0.0", "no label"), (given, "white", "group given")):
+            label = f"{METHODS[model]}: {how}"
+            axis.scatter(values, at, marker=marker, color=colour, edgecolor="0.0", label=label)
+    axis.set_yticks(range(len(names)), [_numbered(cells, name, pair) for name in names])
+    axis.set(xlabel="test accuracy (%)", xlim=(0, 100), ylim=(-0.6, max(len(names), 1) - 0.4))
+    return _with_legend(figure, axis, len(names), columns=2)
+
+
+def _numbered(cells: Cells, name: str, models: Iterable[str]) -> str:
+    """Return the dataset with its number of seeds; of each of the models where they differ."""
+    seeds = {model: len(cells.finished(name, model)) for model in models}
+    run = {model: n for model, n in seeds.items() if n}
+    if len(set(run.values())) == 1:
+        return f"{name} (n = {next(iter(run.values()))})"
+    return f"{name} (n = {', '.join(f'{model} {n}' for model, n in run.items())})"
 
 
 def confusion(cells: Cells) -> Figure:
@@ -242,21 +252,23 @@ def within(cells: Cells) -> Figure:
 
 def swings(cells: Cells) -> Figure:
     """Draw the validation accuracy of each network in its last epochs."""
-    rows = [row for row in reversed(study.swings(cells)) if row["last epoch"].n]
-    figure, (axis,) = _panels(1, columns=1, height=0.22 * max(len(rows), 4) + 1.0)
-    for y, row in enumerate(rows):
+    rows = [row for row in study.swings(cells) if row["last epoch"].n]
+    names = list(dict.fromkeys(row["dataset"] for row in reversed(rows)))
+    networks = list(dict.fromkeys((row["method"], row["network"]) for row in rows))
+    figure, (axis,) = _panels(1, columns=1, height=0.5 * max(len(names), 2) + 1.2)
+    for k, (network, marker) in enumerate(zip(networks, "os^v", strict=False)):
+        run = [row for row in rows if (row["method"], row["network"]) == network]
+        at = [names.index(row["dataset"]) + 0.3 - 0.2 * k for row in run]
         low, last, high = (
-            row[name].mean for name in ("lowest before", "last epoch", "highest before")
+            [row[name].mean for row in run]
+            for name in ("lowest before", "last epoch", "highest before")
         )
-        label = "the epochs before it, up to 14" if y == 0 else None
-        axis.plot([low, high], [y, y], color="0.7", linewidth=4, solid_capstyle="butt", label=label)
-        label = "the last epoch" if y == 0 else None
-        axis.scatter([last], [y], color="0.0", s=14, label=label, zorder=2)
-    names = [
-        f"{row['dataset']}  {row['method']}, {row['network']} (n = {row['n']})" for row in rows
-    ]
-    axis.set_yticks(range(len(rows)), names)
-    axis.set(xlabel="validation accuracy (%)", ylim=(-0.7, max(len(rows), 1) - 0.3))
+        label = "the epochs before it, up to 14" if k == 0 else None
+        axis.hlines(at, low, high, color="0.75", linewidth=4, label=label)
+        label = f"last epoch: {', '.join(network)}"
+        axis.scatter(last, at, marker=marker, color="0.0", s=14, label=label, zorder=2)
+    axis.set_yticks(range(len(names)), [_numbered(cells, name, tables.METHODS) for name in names])
+    axis.set(xlabel="validation accuracy (%)", ylim=(-0.6, max(len(names), 1) - 0.4))
     return _with_legend(figure, axis, len(rows), columns=2)
 
 
