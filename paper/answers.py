@@ -207,9 +207,12 @@ def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> list[st
         if values:
             sure = sum(min(side * low, side * high) > 0 for low, high in known)
             by = f"by {_span(values)} points"
-            by += f", beyond the 95 % interval in {sure}" if known else ""
-            how = by if len(run) == 1 else f"in {len(values)} of {len(run)} ({by})"
-            parts.append(f"{word} {theirs} {how}")
+            if len(run) > 1:
+                by += f", beyond the 95 % interval in {sure}" if known else ""
+                by = f"in {len(values)} of {len(run)} ({by})"
+            elif known:
+                by += f", {'' if sure else 'not '}beyond the 95 % interval"
+            parts.append(f"{word} {theirs} {by}")
     said = []
     if len(run) < len(differences):
         have = "has" if len(run) == 1 else "have"

@@ -96,11 +96,7 @@ def rank(cells: Cells) -> Figure:
     handles: dict[str, Any] = {}
     for axis, name in zip(axes, names, strict=False):
         seeds = {model: len(cells.finished(name, model)) for model in METHODS}
-        drawn = {METHODS[model].split(",")[0]: n for model, n in seeds.items() if n}
-        number = ", ".join(f"{title} {n}" for title, n in drawn.items())
-        if len(set(drawn.values())) == 1:
-            number = str(next(iter(drawn.values())))
-        axis.set_title(f"{name}  (n = {number})" if drawn else f"{name}  (diverged)", fontsize=8)
+        axis.set_title(_numbered(cells, name, METHODS), fontsize=8)
         # a little more than 0 to 100, where markers would be cut in half
         axis.set(xlabel="class rank (1 = most images)", ylabel="test accuracy (%)", ylim=(-3, 103))
         if len((cells.datasets[name] or {}).get("counts", [])) > MOST_POINTS:
@@ -150,9 +146,11 @@ def honest(cells: Cells) -> Figure:
 
 
 def _numbered(cells: Cells, name: str, models: Iterable[str]) -> str:
-    """Return the dataset with its number of seeds; of each of the models where they differ."""
+    """Return the dataset with its number of seeds, that of each model where they differ."""
     seeds = {model: len(cells.finished(name, model)) for model in models}
     run = {model: n for model, n in seeds.items() if n}
+    if not run:
+        return f"{name} (diverged)"
     if len(set(run.values())) == 1:
         return f"{name} (n = {next(iter(run.values()))})"
     return f"{name} (n = {', '.join(f'{model} {n}' for model, n in run.items())})"
@@ -256,7 +254,7 @@ def swings(cells: Cells) -> Figure:
     names = list(dict.fromkeys(row["dataset"] for row in reversed(rows)))
     networks = list(dict.fromkeys((row["method"], row["network"]) for row in rows))
     figure, (axis,) = _panels(1, columns=1, height=0.5 * max(len(names), 2) + 1.2)
-    for k, (network, marker) in enumerate(zip(networks, "os^v", strict=False)):
+    for k, network in enumerate(networks):
         run = [row for row in rows if (row["method"], row["network"]) == network]
         at = [names.index(row["dataset"]) + 0.3 - 0.2 * k for row in run]
         low, last, high = (
@@ -266,7 +264,7 @@ def swings(cells: Cells) -> Figure:
         label = "the epochs before it, up to 14" if k == 0 else None
         axis.hlines(at, low, high, color="0.75", linewidth=4, label=label)
         label = f"last epoch: {', '.join(network)}"
-        axis.scatter(last, at, marker=marker, color="0.0", s=14, label=label, zorder=2)
+        axis.scatter(last, at, marker="os^v"[k], color="0.0", s=14, label=label, zorder=2)
     axis.set_yticks(range(len(names)), [_numbered(cells, name, tables.METHODS) for name in names])
     axis.set(xlabel="validation accuracy (%)", ylim=(-0.6, max(len(names), 1) - 0.4))
     return _with_legend(figure, axis, len(rows), columns=2)

@@ -28,6 +28,7 @@ def test_answers_say_which_way_and_how_surely() -> None:
         "A is ahead of B in 2 of 3 (by 0.10 to 2.00 points, beyond the 95 % interval in 0) and "
         "behind B in 1 of 3 (by 2.00 points, beyond the 95 % interval in 1)"
     )
+    assert words(x=sure) == "A is behind B by 2.00 points, beyond the 95 % interval"
     assert words(x=Stat({0: 0.0})).startswith("A is level with B, on one seed")
     assert words(x=Stat()) == ""
     assert answers.ahead([ahead, behind, Stat(), sure]) == "**In 1 of 3 comparisons.**"
@@ -40,7 +41,7 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     within = answers.within(cells)
     assert within.said == (
         "1 of 2 comparisons has been run. `split_lws` is ahead of `baseline` by 9.00 points, "
-        "beyond the 95 % interval in 0. The two differ in the grouping, the clipping and "
+        "not beyond the 95 % interval. The two differ in the grouping, the clipping and "
         "the scales."
     )
     assert within.counts == "**In 1 of 1 comparison.**"

@@ -135,7 +135,7 @@ def test_the_readme_quotes_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
         line = rf"\| .*`{row['method']}`.* \| {given} % \| {honest} % \|"
         assert re.search(line, text)
         assert row["n"] == "1", "one run of each, says the README"
-    assert "one network is ahead in both columns on all eight datasets" in text
+    assert "single network is ahead in both columns on all eight datasets" in text
     baselines, splits = rows[::3], rows[2::3]
     assert len({row["dataset"] for row in baselines}) == 8
     for one, split in zip(baselines, splits, strict=True):
