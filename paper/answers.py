@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lt.score.combine import RULES
 from lt.score.stats import Stat
-from paper import study
+from paper import study, tables
 from paper.cells import Cells
 from paper.study import FITTED, Candidate
-from paper.tables import Row
+from paper.tables import PARTS, Row
 
 NOTHING = "No cell that would answer this has been run."
 
@@ -31,23 +32,43 @@ class Answer:
 
 def within(cells: Cells) -> Answer:
     """Answer question 1, the true group given on both sides."""
-    rows, said = [], []
-    every: list[Stat] = []
+    said: list[str] = []
+    won: dict[str, list[Stat]] = {part: [] for part in PARTS}
+    splits = set()
     for ours, control, besides in study.PAIRS.values():
-        differences = {
-            dataset: study.within_difference(cells, dataset, ours, control, "accuracy")
-            for dataset in study.paired(cells, ours, control)
-        }
-        every += differences.values()
-        if text := compared(f"`{_name(ours)}`", f"`{_name(control)}`", differences):
-            said += [*text, f"the two differ in {besides}"]
+        total: dict[str, Stat] = {}
+        for dataset in study.paired(cells, ours, control):
+            parts = [study.within_difference(cells, dataset, ours, control, p) for p in PARTS]
+            total[dataset] = parts[0]
+            if parts[0].n:
+                splits.add((dataset, ours))
+                for part, difference in zip(PARTS, parts, strict=True):
+                    won[part].append(difference)
+        if text := compared(f"`{_name(ours)}`", f"`{_name(control)}`", total):
+            said += [text, f"the two differ in {besides}"]
+    if not splits:
+        return Answer(NOTHING, [])
+    number = len(won["accuracy"])
+    twice = f"the {number} are of {len(splits)} splits: one with two controls counts twice"
+    said = [
+        f"on the head alone, the split is ahead in {_won(won['head'])}, on the tail in "
+        f"{_won(won['tail'])}",
+        twice if number > len(splits) else "",
+        *said,
+        _learned_nothing(cells),
+    ]
+    return Answer(_sentences(said), _within_rows(cells), ahead(won["accuracy"]))
+
+
+def _within_rows(cells: Cells) -> list[Row]:
+    """Make the table of question 1; `lws_joint` is left to the full one."""
+    rows = []
     for dataset in cells.size["main"]:
         for ours, control, _ in study.PAIRS.values():
-            total, tail = (
-                study.within_difference(cells, dataset, ours, control, part)
-                for part in ("accuracy", "tail")
+            total, head, tail = (
+                study.within_difference(cells, dataset, ours, control, part) for part in PARTS
             )
-            if not total.n or control[0] != "baseline":  # `lws_joint` is left to the full table
+            if not total.n or control[0] != "baseline":
                 continue
             row: Row = {"dataset": dataset, "n": total.n}
             for column, one in (("split", ours), ("control", control)):
@@ -55,8 +76,26 @@ def within(cells: Cells) -> Answer:
                 row[column] = _name(one)
                 path = "metrics.within_group.accuracy"
                 row[f"{column}, group given"] = cells.stat(dataset, model, path, variation)
-            rows.append(row | _difference("split – control", total) | {"on the tail": tail})
-    return Answer(_sentences(said), rows, ahead(every))
+            row |= _difference("split – control", total)
+            row |= {"on the head": head, "on the tail": tail}
+            images = study.tail_in_batch(cells, dataset, *ours)
+            rows.append(row | {"tail images in a batch": images and f"{images:.1f}"})
+    return rows
+
+
+def _learned_nothing(cells: Cells) -> str:
+    """Say where the tail network of `split_lws` is at chance; "" for nowhere."""
+    rows = study.at_chance(cells)
+    where, tails, chances = (
+        " and ".join(format(row[key], spec) for row in rows)
+        for key, spec in (("dataset", ""), ("tail", ""), ("chance", ".2f"))
+    )
+    if not rows:
+        return ""
+    return (
+        f"on {where} the tail network of `split_lws` has learned next to nothing: it has {tails} "
+        f"on the tail, where chance has {chances}"
+    )
 
 
 def _name(one: tuple[str, str]) -> str:
@@ -65,45 +104,60 @@ def _name(one: tuple[str, str]) -> str:
 
 def rules(cells: Cells) -> Answer:
     """Answer question 2: what is left of the oracle without a label."""
-    rows, differences, lost = [], {}, []
+    rows, lost = [], []
+    differences: dict[str, dict[str, Stat]] = {FITTED: {}, "the best": {}}
+    lost_by_base = []
     for dataset in cells.size["main"]:
-        oracle, concat, fitted = (
-            cells.stat(dataset, "split_lws", path)
-            for path in (
-                "metrics.within_group.accuracy",
-                "rules.concat.accuracy",
-                f"rules.{FITTED}.accuracy",
-            )
+        oracle, base_given = (
+            cells.stat(dataset, model, "metrics.within_group.accuracy")
+            for model in ("split_lws", "baseline")
         )
-        base = cells.stat(dataset, "baseline", "metrics.accuracy")
-        differences[dataset] = fitted - base
+        of_rule = {
+            rule: cells.stat(dataset, "split_lws", f"rules.{rule}.accuracy") for rule in RULES
+        }
+        fitted, base = of_rule[FITTED], cells.stat(dataset, "baseline", "metrics.accuracy")
+        highest = max((one for one in of_rule.values() if one.n), key=_mean, default=Stat())
+        differences[FITTED][dataset] = fitted - base
+        differences["the best"][dataset] = highest - base
         if fitted.n:
             lost.append((oracle - fitted).mean)
-            row = {"dataset": dataset, "n": fitted.n, "group given": oracle, "concat": concat}
-            row |= {FITTED: fitted, "baseline": base}
-            rows.append(row | _difference(f"{FITTED} – baseline", differences[dataset]))
+            row = {"dataset": dataset, "n": fitted.n, "group given": oracle}
+            row |= {"concat": of_rule["concat"], FITTED: fitted, "baseline": base}
+            rows.append(row | _difference(f"{FITTED} – baseline", differences[FITTED][dataset]))
+        if base.n:
+            lost_by_base.append((base_given - base).mean)
     if not lost:
         return Answer(NOTHING, [])
     said = [
         f"without the label, `split_lws` loses {_span(lost)} points, by the rule {FITTED}, which "
         "is fitted on validation images",
-        *compared(f"`split_lws` with {FITTED}", "`baseline`", differences),
+        f"the baseline, not told the group, loses {_span(lost_by_base)}" if lost_by_base else "",
+        compared(f"`split_lws` with {FITTED}", "`baseline`", differences[FITTED]),
+        compared(
+            "with the rule that is best on the test set, it", "`baseline`", differences["the best"]
+        ),
     ]
     return Answer(_sentences(said), rows)
 
 
+def _mean(stat: Stat) -> float:
+    return stat.mean
+
+
 def left_open(cells: Cells) -> Answer:
     """Answer question 3: of each comparison that was run, the lowest and the highest figure."""
-    compared_are: dict[str, tuple[Callable[[Cells], list[Row]], Sequence[str], str]] = {
-        "how to cut": (study.cuts, ("cut",), FITTED),
-        "clipping norm": (study.clips, ("norm",), FITTED),
-        "batches, and clipping or none": (study.divergence, ("batches", "clipping norm"), FITTED),
-        "longer, or lr falls": (study.schedules, ("schedule",), "accuracy"),
-        "τ of tau_norm": (study.taus, ("tau",), "accuracy"),
+    compared_are = {
+        "how to cut": ("cuts", FITTED),
+        "clipping norm": ("clipping", FITTED),
+        "batches, and clipping or none": ("divergence", FITTED),
+        "longer, or lr falls": ("schedules", "accuracy"),
+        "network, epochs, lr and clipping": ("protocols", "accuracy"),
+        "τ of tau_norm": ("tau", "accuracy"),
     }
     rows: list[Row] = []
-    for what, (make, names, figure) in compared_are.items():
-        run = [row for row in make(cells) if row[figure].n and row.get("tau") != study.CHOSEN]
+    for what, (table, figure) in compared_are.items():
+        names, every = study.SETTINGS[table], study.STUDY[table](cells)
+        run = [row for row in every if row[figure].n and row.get("tau") != study.CHOSEN]
         for dataset, method in dict.fromkeys((row["dataset"], row.get("method")) for row in run):
             same = [r for r in run if (r["dataset"], r.get("method")) == (dataset, method)]
             if len(same) > 1:
@@ -138,14 +192,19 @@ def best_split(cells: Cells) -> Answer:
         if difference.n:
             seeds = difference.by_seed.keys()
             first, second = first.over(seeds), second.over(seeds)
-        run = [sum(bool(one.stat(cells, dataset).n) for one in side) for side in sides]
+        of_methods = [
+            len({(one.model, one.variation) for one in some})  # several may differ in the rule only
+            for some in (*([c for c in s if c.stat(cells, dataset).n] for s in sides), candidates)
+        ]
         row: Row = {"dataset": dataset, "protocol": protocol, "n": difference.n or None}
-        row |= {"methods run": f"{run[0]} and {run[1]} of {len(candidates)}"}
+        row |= {"methods run": "{} and {} of {}".format(*of_methods)}
         row |= {"without a split": plain.named(cells, dataset), "accuracy": first}
         row |= {"with one": split.named(cells, dataset), "its accuracy": second}
-        rows.append(row | _difference("with – without", difference))
+        row |= _difference("with – without", difference)
+        highest = [_best_on_test(cells, dataset, side) for side in sides]
+        rows.append(row | {"chosen on the test set": highest[1] - highest[0]})
     said = compared("the best split", "the best method without one", differences)
-    return Answer(_sentences(said), rows, ahead(differences.values()))
+    return Answer(_sentences([said]), rows, ahead(differences.values()))
 
 
 def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candidate | None:
@@ -153,6 +212,16 @@ def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candida
     scored = [(one.stat(cells, dataset, "val_balanced"), one) for one in candidates]
     run = [(stat.mean, one) for stat, one in scored if stat.n]
     return max(run, key=lambda pair: pair[0])[1] if run else None
+
+
+def _best_on_test(cells: Cells, dataset: str, candidates: Iterable[Candidate]) -> Stat:
+    """Return the highest test accuracy, of every rule where the rule is a matter of choice."""
+    found = [
+        cells.stat(dataset, one.model, f"rules.{rule}.accuracy", one.variation)
+        for one in candidates
+        for rule in ([one.rule] if one.rule else RULES)
+    ]
+    return max((stat for stat in found if stat.n), key=_mean, default=Stat())
 
 
 def agreement(cells: Cells) -> str:
@@ -163,22 +232,44 @@ def agreement(cells: Cells) -> str:
     rows = study.beside_the_seed(cells)
     run = [row for row in rows if row["ours – the seed's"].n]
     near = sum(abs(row["ours – the seed's"].mean) <= study.NEAR for row in run)
-    spans = [
-        row["highest before"].mean - row["lowest before"].mean
-        for row in study.swings(cells)
-        if row["highest before"].n
-    ]
     said = [
         f"of the {len(rows)} rows of the seed's main table and its re-sampling, {len(run)} have "
-        f"been run; {near} of them lie within {study.NEAR:g} points of ours"
+        f"been run; {near} of them lie within {study.NEAR:g} points of ours",
+        _told_twice(cells),
+        *_moves(study.spans(cells)),
     ]
-    if spans:
-        said += [
-            "where lr never falls, a figure is that of the epoch that happens to be the last: in "
-            f"the epochs just before it, the validation accuracy of a network spans {_span(spans)} "
-            "points"
-        ]
     return _sentences(said) if run else ""
+
+
+def _told_twice(cells: Cells) -> str:
+    """Say how far apart the seed's two tables are that have the same figures; "" for none."""
+    theirs = "the seed's: accuracy"
+    main = {(row["dataset"], row["method"]): row[theirs] for row in tables.main_table(cells)}
+    apart = [
+        abs(row[theirs] - main[key])
+        for row in tables.table2(cells)
+        if (key := (row["dataset"], row["method"])) in main and row[theirs] is not None
+    ]
+    if not apart:
+        return ""
+    return (
+        f"{len(apart)} figures of the main table are in the seed's Table 2 as well, and are "
+        f"{_span(apart)} points apart from it"
+    )
+
+
+def _moves(spans: Mapping[str, Sequence[float]]) -> list[str]:
+    said = []
+    if one := spans["all classes"]:
+        group = spans["a group"]
+        also = f", of a split's network {_span(group)}" if group else ""
+        said += [
+            "where lr never falls, the last epoch is as random as any: in those just before it the "
+            f"validation accuracy of a network of all classes spans {_span(one)} points{also}"
+        ]
+    if fall := spans[study.FALLS]:
+        said += [f"where lr falls, it is {_span(fall)} (profile study)"]
+    return said
 
 
 def ahead(differences: Iterable[Stat]) -> str:
@@ -186,20 +277,23 @@ def ahead(differences: Iterable[Stat]) -> str:
 
     It is "" if none was run.
     """
-    run = [stat.mean for stat in differences if stat.n]
-    won = sum(mean > 0 for mean in run)
+    run = [stat for stat in differences if stat.n]
     several = "s" if len(run) > 1 else ""
-    return f"**In {won or 'none'} of {len(run)} comparison{several}.**" if run else ""
+    return f"**In {_won(run)} of {len(run)} comparison{several}.**" if run else ""
 
 
-def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> list[str]:
+def _won(run: Iterable[Stat]) -> str:
+    return str(sum(stat.mean > 0 for stat in run) or "none")
+
+
+def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
     """Say in how many comparisons `ours` is ahead, by how much, and how sure that is.
 
-    Returns a sentence or two, in lower case and without a full stop; none if none was run.
+    Returns a sentence in lower case, without a full stop; "" if none was run.
     """
     run = [stat for stat in differences.values() if stat.n]
     if not run:
-        return []
+        return ""
     known = [ends for ends in (stat.interval() for stat in run) if ends]
     parts = []
     for word, side in (("ahead of", 1), ("behind", -1)):
@@ -213,14 +307,12 @@ def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> list[st
             elif known:
                 by += f", {'' if sure else 'not '}beyond the 95 % interval"
             parts.append(f"{word} {theirs} {by}")
-    said = []
-    if len(run) < len(differences):
-        have = "has" if len(run) == 1 else "have"
-        said.append(f"{len(run)} of {len(differences)} comparisons {have} been run")
     text = f"{ours} is {' and '.join(parts) or f'level with {theirs}'}"
     if not known:
         text += f", on one seed{' each' if len(run) > 1 else ''}"
-    return [*said, text]
+    if missing := len(differences) - len(run):
+        text += f" ({missing} more {'is' if missing == 1 else 'are'} to be run)"
+    return text
 
 
 def _sentences(said: Sequence[str]) -> str:

@@ -301,11 +301,12 @@ def methods(cells: Cells) -> Figure:
         axis.set_yticks(
             range(len(run)), [f"{name} (n = {stat.n})" for name, _, stat in reversed(run)]
         )
-        low, high = axis.get_xlim()
-        side = max(high - low, LEAST_SPAN) / 2
-        limits = (low + high) / 2 - side, (low + high) / 2 + side
-        axis.set(xlim=limits, xlabel="test accuracy (%); filled: a split")
-        axis.set_ylim(-0.7, len(run) - 0.3)
+        axis.set(xlabel="test accuracy (%); filled: a split", ylim=(-0.7, len(run) - 0.3))
+    ends = [axis.get_xlim() for axis in axes.flat]
+    side = max(*(high - low for low, high in ends), LEAST_SPAN) / 2
+    for axis, (low, high) in zip(axes.flat, ends, strict=True):
+        middle = (low + high) / 2
+        axis.set_xlim(middle - side, middle + side)  # a point is as long in every panel
     return figure
 
 

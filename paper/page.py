@@ -9,7 +9,7 @@ from textwrap import TextWrapper
 
 from jinja2 import Environment, StrictUndefined
 
-from paper import answers, tables
+from paper import answers, study, tables
 from paper.cells import Cells
 from paper.tables import Row
 
@@ -18,6 +18,7 @@ WIDTH = 100  # characters of a line of prose
 TITLES = {  # of the tables that may have no cell
     "table2": "Table 2",
     "main": "the main table",
+    "measures": "what else is measured",
     "beside_the_seed": "the seed's figures beside ours",
     "long": "200 epochs",
     "time": "time",
@@ -30,6 +31,7 @@ TITLES = {  # of the tables that may have no cell
     "clipping": "the clipping norm",
     "divergence": "the NaN of the tail network",
     "schedules": "longer, or a learning rate that falls",
+    "protocols": "the two protocols",
     "tau": "τ of τ-normalisation",
     "everything": "all methods",
     "falling": "all methods, where the learning rate falls",
@@ -42,8 +44,10 @@ def page(cells: Cells, rows: Mapping[str, Sequence[Row]], text: Mapping[str, str
     Args:
         cells: the grid as far as it was run.
         rows: of each table, by name.
-        text: the same as markdown, of the rows that were run; "" of none.
+        text: the same as markdown, of the rows that were run; "" of none. A table of settings of
+            which one alone was run is left out.
     """
+    text = {name: table if study.compares(name, rows[name]) else "" for name, table in text.items()}
     known = {name: make(cells) for name, make in answers.ANSWERS.items()}
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     filled = environment.from_string(TEMPLATE.read_text()).render(

@@ -14,6 +14,7 @@ TABLES = {
     "datasets": tables.datasets,
     "table2": tables.table2,
     "main": tables.main_table,
+    "measures": tables.measures,
     "long": tables.long_table,
     "time": tables.times,
     "examples": tables.examples,

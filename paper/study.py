@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lt.score.combine import RULES
@@ -15,13 +15,14 @@ from paper.tables import Row
 THINS = ("mean", "min", "max", "ratio")
 CHOSEN = "chosen on validation"
 FITTED = "affine"  # the rule that is fitted on validation images to the joint prediction
+SEEDS, FALLS = "the seed's", "lr falls"  # the protocols of question 4
 CLIPPED = "clip 5.0"  # of a baseline, as the networks of a split are
 # Question 1, what is compared: the split, its control, and what tells them apart
 PAIRS = {
     "split – baseline, both clipped": (
         ("split", ""),
         ("baseline", CLIPPED),
-        "the grouping alone",
+        "the grouping, and the images per step that come with it",
     ),
     "split_lws – lws_joint": (
         ("split_lws", ""),
@@ -108,7 +109,16 @@ FALLING = [
     Candidate("split", True, "split", "study", None),
     Candidate("split_lws", True, "split_lws", "study", None),
 ]
-NEAR = 2.0  # points, within which a figure is called the seed's
+NEAR = 2.0  # points, within which a figure is called the seed's, or that of chance
+# Question 3: of each table, the columns of the settings that it compares
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "cuts": ("cut",),
+    "clipping": ("norm",),
+    "divergence": ("batches", "clipping norm"),
+    "schedules": ("schedule",),
+    "protocols": ("protocol",),
+    "tau": ("tau",),
+}
 
 
 def within(cells: Cells) -> list[Row]:
@@ -141,6 +151,31 @@ def within_difference(
     path = f"metrics.within_group.{part}"
     first, second = (cells.stat(dataset, model, path, v) for model, v in (ours, control))
     return first - second
+
+
+def tail_in_batch(cells: Cells, dataset: str, model: str, variation: str = "") -> float | None:
+    """Return how many tail images a training batch of a split has on average.
+
+    The tail network sees no others. It is None if batches are drawn from each group's own images.
+    """
+    facts, runs = cells.datasets[dataset], cells.finished(dataset, model, variation)
+    if not facts or not runs or runs[0].score["method"].get("batches") != "shared":
+        return None
+    left = sum(facts["counts"][label] - facts["val_counts"][label] for label in facts["tail"])
+    return float(runs[0].score["train"]["batch_size"] * left / facts["train_images"])
+
+
+def at_chance(cells: Cells) -> list[Row]:
+    """List the datasets whose tail network of `split_lws` has learned next to nothing."""
+    rows = []
+    for dataset in cells.size["main"]:
+        tail = cells.stat(dataset, "split_lws", "metrics.within_group.tail")
+        facts = cells.datasets[dataset]
+        if facts and tail.n:
+            chance = 100 / len(facts["tail"])
+            if tail.mean - chance < NEAR:
+                rows.append({"dataset": dataset, "tail": tail, "chance": chance})
+    return rows
 
 
 def rules(cells: Cells) -> list[Row]:
@@ -237,6 +272,31 @@ def schedules(cells: Cells) -> list[Row]:
     return rows
 
 
+def protocols(cells: Cells) -> list[Row]:
+    """Compare the two protocols, on the methods without a split that were run at both."""
+    rows = []
+    for dataset in cells.size["falling"]:
+        for one, other in ((a, b) for a in CANDIDATES for b in FALLING):
+            if one.title == other.title and not one.is_split:
+                for protocol, candidate in ((SEEDS, one), (FALLS, other)):
+                    row: Row = {"dataset": dataset, "method": one.title, "protocol": protocol}
+                    n = cells.seeds(dataset, candidate.model, candidate.variation)
+                    rows.append(row | {"n": n, "accuracy": candidate.stat(cells, dataset)})
+    return rows
+
+
+def compares(name: str, rows: Sequence[Row]) -> bool:
+    """Check whether a table shows anything beside each other; one setting alone is no comparison.
+
+    It is true of tables that are not made to compare settings.
+    """
+    if name not in SETTINGS:
+        return True
+    run = [row for row in rows if tables.was_run(row)]
+    settings = {(r["dataset"], r.get("method"), *(r[key] for key in SETTINGS[name])) for r in run}
+    return len({setting[:2] for setting in settings}) < len(settings)
+
+
 def taus(cells: Cells) -> list[Row]:
     """Answer question 3: τ of τ-normalisation."""
     paths = {part: f"metrics.{part}" for part in tables.PARTS}
@@ -271,8 +331,8 @@ def contests(cells: Cells) -> list[tuple[str, str, list[Candidate]]]:
     return [
         (protocol, dataset, candidates)
         for protocol, datasets, candidates in (
-            ("the seed's", cells.size["study"], CANDIDATES),
-            ("lr falls", cells.size["falling"], FALLING),
+            (SEEDS, cells.size["study"], CANDIDATES),
+            (FALLS, cells.size["falling"], FALLING),
         )
         for dataset in datasets
     ]
@@ -324,6 +384,32 @@ def swings(cells: Cells) -> list[Row]:
     return rows
 
 
+def spans(cells: Cells) -> dict[str, list[float]]:
+    """Return by how much a network's validation accuracy moves in the epochs before the last.
+
+    Returns:
+        points between the lowest and the highest, of each network: of "all classes" and of "a
+        group" at the seed's protocol, and of "lr falls".
+    """
+    found: dict[str, list[float]] = {"all classes": [], "a group": [], FALLS: []}
+    for row in swings(cells):
+        network = "all classes" if row["network"] == "all classes" else "a group"
+        found[network] += _moves(row["lowest before"], row["highest before"])
+    for dataset in cells.size["falling"]:
+        for one in FALLING:
+            for k in range(2):
+                low, high = (
+                    cells.stat(dataset, one.model, f"last_epochs.{k}.{end} before", one.variation)
+                    for end in ("lowest", "highest")
+                )
+                found[FALLS] += _moves(low, high)
+    return found
+
+
+def _moves(low: Stat, high: Stat) -> list[float]:
+    return list((high - low).by_seed.values())
+
+
 def _of_split(cells: Cells, dataset: str, variation: str) -> Row:
     """Return the figures of a split_lws: concat and the fitted rule, and then the oracle."""
     paths = {
@@ -351,6 +437,7 @@ STUDY: dict[str, Callable[[Cells], list[Row]]] = {
     "clipping": clips,
     "divergence": divergence,
     "schedules": schedules,
+    "protocols": protocols,
     "tau": taus,
     "everything": everything,
     "falling": falling,

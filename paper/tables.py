@@ -86,6 +86,18 @@ def main_table(cells: Cells) -> list[Row]:
     ]
 
 
+def measures(cells: Cells) -> list[Row]:
+    """Make a table of what else is measured, without a label: every dataset, three methods."""
+    paths = {"macro F1": "macro_f1", "many": "many", "medium": "medium", "few": "few"}
+    paths |= {"calibration error": "ece", "negative log-likelihood (nats)": "nll"}
+    metrics = {title: f"metrics.{name}" for title, name in paths.items()}
+    return [
+        {"dataset": dataset, "method": model} | cells.row(dataset, model, "", metrics)
+        for dataset in cells.size["main"]
+        for model in METHODS
+    ]
+
+
 def long_table(cells: Cells) -> list[Row]:
     """Make the table of 200 epochs, on one dataset."""
     variation = f"{cells.size['long_epochs']} epochs"
@@ -182,15 +194,16 @@ def was_run(row: Row) -> bool:
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """Return rows as markdown; "" for none."""
+    """Return rows as markdown, without the columns that are empty in all of them; "" for none."""
     shown = [{key: _text_of_stat(value) for key, value in row.items()} for row in rows]
     frame = pd.DataFrame(shown, dtype=object)  # whole numbers stay whole beside a dash
-    return to_markdown(frame) if rows else ""
+    return to_markdown(frame.dropna(axis="columns", how="all")) if rows else ""
 
 
 def _text_of_stat(value: Any) -> Any:
-    """Return a Stat as text, all else as it is."""
-    return str(value) if isinstance(value, Stat) else value
+    """Return a Stat as text, a missing value as None, all else as it is."""
+    text = str(value) if isinstance(value, Stat) else value
+    return None if text == MISSING else text
 
 
 def _numbers(rows: Sequence[Row]) -> pd.DataFrame:

@@ -7,21 +7,21 @@ from pathlib import Path
 
 from lt.score.stats import Stat
 from paper import SMALL as SMALL_FOLDER
-from paper import answers
+from paper import answers, study, tables
 from tests.paper.conftest import score, small
 
 
 def test_answers_say_which_way_and_how_surely() -> None:
     def words(**differences: Stat) -> str:
-        return ". ".join(answers.compared("A", "B", differences))
+        return answers.compared("A", "B", differences)
 
     ahead, behind = Stat({0: 2.0}), Stat({0: -1.5})
     alone = "A is ahead of B by 2.00 points, on one seed"
     assert words(x=ahead) == alone
     both = words(x=ahead, y=behind, z=Stat({0: 0.5}), none=Stat())
     assert both == (
-        "3 of 4 comparisons have been run. A is ahead of B in 2 of 3 (by 0.50 to 2.00 points) and "
-        "behind B in 1 of 3 (by 1.50 points), on one seed each"
+        "A is ahead of B in 2 of 3 (by 0.50 to 2.00 points) and "
+        "behind B in 1 of 3 (by 1.50 points), on one seed each (1 more is to be run)"
     )
     sure, unsure = Stat({0: -2.0, 1: -2.2, 2: -1.8}), Stat({0: -2.0, 1: 2.2})
     assert words(x=sure, y=unsure, z=ahead) == (
@@ -40,20 +40,24 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     cells = small(root)
     within = answers.within(cells)
     assert within.said == (
-        "1 of 2 comparisons has been run. `split_lws` is ahead of `baseline` by 9.00 points, "
-        "not beyond the 95 % interval. The two differ in the grouping, the clipping and "
-        "the scales."
+        "On the head alone, the split is ahead in 1, on the tail in 1. `split_lws` is ahead of "
+        "`baseline` by 9.00 points, not beyond the 95 % interval (1 more is to be run). The two "
+        "differ in the grouping, the clipping and the scales."
     )
     assert within.counts == "**In 1 of 1 comparison.**"
     (row,) = within.rows
     figures_of = row["n"], str(row["split, group given"]), str(row["control, group given"])
     assert (row["split"], row["control"]) == ("split_lws", "baseline")
     assert figures_of == (2, "66.00 ± 1.41", "57.00 ± 2.83")
+    # the tail has 87 images, 8 of them for validation, and 376 are trained on
+    assert row["tail images in a batch"] == f"{128 * (87 - 8) / 376:.1f}"
     rules = answers.rules(cells)
     assert rules.said.startswith(
         "Without the label, `split_lws` loses 14.00 points, by the rule aff"
     )
+    assert "baseline, not told the group, loses 15.00. `split_lws` with aff" in rules.said
     assert "`split_lws` with affine is ahead of `baseline` by 10.00 points" in rules.said
+    assert "best on the test set, it is ahead of `baseline` by 10.00 points" in rules.said
     (row,) = rules.rows
     found = [str(row[key]) for key in ("group given", "concat", "affine")]
     assert found == ["66.00 ± 1.41", "51.00 ± 1.41", "52.00 ± 1.41"]
@@ -64,7 +68,8 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     (row,) = best.rows
     assert (row["without a split"], str(row["accuracy"])) == ("ensemble", "60.00")
     assert (row["with one"], str(row["its accuracy"])) == ("split_lws, affine", "51.00")
-    assert row["methods run"] == "2 and 2 of 18"
+    assert row["methods run"] == "2 and 1 of 16", "two rules of one training are one method"
+    assert str(row["chosen on the test set"]) == "-9.00"
     assert best.counts == "**In none of 1 comparison.**"
     assert "is behind the best method without one by 9.00 points, on one seed" in best.said
 
@@ -110,3 +115,50 @@ def test_validation_chooses_and_not_the_test(root: Path) -> None:
     path.write_text(json.dumps(value))
     (row,) = answers.best_split(small(root)).rows
     assert (row["without a split"], str(row["accuracy"])) == ("baseline", "42.00 ± 2.83")
+    assert str(row["with – without"]) == "10.00 ± 1.41"
+    assert str(row["chosen on the test set"]) == "-9.00", "51 less the 60 of ensemble, on seed 0"
+
+
+def test_a_tail_network_at_chance_is_named(root: Path) -> None:
+    assert "learned next to nothing" not in answers.within(small(root)).said
+    for seed, tail in ((0, 20.0), (1, 23.0)):
+        path = root / f"paper/small/scores/digits-exp-0.1_split_lws_s{seed}.json"
+        value = json.loads(path.read_text())
+        value["metrics"]["within_group"]["tail"] = tail
+        path.write_text(json.dumps(value))
+    # of the five tail classes, chance has 20 %
+    text = "learned next to nothing: it has 21.50 ± 2.12 on the tail, where chance has 20.00."
+    assert text in answers.within(small(root)).said
+
+
+def test_where_lr_falls_the_last_epoch_moves_less(root: Path) -> None:
+    assert study.spans(small(root)) == {
+        "all classes": [11, 11],
+        "a group": [11, 11, 12, 12],
+        "lr falls": [],
+    }
+    path = root / "paper/small/scores/digits-exp-0.1_ensemble_studytau1_s0.json"
+    path.write_text(json.dumps(score("ensemble_studytau1_s0", 60.0)))
+    assert study.spans(small(root))["lr falls"] == [11, 12]
+
+
+def test_one_setting_alone_is_no_comparison(root: Path) -> None:
+    cells = small(root)
+    assert not study.compares("clipping", study.clips(cells))
+    assert study.compares("main", tables.main_table(cells)), "made to compare no settings"
+    path = root / "paper/small/scores/digits-exp-0.1_split_lws_clip1.0_s0.json"
+    path.write_text(json.dumps(score("split_lws_clip1.0_s0", 30.0)))
+    assert study.compares("clipping", study.clips(small(root)))
+
+
+def test_the_two_protocols_beside_each_other(root: Path) -> None:
+    for name, accuracy in (("ensemble_tau1_s0", 61.0), ("ensemble_studytau1_s0", 77.0)):
+        path = root / f"paper/small/scores/digits-exp-0.1_{name}.json"
+        path.write_text(json.dumps(score(name, accuracy)))
+    (row,) = answers.left_open(small(root)).rows
+    title = "network, epochs, lr and clipping (two balanced_softmax networks, averaged)"
+    assert row["what"] == title
+    assert (row["lowest"], row["highest"]) == (
+        "the seed's: 61.00 (n = 1)",
+        "lr falls: 77.00 (n = 1)",
+    )

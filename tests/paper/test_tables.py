@@ -190,7 +190,8 @@ def test_everything_is_rendered_from_what_is_there(
     assert "\n\n\n" not in text
     assert there or "| –  " not in text, "a table of dashes"
     assert all(len(line) <= page.WIDTH for line in text.splitlines() if not line.startswith("|"))
-    not_run = "Not run, not even in part: "
+    not_run = "Not run, or not yet with anything to compare: "
+    assert "**The clipping norm**" not in text, "one norm alone"
     assert (f"{not_run}Table 2; the main table; " in prose) is not there
     assert f"{'networks with a class for the rest' if there else 'rules'}; " in prose
     for name in re.findall(r"\((figures/\w+\.png)\)", text):
