@@ -24,6 +24,11 @@ PAIRS = {
         ("baseline", CLIPPED),
         "the grouping, and the images per step that come with it",
     ),
+    "split, own batches – baseline, both clipped": (
+        ("split", "own"),
+        ("baseline", CLIPPED),
+        "the grouping, and the number of steps that comes with it",
+    ),
     "split_lws – lws_joint": (
         ("split_lws", ""),
         ("lws_joint", ""),
@@ -90,6 +95,7 @@ CANDIDATES = [
         for model in ("split", "split_lws")
         for title, rule in ((f"{model}, concat", "concat"), (model, None))
     ),
+    Candidate("split, own batches", True, "split", "own", None),
     *(Candidate(f"split_rest ({thin})", True, "split_rest", thin, None) for thin in THINS),
     Candidate("group_softmax", True, "group_softmax"),
     Candidate("distill", True, "distill"),
