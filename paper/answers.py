@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from lt.score.combine import RULES
 from lt.score.stats import Stat
-from paper import study, tables
+from paper import contests, study, tables
 from paper.cells import Cells
-from paper.study import FITTED, Candidate
+from paper.contests import best, best_on_test
+from paper.study import FITTED
 from paper.tables import PARTS, Row
 
 NOTHING = "No cell that would answer this has been run."
@@ -180,7 +181,7 @@ def best_split(cells: Cells) -> Answer:
     Each side is chosen on validation images.
     """
     rows, differences = [], {}
-    for protocol, dataset, candidates in study.contests(cells):
+    for protocol, dataset, candidates in contests.each(cells):
         sides = [[one for one in candidates if one.is_split == is_split] for is_split in (0, 1)]
         plain, split = (best(cells, dataset, side) for side in sides)
         title = f"{dataset}, {protocol}"
@@ -201,27 +202,10 @@ def best_split(cells: Cells) -> Answer:
         row |= {"without a split": plain.named(cells, dataset), "accuracy": first}
         row |= {"with one": split.named(cells, dataset), "its accuracy": second}
         row |= _difference("with – without", difference)
-        highest = [_best_on_test(cells, dataset, side) for side in sides]
+        highest = [best_on_test(cells, dataset, side) for side in sides]
         rows.append(row | {"chosen on the test set": highest[1] - highest[0]})
     said = compared("the best split", "the best method without one", differences)
     return Answer(_sentences([said]), rows, ahead(differences.values()))
-
-
-def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candidate | None:
-    """Return the candidate with the best balanced validation accuracy; None if none was run."""
-    scored = [(one.stat(cells, dataset, "val_balanced"), one) for one in candidates]
-    run = [(stat.mean, one) for stat, one in scored if stat.n]
-    return max(run, key=lambda pair: pair[0])[1] if run else None
-
-
-def _best_on_test(cells: Cells, dataset: str, candidates: Iterable[Candidate]) -> Stat:
-    """Return the highest test accuracy, of every rule where the rule is a matter of choice."""
-    found = [
-        cells.stat(dataset, one.model, f"rules.{rule}.accuracy", one.variation)
-        for one in candidates
-        for rule in ([one.rule] if one.rule else RULES)
-    ]
-    return max((stat for stat in found if stat.n), key=_mean, default=Stat())
 
 
 def agreement(cells: Cells) -> str:
@@ -267,7 +251,7 @@ def _moves(spans: Mapping[str, Sequence[float]]) -> list[str]:
             "where lr never falls, the last epoch is as random as any: in those just before it the "
             f"validation accuracy of a network of all classes spans {_span(one)} points{also}"
         ]
-    if fall := spans[study.FALLS]:
+    if fall := spans[contests.FALLS]:
         said += [f"where lr falls, it is {_span(fall)} (profile study)"]
     return said
 

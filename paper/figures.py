@@ -16,7 +16,7 @@ mpl.use("Agg")  # no display
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from paper import study, tables
+from paper import contests, study, tables
 from paper.cells import Cells
 from paper.tables import PARTS, shown_examples
 
@@ -273,7 +273,7 @@ def swings(cells: Cells) -> Figure:
 def methods(cells: Cells) -> Figure:
     """Draw the accuracy of all methods without a label, at both protocols."""
     panels = []
-    for protocol, name, candidates in study.contests(cells):
+    for protocol, name, candidates in contests.each(cells):
         run = [(one.named(cells, name), one, one.stat(cells, name)) for one in candidates]
         run = [known for known in run if known[2].n]
         if len(run) > 1:

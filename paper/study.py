@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from lt.score.combine import RULES
 from lt.score.stats import Stat
 from paper import tables
 from paper.cells import Cells
+from paper.contests import BAR, CANDIDATES, FALLING, FALLS, SEEDS, THINS, Candidate
 from paper.tables import Row
 
-THINS = ("mean", "min", "max", "ratio")
 CHOSEN = "chosen on validation"
 FITTED = "affine"  # the rule that is fitted on validation images to the joint prediction
-SEEDS, FALLS = "the seed's", "lr falls"  # the protocols of question 4
 CLIPPED = "clip 5.0"  # of a baseline, as the networks of a split are
 # Question 1, what is compared: the split, its control, and what tells them apart
 PAIRS = {
@@ -47,74 +45,6 @@ DIVERGENCE = {
     ("own", "5"): "own",
     ("own", "none"): "own clip null",
 }
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A method for question 4, with the rule that combines it; None: the best by validation."""
-
-    title: str
-    is_split: bool
-    model: str
-    variation: str = ""
-    rule: str | None = "concat"
-
-    def stat(self, cells: Cells, dataset: str, name: str = "accuracy") -> Stat:
-        """Return a figure that uses no label.
-
-        name: accuracy, head, tail, or val_balanced, by which one chooses.
-        """
-        rule = self.rule or self._chosen(cells, dataset)
-        return cells.stat(dataset, self.model, f"rules.{rule}.{name}", self.variation)
-
-    def named(self, cells: Cells, dataset: str) -> str:
-        """Return the title, with the rule that validation chooses where the rule is not given."""
-        if self.rule:
-            return self.title
-        return f"{self.title}, {self._chosen(cells, dataset) or 'the best rule'}"
-
-    def _chosen(self, cells: Cells, dataset: str) -> str | None:
-        """Return the first of the best rules, by the mean over seeds; None if no seed was run."""
-        found = {
-            rule: cells.stat(dataset, self.model, f"rules.{rule}.val_balanced", self.variation)
-            for rule in RULES
-        }
-        run = {rule: stat.mean for rule, stat in found.items() if stat.n}
-        return max(run, key=run.__getitem__) if run else None
-
-
-CANDIDATES = [
-    *(
-        Candidate(model, False, model)
-        for model in ("baseline", "ros", "lws_joint", "balanced_softmax", "crt", "ensemble")
-    ),
-    Candidate("tau_norm", False, "tau_norm", "validation"),
-    Candidate("two balanced_softmax networks, averaged", False, "ensemble", "tau 1"),
-    *(
-        Candidate(title, True, model, "", rule)
-        for model in ("split", "split_lws")
-        for title, rule in ((f"{model}, concat", "concat"), (model, None))
-    ),
-    Candidate("split, own batches", True, "split", "own", None),
-    *(Candidate(f"split_rest ({thin})", True, "split_rest", thin, None) for thin in THINS),
-    Candidate("group_softmax", True, "group_softmax"),
-    Candidate("distill", True, "distill"),
-]
-
-# Question 4 once more, where lr falls (grid.yaml, protocols): the bar, what is to beat it, controls
-BAR = Candidate("two balanced_softmax networks, averaged", False, "ensemble", "study tau 1")
-FALLING = [
-    BAR,
-    Candidate("the same, cosine (soft_split, lean 0)", False, "soft_split", "study lean 0"),
-    Candidate("soft_split, lean 1", True, "soft_split", "study lean 1"),
-    Candidate("soft_split, lean 2.5", True, "soft_split", "study lean 2.5"),
-    Candidate("soft_split, lean 1, shared", True, "soft_split", "study shared lean 1"),
-    Candidate("balpoe, taus 0 and 2", False, "balpoe", "study taus 0 2"),
-    Candidate("balpoe, taus 1 and 1", False, "balpoe", "study taus 1 1"),
-    *(Candidate(m, False, m, "study") for m in ("balanced_softmax", "baseline", "ensemble", "crt")),
-    Candidate("split", True, "split", "study", None),
-    Candidate("split_lws", True, "split_lws", "study", None),
-]
 NEAR = 2.0  # points, within which a figure is called the seed's, or that of chance
 # Question 3: of each table, the columns of the settings that it compares
 SETTINGS: dict[str, tuple[str, ...]] = {
@@ -330,18 +260,6 @@ def falling(cells: Cells) -> list[Row]:
             row = {"– the bar": difference, "95 % interval": interval(difference)}
             rows.append(_honestly(cells, dataset, one) | row)
     return rows
-
-
-def contests(cells: Cells) -> list[tuple[str, str, list[Candidate]]]:
-    """List what question 4 compares: a protocol, a dataset, and its candidates."""
-    return [
-        (protocol, dataset, candidates)
-        for protocol, datasets, candidates in (
-            (SEEDS, cells.size["study"], CANDIDATES),
-            (FALLS, cells.size["falling"], FALLING),
-        )
-        for dataset in datasets
-    ]
 
 
 def _honestly(cells: Cells, dataset: str, one: Candidate) -> Row:

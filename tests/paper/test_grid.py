@@ -13,7 +13,7 @@ import pytest
 from lt import files, params, process, provenance
 from lt.data import longtail, partition
 from lt.train.start import rehearse
-from paper import CELLS, FOLDER, PARAMS, run, study, tables
+from paper import CELLS, FOLDER, PARAMS, contests, run, study, tables
 from paper import SMALL as SMALL_FOLDER
 from tests.conftest import ROOT
 from tests.paper.conftest import FULL, SMALL, parsed, small
@@ -99,7 +99,7 @@ def test_every_cell_could_be_run(cells: dict[str, Any]) -> None:
 def test_what_the_study_asks_for_has_cells(cells: dict[str, Any]) -> None:
     there = {(c["dataset"], c["model"], c["variation"]) for c in cells["cells"].values()}
     for dataset in cells["size"]["study"]:
-        for one in study.CANDIDATES:
+        for one in contests.CANDIDATES:
             assert (dataset, one.model, one.variation) in there
         for *pair, _ in study.PAIRS.values():
             assert all((dataset, model, variation) in there for model, variation in pair)

@@ -1,0 +1,110 @@
+"""The contests of question 4: the methods that compete, and who is best at each protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lt.score.combine import RULES
+from lt.score.stats import Stat
+from paper.cells import Cells
+
+SEEDS, FALLS = "the seed's", "lr falls"  # the protocols
+THINS = ("mean", "min", "max", "ratio")  # to what the rest is thinned in `split_rest`
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method for question 4, with the rule that combines it; None: the best by validation."""
+
+    title: str
+    is_split: bool
+    model: str
+    variation: str = ""
+    rule: str | None = "concat"
+
+    def stat(self, cells: Cells, dataset: str, name: str = "accuracy") -> Stat:
+        """Return a figure that uses no label.
+
+        name: accuracy, head, tail, or val_balanced, by which one chooses.
+        """
+        rule = self.rule or self._chosen(cells, dataset)
+        return cells.stat(dataset, self.model, f"rules.{rule}.{name}", self.variation)
+
+    def named(self, cells: Cells, dataset: str) -> str:
+        """Return the title, with the rule that validation chooses where the rule is not given."""
+        if self.rule:
+            return self.title
+        return f"{self.title}, {self._chosen(cells, dataset) or 'the best rule'}"
+
+    def _chosen(self, cells: Cells, dataset: str) -> str | None:
+        """Return the first of the best rules, by the mean over seeds; None if no seed was run."""
+        found = {
+            rule: cells.stat(dataset, self.model, f"rules.{rule}.val_balanced", self.variation)
+            for rule in RULES
+        }
+        run = {rule: stat.mean for rule, stat in found.items() if stat.n}
+        return max(run, key=run.__getitem__) if run else None
+
+
+CANDIDATES = [
+    *(
+        Candidate(model, False, model)
+        for model in ("baseline", "ros", "lws_joint", "balanced_softmax", "crt", "ensemble")
+    ),
+    Candidate("tau_norm", False, "tau_norm", "validation"),
+    Candidate("two balanced_softmax networks, averaged", False, "ensemble", "tau 1"),
+    *(
+        Candidate(title, True, model, "", rule)
+        for model in ("split", "split_lws")
+        for title, rule in ((f"{model}, concat", "concat"), (model, None))
+    ),
+    Candidate("split, own batches", True, "split", "own", None),
+    *(Candidate(f"split_rest ({thin})", True, "split_rest", thin, None) for thin in THINS),
+    Candidate("group_softmax", True, "group_softmax"),
+    Candidate("distill", True, "distill"),
+]
+
+# Question 4 once more, where lr falls (grid.yaml, protocols): the bar, what is to beat it, controls
+BAR = Candidate("two balanced_softmax networks, averaged", False, "ensemble", "study tau 1")
+FALLING = [
+    BAR,
+    Candidate("the same, cosine (soft_split, lean 0)", False, "soft_split", "study lean 0"),
+    Candidate("soft_split, lean 1", True, "soft_split", "study lean 1"),
+    Candidate("soft_split, lean 2.5", True, "soft_split", "study lean 2.5"),
+    Candidate("soft_split, lean 1, shared", True, "soft_split", "study shared lean 1"),
+    Candidate("balpoe, taus 0 and 2", False, "balpoe", "study taus 0 2"),
+    Candidate("balpoe, taus 1 and 1", False, "balpoe", "study taus 1 1"),
+    *(Candidate(m, False, m, "study") for m in ("balanced_softmax", "baseline", "ensemble", "crt")),
+    Candidate("split", True, "split", "study", None),
+    Candidate("split_lws", True, "split_lws", "study", None),
+]
+
+
+def each(cells: Cells) -> list[tuple[str, str, list[Candidate]]]:
+    """List what question 4 compares: a protocol, a dataset, and its candidates."""
+    return [
+        (protocol, dataset, candidates)
+        for protocol, datasets, candidates in (
+            (SEEDS, cells.size["study"], CANDIDATES),
+            (FALLS, cells.size["falling"], FALLING),
+        )
+        for dataset in datasets
+    ]
+
+
+def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return the candidate with the best balanced validation accuracy; None if none was run."""
+    scored = [(one.stat(cells, dataset, "val_balanced"), one) for one in candidates]
+    run = [(stat.mean, one) for stat, one in scored if stat.n]
+    return max(run, key=lambda pair: pair[0])[1] if run else None
+
+
+def best_on_test(cells: Cells, dataset: str, candidates: Iterable[Candidate]) -> Stat:
+    """Return the highest test accuracy, of every rule where the rule is a matter of choice."""
+    found = [
+        cells.stat(dataset, one.model, f"rules.{rule}.accuracy", one.variation)
+        for one in candidates
+        for rule in ([one.rule] if one.rule else RULES)
+    ]
+    return max((stat for stat in found if stat.n), key=lambda stat: stat.mean, default=Stat())
