@@ -95,16 +95,25 @@ def each(cells: Cells) -> list[tuple[str, str, list[Candidate]]]:
 
 def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candidate | None:
     """Return the candidate with the best balanced validation accuracy; None if none was run."""
-    scored = [(one.stat(cells, dataset, "val_balanced"), one) for one in candidates]
-    run = [(stat.mean, one) for stat, one in scored if stat.n]
-    return max(run, key=lambda pair: pair[0])[1] if run else None
+    run = [(one.stat(cells, dataset, "val_balanced"), one) for one in candidates]
+    run = [(stat, one) for stat, one in run if stat.n]
+    same = _shared(stat for stat, _ in run)
+    return max(run, key=lambda pair: pair[0].over(same).mean)[1] if run else None
 
 
 def best_on_test(cells: Cells, dataset: str, candidates: Iterable[Candidate]) -> Stat:
     """Return the highest test accuracy, of every rule where the rule is a matter of choice."""
-    found = [
-        cells.stat(dataset, one.model, f"rules.{rule}.accuracy", one.variation)
+    run = [
+        stat
         for one in candidates
         for rule in ([one.rule] if one.rule else RULES)
+        if (stat := cells.stat(dataset, one.model, f"rules.{rule}.accuracy", one.variation)).n
     ]
-    return max((stat for stat in found if stat.n), key=lambda stat: stat.mean, default=Stat())
+    same = _shared(run)
+    return max(run, key=lambda stat: stat.over(same).mean, default=Stat())
+
+
+def _shared(stats: Iterable[Stat]) -> set[int]:
+    """Return the seeds that all have, so that no lucky seed decides; if there is none, all."""
+    seeds = [set(stat.by_seed) for stat in stats]
+    return set[int].intersection(*seeds) or set[int].union(*seeds) if seeds else set()
