@@ -278,24 +278,26 @@ def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
     run = [stat for stat in differences.values() if stat.n]
     if not run:
         return ""
-    known = [ends for ends in (stat.interval() for stat in run) if ends]
     parts = []
     for word, side in (("ahead of", 1), ("behind", -1)):
-        values = [side * stat.mean for stat in run if side * stat.mean > 0]
-        if values:
-            sure = sum(min(side * low, side * high) > 0 for low, high in known)
-            by = f"by {_span(values)} points"
+        there = [stat for stat in run if side * stat.mean > 0]
+        if there:
+            known = [ends for ends in (stat.interval() for stat in there) if ends]
+            sure = sum(low > 0 or high < 0 for low, high in known)
+            by = f"by {_span([side * stat.mean for stat in there])} points"
+            beyond = "beyond the 95 % interval"
             if len(run) > 1:
-                by += f", beyond the 95 % interval in {sure}" if known else ""
-                by = f"in {len(values)} of {len(run)} ({by})"
+                of = f"{sure or 'none'} of {len(known)} with several seeds"
+                by += f", {beyond} in {of}" if known else ""
+                by = f"in {len(there)} of {len(run)} ({by})"
             elif known:
-                by += f", {'' if sure else 'not '}beyond the 95 % interval"
+                by += f", {'' if sure else 'not '}{beyond}"
             parts.append(f"{word} {theirs} {by}")
     text = f"{ours} is {' and '.join(parts) or f'level with {theirs}'}"
-    if not known:
+    if all(stat.n == 1 for stat in run):
         text += f", on one seed{' each' if len(run) > 1 else ''}"
     if missing := len(differences) - len(run):
-        text += f" ({missing} more {'is' if missing == 1 else 'are'} to be run)"
+        text += f"; {missing} more {'is' if missing == 1 else 'are'} to be run"
     return text
 
 

@@ -21,12 +21,13 @@ def test_answers_say_which_way_and_how_surely() -> None:
     both = words(x=ahead, y=behind, z=Stat({0: 0.5}), none=Stat())
     assert both == (
         "A is ahead of B in 2 of 3 (by 0.50 to 2.00 points) and "
-        "behind B in 1 of 3 (by 1.50 points), on one seed each (1 more is to be run)"
+        "behind B in 1 of 3 (by 1.50 points), on one seed each; 1 more is to be run"
     )
     sure, unsure = Stat({0: -2.0, 1: -2.2, 2: -1.8}), Stat({0: -2.0, 1: 2.2})
     assert words(x=sure, y=unsure, z=ahead) == (
-        "A is ahead of B in 2 of 3 (by 0.10 to 2.00 points, beyond the 95 % interval in 0) and "
-        "behind B in 1 of 3 (by 2.00 points, beyond the 95 % interval in 1)"
+        "A is ahead of B in 2 of 3 (by 0.10 to 2.00 points, beyond the 95 % interval in none of 1 "
+        "with several seeds) and behind B in 1 of 3 (by 2.00 points, beyond the 95 % interval in 1 "
+        "of 1 with several seeds)"
     )
     assert words(x=sure) == "A is behind B by 2.00 points, beyond the 95 % interval"
     assert words(x=Stat({0: 0.0})).startswith("A is level with B, on one seed")
@@ -41,7 +42,7 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     within = answers.within(cells)
     assert within.said == (
         "On the head alone, the split is ahead in 1, on the tail in 1. `split_lws` is ahead of "
-        "`baseline` by 9.00 points, not beyond the 95 % interval (1 more is to be run). The two "
+        "`baseline` by 9.00 points, not beyond the 95 % interval; 1 more is to be run. The two "
         "differ in the grouping, the clipping and the scales."
     )
     assert within.counts == "**In 1 of 1 comparison.**"
