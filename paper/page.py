@@ -47,7 +47,10 @@ def page(cells: Cells, rows: Mapping[str, Sequence[Row]], text: Mapping[str, str
         text: the same as markdown, of the rows that were run; "" of none. A table of settings of
             which one alone was run is left out.
     """
-    text = {name: table if study.compares(name, rows[name]) else "" for name, table in text.items()}
+    text = {
+        name: table if study.has_comparison(name, rows[name]) else ""
+        for name, table in text.items()
+    }
     known = {name: make(cells) for name, make in answers.ANSWERS.items()}
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     filled = environment.from_string(TEMPLATE.read_text()).render(

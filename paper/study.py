@@ -221,7 +221,7 @@ def protocols(cells: Cells) -> list[Row]:
     return rows
 
 
-def compares(name: str, rows: Sequence[Row]) -> bool:
+def has_comparison(name: str, rows: Sequence[Row]) -> bool:
     """Check whether a table shows anything beside each other; one setting alone is no comparison.
 
     It is true of tables that are not made to compare settings.
