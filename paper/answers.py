@@ -21,6 +21,7 @@ class Answer:
 
     Attributes:
         said: a sentence or two.
+        points: what is said of each comparison, a sentence or two each.
         rows: the numbers, a row for each dataset or comparison; empty if nothing was run.
         counts: in how many comparisons it is yes; "" if the question is not one of yes or no.
     """
@@ -28,11 +29,12 @@ class Answer:
     said: str
     rows: Sequence[Row]
     counts: str = ""
+    points: Sequence[str] = ()
 
 
 def within(cells: Cells) -> Answer:
     """Answer question 1, the true group given on both sides."""
-    said: list[str] = []
+    points: list[str] = []
     won: dict[str, list[Stat]] = {part: [] for part in PARTS}
     splits = set()
     for ours, control, besides in study.PAIRS.values():
@@ -45,7 +47,7 @@ def within(cells: Cells) -> Answer:
                 for part, difference in zip(PARTS, parts, strict=True):
                     won[part].append(difference)
         if text := compared(f"`{_name(ours)}`", f"`{_name(control)}`", total):
-            said += [text, f"the two differ in {besides}"]
+            points.append(_sentences([text, f"the two differ in {besides}"]))
     if not splits:
         return Answer(NOTHING, [])
     number = len(won["accuracy"])
@@ -54,10 +56,9 @@ def within(cells: Cells) -> Answer:
         f"on the head alone, the split is ahead in {_won(won['head'])}, on the tail in "
         f"{_won(won['tail'])}",
         twice if number > len(splits) else "",
-        *said,
         _learned_nothing(cells),
     ]
-    return Answer(_sentences(said), _within_rows(cells), ahead(won["accuracy"]))
+    return Answer(_sentences(said), _within_rows(cells), ahead(won["accuracy"]), points)
 
 
 def _within_rows(cells: Cells) -> list[Row]:

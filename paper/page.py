@@ -55,7 +55,7 @@ def page(cells: Cells, rows: Mapping[str, Sequence[Row]], text: Mapping[str, str
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     filled = environment.from_string(TEMPLATE.read_text()).render(
         answers={
-            name: (one.counts, one.said, tables.as_text(one.rows).strip())
+            name: (one.counts, one.said, one.points, tables.as_text(one.rows).strip())
             for name, one in known.items()
         },
         tables={name: table.strip() and _part(rows[name], table) for name, table in text.items()},
