@@ -68,6 +68,8 @@ Rule = Literal[
     "concat_zscore",
     "temperature",
     "affine",
+    "group_offset",
+    "prior_offset",
     "rest",
     "rest_pair",
     "max_confidence",

@@ -188,7 +188,8 @@ def best_split(cells: Cells) -> Answer:
             seeds = difference.by_seed.keys()
             first, second = first.over(seeds), second.over(seeds)
         of_methods = [
-            len({(one.model, one.variation) for one in some})  # several may differ in the rule only
+            # several of a side may differ in the rule only
+            len({(one.model, one.variation, one.is_split) for one in some})
             for some in (*([c for c in s if c.stat(cells, dataset).n] for s in sides), candidates)
         ]
         row: Row = {"dataset": dataset, "protocol": protocol, "n": difference.n or None}
@@ -199,7 +200,16 @@ def best_split(cells: Cells) -> Answer:
         highest = [best_on_test(cells, dataset, side) for side in sides]
         rows.append(row | {"chosen on the test set": highest[1] - highest[0]})
     said = compared("the best split", "the best method without one", differences)
-    return Answer(_sentences([said]), rows, ahead(differences.values()))
+    points = []
+    for by, shifted in (("group", contests.BY_GROUP), ("prior", contests.BY_PRIOR)):
+        gains = {
+            dataset: shifted.stat(cells, dataset) - contests.BAR.stat(cells, dataset)
+            for dataset in cells.size["falling"]
+        }
+        bar = "the mean of two `balanced_softmax` networks"
+        if text := compared(f"{bar}, shifted by {by},", "that mean as it is", gains):
+            points.append(_sentences([text]))
+    return Answer(_sentences([said]), rows, ahead(differences.values()), points)
 
 
 def agreement(cells: Cells) -> str:

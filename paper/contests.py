@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lt.score.combine import RULES
 from lt.score.stats import Stat
@@ -67,11 +67,25 @@ CANDIDATES = [
 
 # Question 4 once more, where lr falls (grid.yaml, protocols): the bar, what is to beat it, controls
 BAR = Candidate("two balanced_softmax networks, averaged", False, "ensemble", "study tau 1")
+
+
+def _offset(one: Candidate, by: str, is_split: bool) -> Candidate:
+    """Return a candidate whose classes are shifted after training, by group or by prior."""
+    return replace(one, title=f"{one.title}, {by} offset", is_split=is_split, rule=f"{by}_offset")
+
+
+BY_GROUP, BY_PRIOR = _offset(BAR, "group", True), _offset(BAR, "prior", False)
+LEANING = [
+    Candidate(f"soft_split, lean {lean}", True, "soft_split", f"study lean {lean}")
+    for lean in ("1", "2.5")
+]
 FALLING = [
     BAR,
-    Candidate("the same, cosine (soft_split, lean 0)", False, "soft_split", "study lean 0"),
-    Candidate("soft_split, lean 1", True, "soft_split", "study lean 1"),
-    Candidate("soft_split, lean 2.5", True, "soft_split", "study lean 2.5"),
+    BY_PRIOR,
+    BY_GROUP,
+    Candidate("two, cosine (soft_split, lean 0)", False, "soft_split", "study lean 0"),
+    *LEANING,
+    *(_offset(one, "group", True) for one in LEANING),
     Candidate("soft_split, lean 1, shared", True, "soft_split", "study shared lean 1"),
     Candidate("balpoe, taus 0 and 2", False, "balpoe", "study taus 0 2"),
     Candidate("balpoe, taus 1 and 1", False, "balpoe", "study taus 1 1"),

@@ -320,10 +320,10 @@ def spans(cells: Cells) -> dict[str, list[float]]:
         network = "all classes" if row["network"] == "all classes" else "a group"
         found[network] += _moves(row["lowest before"], row["highest before"])
     for dataset in cells.size["falling"]:
-        for one in FALLING:
+        for model, variation in dict.fromkeys((one.model, one.variation) for one in FALLING):
             for k in range(2):
                 low, high = (
-                    cells.stat(dataset, one.model, f"last_epochs.{k}.{end} before", one.variation)
+                    cells.stat(dataset, model, f"last_epochs.{k}.{end} before", variation)
                     for end in ("lowest", "highest")
                 )
                 found[FALLS] += _moves(low, high)

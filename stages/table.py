@@ -39,6 +39,8 @@ def _experiments() -> None:
         print("no experiment yet: dvc exp run -S model=split_lws")
         return
     print(tables.experiments_table(rows), end="")
+    if "photos" in rows[0]:
+        print("\nphotos: rows with the same mark have the same pictures, others have other ones.")
     with files.whole(EXPERIMENTS) as drawn:
         figures.save(figures.experiments(tables.experiments_points(rows)), drawn)
     print(f"\n{EXPERIMENTS} shows them.")

@@ -60,6 +60,8 @@ class Combine(nn.Module):
             blocks = [block + total - gate for block, gate in zip(blocks, gates, strict=True)]
         own = [b.index_select(1, self.get_buffer(f"columns_{k}")) for k, b in enumerate(blocks)]
         placed: Tensor = self.place([self._turned(block, k) for k, block in enumerate(own)])
+        if self.name in combine.OFFSETS:
+            return placed * self.get_buffer("scales") + self.get_buffer("offsets")
         return placed
 
     def _turned(self, block: Tensor, k: int) -> Tensor:

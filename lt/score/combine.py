@@ -1,18 +1,19 @@
-"""From the outputs of several experts to one score per class: the eleven rules.
+"""From the outputs of several experts to one score per class: the thirteen rules.
 
 A rule is (logits, views) -> scores and cannot see a label. softmax(scores) is the predicted
 distribution, but for the rules of NO_DISTRIBUTION, whose scores are bounded; a rule made of
 probabilities returns their logarithms. Where several experts know a class, its score is their
-mean. With one expert every rule predicts the same classes.
+mean. With one expert every rule predicts the same classes, but for the two of OFFSETS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lt import params
 from lt.data.views import ClassView, Ints
@@ -23,10 +24,13 @@ from lt.score.blocks import Views as Views
 from lt.score.blocks import log_softmax as log_softmax
 from lt.score.validation import Groups, image_weights
 
+Bools = NDArray[np.bool_]
 Rule = Callable[[Logits, Views], Floats]
+Fit = Callable[[Logits, Ints, Views, Groups, Ints], Rule]  # the arguments are those of `make`
 
 RULES: tuple[str, ...] = get_args(params.Rule)
 NO_DISTRIBUTION = ("concat_abssum", "concat_zscore")
+OFFSETS = ("group_offset", "prior_offset")  # which shift the classes of a single network, too
 TEMPERATURES = (0.01, 100.0)  # bounds of the fit
 SCALES = (0.01, 100.0)
 
@@ -124,7 +128,9 @@ UNFITTED: dict[str, Rule] = {
 }
 
 
-def fit_temperature(logits: Logits, labels: Ints, views: Views, groups: Groups) -> Rule:
+def fit_temperature(
+    logits: Logits, labels: Ints, views: Views, groups: Groups, _counts: Ints
+) -> Rule:
     """Fit a temperature per expert: the least NLL on the validation images of its own classes.
 
     The rule is then concat_softmax of the outputs over their temperature (Guo et al. 2017, per
@@ -161,34 +167,17 @@ def tempered(logits: Logits, views: Views, temperatures: Sequence[float]) -> Flo
     return _place([log_softmax(block / t) for block, t in pairs], views)
 
 
-def fit_affine(logits: Logits, labels: Ints, views: Views, groups: Groups) -> Rule:
+def fit_affine(logits: Logits, labels: Ints, views: Views, groups: Groups, _counts: Ints) -> Rule:
     """Fit a scale and an offset per expert: the least NLL of the joint outputs.
 
     Images weigh as in a balanced test set (`lt.score.validation`): were the classes that occur to
     weigh the same, the offset of a group would lack log(its classes / those with an image).
     """
-    from scipy.optimize import minimize
-
     weights, masks = image_weights(labels, groups), blocks.shares(views)
-
-    def objective(x: Floats) -> tuple[float, Floats]:
-        total, gradient = 0.0, np.zeros(2 * num)
-        for rows, stack in stacks():
-            scores = np.tensordot(x[:num], stack, 1) + x[num:] @ masks
-            log_p, each = log_softmax(scores), np.arange(len(scores))
-            slope = np.exp(log_p)
-            slope[each, labels[rows]] -= 1
-            slope *= weights[rows, None]
-            gradient += np.array([*(slope * stack).sum((1, 2)), *(masks @ slope.sum(0))])
-            total -= float(weights[rows] @ log_p[each, labels[rows]])
-        return total, gradient
-
-    num, stacks = len(views), blocks.stacks(logits, views)
-    start = np.concatenate([np.ones(num), np.zeros(num)])
-    bounds = [SCALES] * num + [(0.0, 0.0)] + [(None, None)] * (num - 1)
-    x = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B").x
-
-    return partial(shifted, scales=x[:num], offsets=x[num:])
+    free = np.arange(len(views)) > 0
+    stacks = blocks.stacks(logits, views)
+    scales, offsets = _least_nll(stacks, labels, weights, len(views), masks, free)
+    return partial(shifted, scales=scales, offsets=offsets)
 
 
 def shifted(logits: Logits, views: Views, scales: Floats, offsets: Floats) -> Floats:
@@ -198,9 +187,104 @@ def shifted(logits: Logits, views: Views, scales: Floats, offsets: Floats) -> Fl
     return scores
 
 
-FITTED: dict[str, Callable[[Logits, Ints, Views, Groups], Rule]] = {
+def fit_group_offset(
+    logits: Logits, labels: Ints, views: Views, groups: Groups, counts: Ints
+) -> Rule:
+    """Fit a scale, and an offset per group of the partition, to `concat`: the least NLL.
+
+    Networks that know all classes still lean to the frequent ones on images that they have not
+    seen, and one number per group takes that out. The first group's offset is 0. All are 0 if a
+    group has no validation image. Images weigh as in a balanced test set.
+    """
+    masks = np.array([np.isin(np.arange(len(counts)), group) for group in groups], np.float64)
+    return _fit_offsets(logits, labels, views, groups, masks, np.arange(len(groups)) > 0)
+
+
+def fit_prior_offset(
+    logits: Logits, labels: Ints, views: Views, groups: Groups, counts: Ints
+) -> Rule:
+    """Fit a scale, and τ of -τ log prior, to `concat`: the least NLL.
+
+    It is the post-hoc logit adjustment of Menon et al. 2021, whose τ is fitted here. τ is 0 if a
+    group has no validation image. Images weigh as in a balanced test set.
+    """
+    log_prior = np.log(counts / counts.sum())
+    direction = log_prior.mean() - log_prior
+    return _fit_offsets(logits, labels, views, groups, direction[None], np.array([True]))
+
+
+def _fit_offsets(
+    logits: Logits,
+    labels: Ints,
+    views: Views,
+    groups: Groups,
+    directions: Floats,
+    free: Bools,
+) -> Rule:
+    """Fit a scale of `concat` and a number per direction (D, C), 0 where it is not `free` (D,).
+
+    If a group has no image, no number is free: the images would only speak for the others.
+    """
+    free = free & all(np.isin(labels, group).any() for group in groups)
+    weights, parts = image_weights(labels, groups), blocks.stacks(logits, views)
+
+    def whole() -> Iterator[tuple[slice, Floats]]:
+        return ((rows, stack.sum(0, keepdims=True)) for rows, stack in parts())
+
+    scales, numbers = _least_nll(whole, labels, weights, 1, directions, free)
+    return partial(offset, scales=scales, offsets=numbers @ directions)
+
+
+def offset(logits: Logits, views: Views, scales: Floats, offsets: Floats) -> Floats:
+    """Scale `concat` by the one of `scales`, and add an offset (C,) per class."""
+    return concat(blocks.doubles(logits), views) * scales + offsets
+
+
+def _least_nll(
+    stacks: blocks.Stacks,
+    labels: Ints,
+    weights: Floats,
+    num: int,
+    directions: Floats,
+    free: Bools,
+) -> tuple[Floats, Floats]:
+    """Return the scales (num,) and numbers (D,) of the least weighted NLL.
+
+    Scores are the blocks times their scales, summed, and the directions times their numbers.
+
+    Args:
+        stacks: gives blocks (num, N, C), with the rows that each holds.
+        labels: (N,) true classes.
+        weights: (N,) of the images, with sum 1.
+        num: how many scales.
+        directions: (D, C).
+        free: (D,) which numbers are not 0.
+    """
+    from scipy.optimize import minimize
+
+    def objective(x: Floats) -> tuple[float, Floats]:
+        total, gradient = 0.0, np.zeros(num + len(directions))
+        for rows, stack in stacks():
+            scores = np.tensordot(x[:num], stack, 1) + x[num:] @ directions
+            log_p, each = log_softmax(scores), np.arange(len(scores))
+            slope = np.exp(log_p)
+            slope[each, labels[rows]] -= 1
+            slope *= weights[rows, None]
+            gradient += np.array([*(slope * stack).sum((1, 2)), *(directions @ slope.sum(0))])
+            total -= float(weights[rows] @ log_p[each, labels[rows]])
+        return total, gradient
+
+    start = np.concatenate([np.ones(num), np.zeros(len(directions))])
+    bounds = [SCALES] * num + [(None, None) if one else (0.0, 0.0) for one in free]
+    x = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    return x[:num], x[num:]
+
+
+FITTED: dict[str, Fit] = {
     "temperature": fit_temperature,
     "affine": fit_affine,
+    "group_offset": fit_group_offset,
+    "prior_offset": fit_prior_offset,
 }
 
 
@@ -255,7 +339,14 @@ def check_applies(name: str, views: Views, val_counts: Ints) -> None:
         )
 
 
-def make(name: str, val_logits: Logits, val_labels: Ints, views: Views, groups: Groups) -> Rule:
+def make(
+    name: str,
+    val_logits: Logits,
+    val_labels: Ints,
+    views: Views,
+    groups: Groups,
+    counts: Ints,
+) -> Rule:
     """Make the rule `name`; what it fits is fitted on validation images.
 
     Args:
@@ -264,6 +355,7 @@ def make(name: str, val_logits: Logits, val_labels: Ints, views: Views, groups: 
         val_labels: (N,) their classes.
         views: the classes of each expert.
         groups: the groups of the partition, which weigh as in a balanced test set.
+        counts: (C,) images per class of the long-tailed set, at least one of each.
 
     Raises:
         ValueError: if the rule does not apply.
@@ -271,24 +363,31 @@ def make(name: str, val_logits: Logits, val_labels: Ints, views: Views, groups: 
     check_applies(name, views, np.bincount(val_labels, minlength=views[0].num_classes))
     if name in UNFITTED:
         return UNFITTED[name]
-    return FITTED[name](val_logits, val_labels, views, groups)
+    return FITTED[name](val_logits, val_labels, views, groups, np.asarray(counts))
 
 
 def settle(
-    name: str, val_logits: Logits, val_labels: Ints, views: Views, groups: Groups, test: Logits
+    name: str,
+    val_logits: Logits,
+    val_labels: Ints,
+    views: Views,
+    groups: Groups,
+    counts: Ints,
+    test: Logits,
 ) -> Rule:
     """Make the rule `name` as `evaluate` uses it, with all that it depends on as fixed numbers.
 
     Args:
-        name: as for `make`, like the next four.
+        name: as for `make`, like the next five.
         val_logits: per expert (N, width).
         val_labels: (N,).
         views: the classes of each expert.
         groups: the groups of the partition.
+        counts: (C,).
         test: per expert (M, width), of the test images: "unlabelled" weighs by these.
     """
     if name != "unlabelled":
-        return make(name, val_logits, val_labels, views, groups)
+        return make(name, val_logits, val_labels, views, groups, counts)
     return partial(weighted_by, weights=_told(test, views))
 
 

@@ -81,14 +81,14 @@ def score(
         rule: one of params.Rule; what it fits is fitted on the validation outputs.
         views: the classes of each expert.
         outputs: what the experts say of the test and validation images.
-        cut: what partition.json holds: the groups, and the classes of each of PARTS.
+        cut: what partition.json holds: the groups, the counts, and the classes of each of PARTS.
         within: (N,) what `_within` gives, where that is known.
 
     Raises:
         ValueError: if the rule does not apply to these experts.
     """
     val, labels, groups = outputs.val, outputs.test_labels, cut["groups"]
-    make = combine.settle(rule, val, outputs.val_labels, views, groups, outputs.test)
+    make = combine.settle(rule, val, outputs.val_labels, views, groups, cut["counts"], outputs.test)
     if within is None:
         within = _within(views, outputs, groups)
     parts_said = []

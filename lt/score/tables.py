@@ -27,6 +27,7 @@ ONE_NUMBER = {
 SECTIONS = ("data.", "images.", "partition.", "train.", "methods.")
 OF_DATA = ("name", "imb_type", "imb_factor")
 SHOWN = {*(f"data.{key}" for key in OF_DATA), "train.backbone", "train.epochs"}
+DECODED = "data/raw/images"  # of which DVC gives the hash: images of one's own
 EXPERIMENT_METRICS = ["accuracy", "balanced_accuracy", "head", "tail", "within_group"]
 EXPERIMENT_METRICS += ["group_accuracy", "macro_f1"]
 
@@ -81,10 +82,11 @@ def experiments(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     """Make a row for all DVC experiments that differ in nothing but the seed of training.
 
     Args:
-        experiments: as dvc.api.exp_show gives them: flat, with the metrics and params by name.
+        experiments: as dvc.api.exp_show gives them: flat, with metrics, params and hashes by name.
 
     Returns:
-        columns by name: params, n, the number of seeds, and the metrics, each a Stat.
+        columns by name: params, n, the number of seeds, and the metrics, each a Stat. `photos` is a
+        mark of what was in the files, if it differs among experiments that name the same ones.
     """
     groups: dict[str, dict[int, Mapping[str, Any]]] = {}
     for one in experiments:
@@ -92,10 +94,11 @@ def experiments(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
             # the newest of several runs of one seed comes first, and the workspace before all
             groups.setdefault(_same_but_for_seed(one), {}).setdefault(int(one["seed"]), one)
     firsts = [next(iter(group.values())) for group in groups.values()]
-    differing = _differing(firsts)
+    differing, changed = _differing(firsts), _photos_changed(firsts)
     return [
         {
             "data": _shape(*(str(_param(first, f"data.{key}")) for key in OF_DATA)),
+            **({"photos": _text(_photos(first)[:4])} if changed else {}),
             "profile": first["profile"],
             "backbone": _param(first, "train.backbone"),
             "epochs": int(_param(first, "train.epochs")),  # DVC makes every number a float
@@ -150,6 +153,20 @@ def _differing(experiments: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
+def _photos(experiment: Mapping[str, Any]) -> str:
+    """Return the hash of the decoded images; "" for a dataset that does not change."""
+    return str(experiment.get(DECODED) or "") if experiment["data.name"] == "images" else ""
+
+
+def _photos_changed(experiments: Sequence[Mapping[str, Any]]) -> bool:
+    """Check whether the same params of `images` stand for several contents."""
+    hashes: dict[str, set[str]] = {}
+    for one in experiments:
+        named = sorted((k, str(v)) for k, v in one.items() if k.startswith("images."))
+        hashes.setdefault(str(named), set()).add(_photos(one))
+    return any(len(found - {""}) > 1 for found in hashes.values())
+
+
 def _acts(experiment: Mapping[str, Any], name: str) -> bool:
     """Check whether a param can have an effect: not another method's own, nor unused images'."""
     section, _, key = name.partition(".")
@@ -176,14 +193,14 @@ def _text(value: Any) -> str:
 
 
 def _same_but_for_seed(experiment: Mapping[str, Any]) -> str:
-    """Return all params that act on an experiment, but not its seed or other methods' own."""
+    """Return what an experiment depends on but its seed: params that act on it, and photos."""
     model, profile = experiment["model"], experiment["profile"]
     sections = (*SECTIONS, "evaluate.", f"profiles.{profile}.")
     acting = {
         k: v for k, v in experiment.items() if k.startswith(sections) and _acts(experiment, k)
     }
     params_ = sorted((k, str(v)) for k, v in acting.items())
-    return str((model, profile, params_))
+    return str((model, profile, params_, _photos(experiment)))
 
 
 def _stat(experiments: Mapping[int, Mapping[str, Any]], key: str) -> Stat:

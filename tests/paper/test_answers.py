@@ -173,3 +173,24 @@ def test_the_two_protocols_beside_each_other(root: Path) -> None:
         "the seed's: 61.00 (n = 1)",
         "lr falls: 77.00 (n = 1)",
     )
+
+
+def test_what_an_offset_adds_to_the_bar(root: Path) -> None:
+    """The same networks on both sides; by group it is a split, by prior it is none."""
+    made = score("ensemble_studytau1_s0", 60.0)
+    rules = made["rules"]
+    for rule, accuracy in (("group_offset", 61.5), ("prior_offset", 61.0)):
+        rules[rule] = {**rules["concat"], "accuracy": accuracy, "val_balanced": 99.0}
+    path = root / "paper/small/scores/digits-exp-0.1_ensemble_studytau1_s0.json"
+    path.write_text(json.dumps(made))
+    best = answers.best_split(small(root))
+    *_, row = best.rows
+    sides = [row[key] for key in ("without a split", "accuracy", "with one", "its accuracy")]
+    bar = "two balanced_softmax networks, averaged"
+    assert sides[::2] == [f"{bar}, prior offset", f"{bar}, group offset"]
+    assert [str(value) for value in sides[1::2]] == ["61.00", "61.50"]
+    same = "the mean of two `balanced_softmax` networks"
+    for by, gain in (("group", "1.50"), ("prior", "1.00")):
+        assert (
+            f"{same}, shifted by {by}, is ahead of that mean as it is by {gain} points" in best.said
+        )

@@ -107,6 +107,30 @@ def test_the_grid_gives_tables_figures_and_the_page(repo: Path) -> None:
     assert not list((repo / ".scratch/cells").iterdir()), "what is done is not kept twice"
 
 
+def test_outputs_that_were_kept_give_the_same_scores_again(repo: Path) -> None:
+    before = chosen(repo)
+    forget(repo)
+    done = call(repo, "paper.rescore", "kept", "--folder", str(SMALL))
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == set(CHOSEN)
+    assert chosen(repo) == before
+    stranger = repo / "kept/strangers"
+    stranger.mkdir()
+    first, second, _ = (repo / "kept" / f"{name}.zip" for name in CHOSEN)
+    for path, text in (
+        (stranger / "nothing.zip", "expected the name of a cell"),
+        (stranger / second.name, "its training had other params or images"),
+    ):
+        path.write_bytes(first.read_bytes())
+        refused = run(
+            sys.executable, "-m", "paper.rescore", str(stranger), "--folder", str(SMALL), cwd=repo
+        )
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert text in refused.stderr
+        path.unlink()
+    assert chosen(repo) == before
+
+
 def test_a_cell_is_what_the_pipeline_makes_of_its_params(repo: Path) -> None:
     """The figures of crt, which starts from another cell, stage by stage."""
     cell = json.loads((repo / SMALL / CELLS).read_text())["cells"][CHOSEN[2]]

@@ -34,12 +34,13 @@ TAIL = np.loadtxt(
 LABELS = np.array([3, 8, 7])
 GROUPS = (tuple(range(5)), tuple(range(5, 10)))
 SILENT = [ClassView(group, 10, "silent") for group in GROUPS]
+SIX = np.array([60, 40, 30, 12, 6, 3])  # images of six classes
 KEEP_RANKING = ["concat", "concat_abssum", "concat_softmax", "concat_zscore", "max_confidence"]
 
 
-def test_eleven_rules() -> None:
+def test_thirteen_rules() -> None:
     assert {*combine.UNFITTED, *combine.FITTED} == set(get_args(params.Rule))
-    assert len(get_args(params.Rule)) == 11
+    assert len(get_args(params.Rule)) == 13
 
 
 @pytest.mark.parametrize(
@@ -114,22 +115,24 @@ def outputs(
     return blocks, labels, chosen
 
 
-@pytest.mark.parametrize("name", get_args(params.Rule))
-def test_one_expert_answers_the_same_under_every_rule(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in combine.RULES if name != "prior_offset"])
+def test_one_expert_of_one_group_answers_the_same_under_every_rule(name: str) -> None:
     logits, labels, chosen = outputs((tuple(range(6)),), "drop")
-    rule = combine.make(name, logits, labels, chosen, [range(6)])
+    rule = combine.make(name, logits, labels, chosen, [range(6)], np.arange(6, 0, -1))
     assert np.array_equal(rule(logits, chosen).argmax(1), logits[0].argmax(1))
 
 
 @pytest.mark.parametrize("others", ["drop", "silent", "rest"])
-@pytest.mark.parametrize("name", [*KEEP_RANKING, "temperature", "affine", "rest", "rest_pair"])
+@pytest.mark.parametrize(
+    "name", [*KEEP_RANKING, "temperature", "affine", "group_offset", "rest", "rest_pair"]
+)
 def test_accuracy_is_at_most_group_accuracy_and_oracle(name: str, others: str) -> None:
     groups = ((0, 3), (1, 4, 5), (2,))
     logits, labels, chosen = outputs(groups, others)
     if name not in combine.applicable(chosen, np.ones(6)):
         assert others != "rest"
         return
-    scores = combine.make(name, logits, labels, chosen, groups)(logits, chosen)
+    scores = combine.make(name, logits, labels, chosen, groups, SIX)(logits, chosen)
     parts = {key: range(6) for key in ("head", "tail", "many", "medium", "few")}
     own = combine.concat(logits, chosen)
     result = metrics.evaluate(scores, own, labels, groups, parts)
@@ -163,7 +166,7 @@ def test_temperature_undoes_a_scale() -> None:
     p = np.exp(combine.log_softmax(true))
     labels = (p.cumsum(1) > rng.random((20000, 1))).argmax(1)  # labels drawn from p
     chosen = [ClassView.all(3)]
-    rule = combine.fit_temperature([true * 4], labels, chosen, [range(3)])
+    rule = combine.fit_temperature([true * 4], labels, chosen, [range(3)], SIX)
     np.testing.assert_allclose(
         rule([true * 4], chosen), combine.log_softmax(true), rtol=0.1, atol=0.1
     )
@@ -176,7 +179,7 @@ def test_temperature_is_scikit_learns() -> None:
     often = np.repeat(np.arange(len(labels)), (200 // counts)[labels])  # 200 of each class
     logits = 5 * rng.normal(size=(len(labels), 4)) + 4 * np.eye(4)[labels]
     chosen, groups = [ClassView.all(4)], ((0, 1), (2, 3))
-    rule = combine.fit_temperature([logits], labels, chosen, groups)
+    rule = combine.fit_temperature([logits], labels, chosen, groups, SIX)
     known = FrozenEstimator(AsTheyAre().fit(logits, labels))
     theirs = CalibratedClassifierCV(known, method="temperature", ensemble=False)
     theirs.fit(logits[often], labels[often])
@@ -210,8 +213,8 @@ def test_temperature_uses_an_experts_own_classes_in_their_own_order() -> None:
     sorted_views, groups = views((0, 5), (1, 2, 3, 4)), [range(6)]
     same = [logits[0][:, [1, 0]], logits[1][:, [1, 2, 3, 0]]]
     np.testing.assert_allclose(
-        combine.fit_temperature(logits, labels, chosen, groups)(logits, chosen),
-        combine.fit_temperature(same, labels, sorted_views, groups)(same, sorted_views),
+        combine.fit_temperature(logits, labels, chosen, groups, SIX)(logits, chosen),
+        combine.fit_temperature(same, labels, sorted_views, groups, SIX)(same, sorted_views),
         rtol=1e-4,
     )
 
@@ -222,7 +225,7 @@ def test_affine_levels_the_experts() -> None:
     test, labels, _ = outputs(groups, "drop", seed=2)
 
     def accuracy(name: str) -> float:
-        scores = combine.make(name, val, val_labels, chosen, groups)(test, chosen)
+        scores = combine.make(name, val, val_labels, chosen, groups, SIX)(test, chosen)
         return metrics.percent(scores.argmax(1) == labels)
 
     assert accuracy("affine") > accuracy("concat") + 10
@@ -232,7 +235,7 @@ def test_affine_has_the_gradient_of_its_loss() -> None:
     """At the optimum no small change of a scale or an offset lowers the balanced NLL."""
     groups = ((0, 3), (1, 2))
     logits, labels, chosen = outputs(groups, "drop")
-    scores = combine.fit_affine(logits, labels, chosen, groups)(logits, chosen)
+    scores = combine.fit_affine(logits, labels, chosen, groups, SIX)(logits, chosen)
     weights = 1 / np.bincount(labels)[labels]
 
     def nll(scores: np.ndarray) -> float:
@@ -251,7 +254,7 @@ def test_affine_is_the_optimum_of_scipys_other_methods(method: str) -> None:
     """They use no gradient, and scikit-learn's log_loss for what is made least."""
     groups = ((0, 3), (1, 2))
     logits, labels, chosen = outputs(groups, "drop", n=300)
-    rule = combine.fit_affine(logits, labels, chosen, groups)
+    rule = combine.fit_affine(logits, labels, chosen, groups, SIX)
     weights = validation.image_weights(labels, groups)
 
     def scores(x: np.ndarray) -> np.ndarray:
@@ -274,9 +277,10 @@ def test_affine_is_the_optimum_of_scipys_other_methods(method: str) -> None:
 def test_what_does_not_apply_is_refused() -> None:
     logits, labels, chosen = outputs(((0, 1), (2,)), "drop")
     with pytest.raises(ValueError, match=r"evaluate\.combine: 'rest' does not apply .*allowed: co"):
-        combine.make("rest", logits, labels, chosen, GROUPS)
+        combine.make("rest", logits, labels, chosen, GROUPS, SIX[:3])
+    none = [block[:0] for block in logits]
     with pytest.raises(ValueError, match=r"'affine' does not apply .*no validation images"):
-        combine.make("affine", [block[:0] for block in logits], labels[:0], chosen, GROUPS)
+        combine.make("affine", none, labels[:0], chosen, GROUPS, SIX[:3])
     allowed = combine.applicable(chosen, np.ones(3))
     assert [name for name in combine.RULES if name not in allowed] == ["rest", "rest_pair"]
     assert "temperature" not in combine.applicable(chosen, np.zeros(3))
@@ -286,5 +290,5 @@ def test_an_expert_of_one_class_breaks_no_rule() -> None:
     groups = ((0, 1, 2), (3,))
     logits, labels, chosen = outputs(groups, "drop")
     for name in combine.applicable(chosen, np.ones(4)):
-        scores = combine.make(name, logits, labels, chosen, groups)(logits, chosen)
+        scores = combine.make(name, logits, labels, chosen, groups, SIX[:4])(logits, chosen)
         assert np.isfinite(scores).all()

@@ -16,6 +16,7 @@ CUT = {
     "many": [0, 1, 2, 3],
     "medium": [],
     "few": [],
+    "counts": [300, 300, 200, 200],
 }
 # two networks with two outputs each, four images, one of each class
 HEAD = np.array([[3.0, 0.0], [0.0, 3.0], [2.0, 0.0], [0.0, 1.0]], np.float32)
@@ -76,8 +77,8 @@ def test_a_split_whose_tail_has_no_validation_image() -> None:
     chosen, bare = views((0, 1), (2, 3)), outputs(2)
     every = metrics.by_rule(chosen, bare, CUT)
     empty = {rule for rule, one in every.items() if one is None}
-    assert empty == {"temperature", "affine", "rest", "rest_pair"}
-    for rule in ("temperature", "affine"):
+    assert empty == {*combine.FITTED, "rest", "rest_pair"}
+    for rule in combine.FITTED:
         message = f"{rule}' does not apply to .* image of any of expert 1's 2 classes.; allowed: co"
         with pytest.raises(ValueError, match=message):
             metrics.score(rule, chosen, bare, CUT)

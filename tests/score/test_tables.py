@@ -174,7 +174,9 @@ def test_experiments_on_other_images_are_no_other_seeds() -> None:
         "accuracy": 50.0,
         "updates": 400.0,
     }
+    row["data/raw/images"] = "0123456789.dir"
     larger = {**row, "images.size": 64.0, "seed": 1.0, "accuracy": 60.0}
+    larger["data/raw/images"] = "abcdef.dir"
     digits = {**row, "data.name": "digits"}
     unused = {**digits, "images.size": 64.0, "seed": 1.0, "accuracy": 60.0}
     found = tables.experiments([row, larger, digits, unused])
@@ -184,3 +186,12 @@ def test_experiments_on_other_images_are_no_other_seeds() -> None:
         ("digits exp 0.1", tables.MISSING, 2),
     ]
     assert "images.train" not in found[0], "the same in all"
+    assert "photos" not in found[0], "another size is another param"
+    more = {**row, "data/raw/images": "fedcba.dir", "seed": 1.0, "accuracy": 70.0}
+    found = tables.experiments([row, more, {**more, "seed": 0.0}, digits])
+    marks = [(one["photos"], one["n"], str(one["accuracy"])) for one in found]
+    assert marks == [
+        ("0123", 1, "50.00"),
+        ("fedc", 2, "70.00 ± 0.00"),
+        (tables.MISSING, 1, "50.00"),
+    ]

@@ -83,7 +83,9 @@ def test_weights_by_other_images_do_not_depend_on_the_images_scored() -> None:
     told = [rng.normal(size=(50, 4)), 5 * rng.normal(size=(50, 4))]
     several = [rng.normal(size=(3, 4)) for _ in chosen]
     none, groups = [np.zeros((0, 4))] * 2, [(0, 1), (2, 3)]
-    rule = combine.settle("unlabelled", none, np.array([], int), chosen, groups, told)
+    rule = combine.settle(
+        "unlabelled", none, np.array([], int), chosen, groups, np.full(4, 9), told
+    )
     alone = rule([block[:1] for block in several], chosen)
     np.testing.assert_array_equal(rule(several, chosen)[:1], alone)
     assert not np.allclose(alone, combine.concat([block[:1] for block in several], chosen))
