@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -36,4 +37,9 @@ def main(model: str, *photos: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit("expected a model and photos: python examples/serve.py model.onnx photo.jpg")
+    for path in sys.argv[1:]:
+        if not Path(path).is_file():
+            sys.exit(f"{path}: no such file")
     main(*sys.argv[1:])

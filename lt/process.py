@@ -164,6 +164,11 @@ def _holder(path: Path) -> str:
         return "a process that has just started"
 
 
+def _has_terminal() -> bool:
+    """Check whether a bar would show: a terminal without a size, as of a container, hides it."""
+    return sys.stderr.isatty() and min(os.get_terminal_size(sys.stderr.fileno())) > 1
+
+
 class Progress:
     """A bar in a terminal, plain lines elsewhere; it counts epochs over all experts and phases.
 
@@ -174,16 +179,18 @@ class Progress:
         self.epochs, self.name, self.before, self.done = epochs, name, before, before
         self.start = self.printed = time.monotonic()
         self.bar = None
-        if sys.stderr.isatty():
-            self.bar = tqdm(total=epochs, initial=before, desc=name, unit="epoch")
+        if _has_terminal():
+            shown = "{desc} {percentage:3.0f}%|{bar}| {n}/{total} [{elapsed}<{remaining}]{postfix}"
+            self.bar = tqdm(total=epochs, initial=before, desc=name, bar_format=shown)
 
     def report(self, row: dict[str, Any]) -> None:
         """Count an epoch that is over."""
         self.done += 1
         val = "–" if row["val_accuracy"] is None else f"{row['val_accuracy']:.2f} %"
+        # what matters first: a narrow terminal cuts the rest off
         figures = (
-            f"expert {row['expert']} phase {row['phase']} epoch {row['epoch']}: "
-            f"loss {row['train_loss']:.4f}, val {val}, {row['images_per_s']:.0f} images/s"
+            f"loss {row['train_loss']:.4f}, val {val}, {row['images_per_s']:.0f} images/s, "
+            f"expert {row['expert']} phase {row['phase']} epoch {row['epoch']}"
         )
         now = time.monotonic()
         if self.bar is not None:
@@ -193,7 +200,7 @@ class Progress:
                 self.bar.close()
         elif now - self.printed >= LINE_EVERY_S or self.done in (self.before + 1, self.epochs):
             left = (now - self.start) / (self.done - self.before) * (self.epochs - self.done)
-            print(f"{self.name} {self.done}/{self.epochs} {figures}, {left:.0f} s left", flush=True)
+            print(f"{self.name} {self.done}/{self.epochs} {figures}; {left:.0f} s left", flush=True)
             self.printed = now
 
 
@@ -206,7 +213,7 @@ class Bar:
     def __init__(self, total: int, name: str, unit: str) -> None:
         self.total, self.name, self.unit, self.done = total, name, unit, 0
         self.start = self.printed = time.monotonic()
-        self.bar = tqdm(total=total, desc=name, unit=unit) if sys.stderr.isatty() else None
+        self.bar = tqdm(total=total, desc=name, unit=unit) if _has_terminal() else None
 
     def advance(self, number: int) -> None:
         """Count `number` things that are done."""

@@ -58,7 +58,7 @@ def within(cells: Cells) -> Answer:
         twice if number > len(splits) else "",
         _learned_nothing(cells),
     ]
-    return Answer(_sentences(said), _within_rows(cells), ahead(won["accuracy"]), points)
+    return Answer(_sentences(said), _within_rows(cells), ahead(won["accuracy"]), tuple(points))
 
 
 def _within_rows(cells: Cells) -> list[Row]:
@@ -201,15 +201,16 @@ def best_split(cells: Cells) -> Answer:
         rows.append(row | {"chosen on the test set": highest[1] - highest[0]})
     said = compared("the best split", "the best method without one", differences)
     points = []
-    for by, shifted in (("group", contests.BY_GROUP), ("prior", contests.BY_PRIOR)):
+    for by in ("group", "prior"):
+        shifted, bar = contests.shifted(contests.BAR, by), contests.BAR
         gains = {
-            dataset: shifted.stat(cells, dataset) - contests.BAR.stat(cells, dataset)
+            dataset: shifted.stat(cells, dataset) - bar.stat(cells, dataset)
             for dataset in cells.size["falling"]
         }
-        bar = "the mean of two `balanced_softmax` networks"
-        if text := compared(f"{bar}, shifted by {by},", "that mean as it is", gains):
+        mean = f"the mean of two `balanced_softmax` networks, shifted by {by},"
+        if text := compared(mean, "that mean as it is", gains):
             points.append(_sentences([text]))
-    return Answer(_sentences([said]), rows, ahead(differences.values()), points)
+    return Answer(_sentences([said]), rows, ahead(differences.values()), tuple(points))
 
 
 def agreement(cells: Cells) -> str:

@@ -69,24 +69,25 @@ CANDIDATES = [
 BAR = Candidate("two balanced_softmax networks, averaged", False, "ensemble", "study tau 1")
 
 
-def _offset(one: Candidate, by: str, is_split: bool) -> Candidate:
-    """Return a candidate whose classes are shifted after training, by group or by prior."""
+def shifted(one: Candidate, by: str) -> Candidate:
+    """Return a candidate whose classes are shifted after training, by "group" or by "prior".
+
+    What is shifted by group is built on the split.
+    """
+    is_split = one.is_split or by == "group"
     return replace(one, title=f"{one.title}, {by} offset", is_split=is_split, rule=f"{by}_offset")
 
 
-BY_GROUP, BY_PRIOR = _offset(BAR, "group", True), _offset(BAR, "prior", False)
-LEANING = [
-    Candidate(f"soft_split, lean {lean}", True, "soft_split", f"study lean {lean}")
-    for lean in ("1", "2.5")
+PAIRS_OF_NETWORKS = [
+    BAR,
+    Candidate("the same, cosine (soft_split, lean 0)", False, "soft_split", "study lean 0"),
+    Candidate("soft_split, lean 1", True, "soft_split", "study lean 1"),
+    Candidate("soft_split, lean 2.5", True, "soft_split", "study lean 2.5"),
+    Candidate("soft_split, lean 1, shared", True, "soft_split", "study shared lean 1"),
 ]
 FALLING = [
-    BAR,
-    BY_PRIOR,
-    BY_GROUP,
-    Candidate("two, cosine (soft_split, lean 0)", False, "soft_split", "study lean 0"),
-    *LEANING,
-    *(_offset(one, "group", True) for one in LEANING),
-    Candidate("soft_split, lean 1, shared", True, "soft_split", "study shared lean 1"),
+    *PAIRS_OF_NETWORKS,
+    *(shifted(one, by) for by in ("group", "prior") for one in PAIRS_OF_NETWORKS),
     Candidate("balpoe, taus 0 and 2", False, "balpoe", "study taus 0 2"),
     Candidate("balpoe, taus 1 and 1", False, "balpoe", "study taus 1 1"),
     *(Candidate(m, False, m, "study") for m in ("balanced_softmax", "baseline", "ensemble", "crt")),

@@ -7,7 +7,7 @@ from textwrap import fill
 
 import numpy as np
 
-from lt.score import scored, store, suggest
+from lt.score import scored, store, suggest, tables
 from stages import FINAL, METRICS, PARTITION, main
 
 
@@ -20,6 +20,7 @@ def run(arguments: Sequence[str]) -> None:
     _, rows = scored.load(METRICS, FINAL, run)
     val_labels = store.load_outputs(FINAL).val_labels
     val_counts = np.bincount(val_labels, minlength=len(cut["classes"])).tolist()
+    print(fill(f"Of the last run: {tables.title(run)}", 100))
     found = suggest.numbers(cut, val_counts, rows)
     for name, value in suggest.facts(found):
         print(f"{name}: {value}")

@@ -121,4 +121,4 @@ def test_without_these_images_nobody_looks_at_them(repo: Path) -> None:
     assert "WARNING" not in text
     text = dvc(repo, "exp", "run", "-S", "data.name=images", code=255)
     assert "listing: images.train: expected a folder of class folders, a .csv or a list" in text
-    assert "got '/nowhere', which does not exist in" in text
+    assert "got '/nowhere'; /nowhere does not exist" in text

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from bench import kills
+from lt.score import combine
 from tests.conftest import call, run, spawn
 
 METRICS = ["eval.json", "costs.json", "rules.csv", "per_class.csv", "confusion.csv", "curves.csv"]
@@ -339,7 +340,7 @@ def test_without_validation_images(repo: Path, tmp_path: Path) -> None:
         assert call(tmp_path, f"stages.{name}", *arguments).returncode == 0
     lines = (tmp_path / "metrics/rules.csv").read_text().splitlines()
     empty = {rule for rule, *figures in (line.split(",") for line in lines) if not any(figures)}
-    assert empty == {"temperature", "affine"}
+    assert empty == set(combine.FITTED)
     metrics = json.loads((tmp_path / "metrics/eval.json").read_text())
     assert metrics["val_classes"] == {"head": 0, "tail": 0}
     message = stage(tmp_path, "stages.resolve", *overrides, "model=tau_norm")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -204,3 +207,26 @@ def test_a_bar_tells_the_rate(
         "decoded 500/1000 images, 83 images/s, 6 s left",
         "decoded 1000/1000 images, 100 images/s, 0 s left",
     ]
+
+
+@pytest.mark.parametrize("size", [(40, 80), (0, 0), (0, 80)])
+def test_a_bar_has_the_loss_in_80_columns_and_lines_stand_in_for_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    row = {"expert": 0, "phase": 1, "epoch": 5, "train_loss": 1.76684, "val_accuracy": 40.083}
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        process.Progress(1, "logit_adjust_posthoc").report({**row, "images_per_s": 1234.5})
+        monkeypatch.undo()
+        found = "loss 1.7668, val 40.08 %"
+        lines = capsys.readouterr().out
+        if size == (40, 80):
+            terminal.flush()
+            assert found in os.read(ours, 10_000).decode()
+            assert not lines
+        else:
+            figures = f"{found}, 1234 images/s, expert 0 phase 1 epoch 5"
+            assert lines == f"logit_adjust_posthoc 1/1 {figures}; 0 s left\n"
+    os.close(ours)

@@ -75,8 +75,8 @@ def _read(given: str, key: str, options: Listing) -> Found:
     path = Path(given).expanduser()
     if not path.exists():
         raise ValueError(
-            f"{key}: expected a folder of class folders, a .csv or a list, got {given!r}, which "
-            f"does not exist in {Path.cwd()}"
+            f"{key}: expected a folder of class folders, a .csv or a list, got {given!r}; "
+            f"{path.absolute()} does not exist"
         )
     test = key == "images.test"
     found = _read_folder(path, key, options) if path.is_dir() else _read_file(path, key, options)
