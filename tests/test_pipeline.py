@@ -82,8 +82,9 @@ def test_results_are_there_and_nothing_else_is(repo: Path) -> None:
     ]
     assert set(metrics["val_classes"]) == {"head", "tail"}
     rules = [line.split(",") for line in (repo / "metrics/rules.csv").read_text().splitlines()]
-    assert len({row[1] for row in rules[1:]}) == 1, "one expert: every rule agrees"
-    assert len(rules) == 1 + 11
+    agree = {row[1] for row in rules[1:] if row[0] not in combine.OFFSETS}
+    assert len(agree) == 1, "one expert: every other rule agrees"
+    assert [row[0] for row in rules[1:]] == list(combine.RULES)
     assert metrics["accuracy"] <= metrics["within_group"]["accuracy"]
     costs = json.loads((repo / "metrics/costs.json").read_text())
     assert list(costs) == ["parameters", "trained_parameters", "updates", "images"]
@@ -181,7 +182,7 @@ def test_bad_params_stop_before_anything_is_lost(repo: Path) -> None:
     assert message in stage(repo, "stages.resolve", "data.name=mnist")
     assert (results(repo), sorted((repo / "models/final").iterdir())) == before
     undo(repo)
-    assert ran(dvc(repo, "repro")) == ["resolve"], "its outputs were gone when it refused"
+    assert "up to date" in dvc(repo, "repro"), "resolved/ is that of the last run"
 
 
 SPAWNED = ("table",)
