@@ -80,14 +80,19 @@ def shifted(one: Candidate, by: str) -> Candidate:
 
 PAIRS_OF_NETWORKS = [
     BAR,
-    Candidate("the same, cosine (soft_split, lean 0)", False, "soft_split", "study lean 0"),
+    Candidate(
+        "two cosine ones, averaged (soft_split, lean 0)", False, "soft_split", "study lean 0"
+    ),
     Candidate("soft_split, lean 1", True, "soft_split", "study lean 1"),
     Candidate("soft_split, lean 2.5", True, "soft_split", "study lean 2.5"),
     Candidate("soft_split, lean 1, shared", True, "soft_split", "study shared lean 1"),
 ]
 FALLING = [
-    *PAIRS_OF_NETWORKS,
-    *(shifted(one, by) for by in ("group", "prior") for one in PAIRS_OF_NETWORKS),
+    *(
+        same
+        for one in PAIRS_OF_NETWORKS
+        for same in (one, shifted(one, "group"), shifted(one, "prior"))
+    ),
     Candidate("balpoe, taus 0 and 2", False, "balpoe", "study taus 0 2"),
     Candidate("balpoe, taus 1 and 1", False, "balpoe", "study taus 1 1"),
     *(Candidate(m, False, m, "study") for m in ("balanced_softmax", "baseline", "ensemble", "crt")),

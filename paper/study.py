@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from lt.score.combine import RULES
-from lt.score.stats import Stat
+from lt.score.stats import MISSING, Stat
 from paper import tables
 from paper.cells import Cells
 from paper.contests import BAR, CANDIDATES, FALLING, FALLS, SEEDS, THINS, Candidate
@@ -264,14 +264,17 @@ def falling(cells: Cells) -> list[Row]:
 
 def _honestly(cells: Cells, dataset: str, one: Candidate) -> Row:
     title = one.named(cells, dataset) + ("" if one.rule else " (by validation)")
+    number = one.stat(cells, dataset).n
     row: Row = {"dataset": dataset, "method": title}
     row["n"] = cells.seeds(dataset, one.model, one.variation)
+    if number < len(cells.finished(dataset, one.model, one.variation)):
+        row["n"] = str(number or MISSING)  # scored before there was this rule
     for part in tables.PARTS:
         row[part] = one.stat(cells, dataset, part)
     row["validation, balanced"] = one.stat(cells, dataset, "val_balanced")
     for name in ("parameters", "images", "updates"):
         cost = cells.stat(dataset, one.model, f"metrics.{name}", one.variation)
-        row[name] = round(cost.mean) if cost.n else None
+        row[name] = round(cost.mean) if number else None
     return row
 
 

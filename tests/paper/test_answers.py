@@ -183,7 +183,10 @@ def test_what_an_offset_adds_to_the_bar(root: Path) -> None:
         rules[rule] = {**rules["concat"], "accuracy": accuracy, "val_balanced": 99.0}
     path = root / "paper/small/scores/digits-exp-0.1_ensemble_studytau1_s0.json"
     path.write_text(json.dumps(made))
-    best = answers.best_split(small(root))
+    old = path.with_name("digits-exp-0.1_ensemble_studytau1_s1.json")
+    old.write_text(json.dumps(score("ensemble_studytau1_s1", 60.0)))
+    cells = small(root)
+    best = answers.best_split(cells)
     *_, row = best.rows
     sides = [row[key] for key in ("without a split", "accuracy", "with one", "its accuracy")]
     bar = "two balanced_softmax networks, averaged"
@@ -194,3 +197,7 @@ def test_what_an_offset_adds_to_the_bar(root: Path) -> None:
         f"{same}, shifted by group, is ahead of that mean as it is by 1.50 points, on one seed.",
         f"{same}, shifted by prior, is ahead of that mean as it is by 1.00 points, on one seed.",
     )
+    found = {row["method"]: row for row in study.falling(cells)}
+    assert [found[name]["n"] for name in (bar, f"{bar}, group offset")] == ["2", "1"]
+    plain = found["soft_split, lean 1"], found["soft_split, lean 1, group offset"]
+    assert [row["n"] for row in plain] == ["–"] * 2
