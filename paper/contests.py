@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from lt.score.combine import RULES
+from lt.score.combine import OFFSETS, RULES
 from lt.score.stats import Stat
 from paper.cells import Cells
 
+COMBINING = [rule for rule in RULES if rule not in OFFSETS]
 SEEDS, FALLS = "the seed's", "lr falls"  # the protocols
 THINS = ("mean", "min", "max", "ratio")  # to what the rest is thinned in `split_rest`
 
@@ -38,13 +39,17 @@ class Candidate:
         return f"{self.title}, {self._chosen(cells, dataset) or 'the best rule'}"
 
     def _chosen(self, cells: Cells, dataset: str) -> str | None:
-        """Return the first of the best rules, by the mean over seeds; None if no seed was run."""
+        """Return the first of the best rules, by the mean over seeds; None if no seed was run.
+
+        What shifts classes after training is a candidate of its own, on either side.
+        """
         found = {
             rule: cells.stat(dataset, self.model, f"rules.{rule}.val_balanced", self.variation)
-            for rule in RULES
+            for rule in COMBINING
         }
-        run = {rule: stat.mean for rule, stat in found.items() if stat.n}
-        return max(run, key=run.__getitem__) if run else None
+        run = {rule: stat for rule, stat in found.items() if stat.n}
+        same = _shared(run.values())
+        return max(run, key=lambda rule: run[rule].over(same).mean) if run else None
 
 
 CANDIDATES = [
@@ -69,7 +74,7 @@ CANDIDATES = [
 BAR = Candidate("two balanced_softmax networks, averaged", False, "ensemble", "study tau 1")
 
 
-def shifted(one: Candidate, by: str) -> Candidate:
+def with_offset(one: Candidate, by: str) -> Candidate:
     """Return a candidate whose classes are shifted after training, by "group" or by "prior".
 
     What is shifted by group is built on the split.
@@ -87,15 +92,19 @@ PAIRS_OF_NETWORKS = [
     Candidate("soft_split, lean 2.5", True, "soft_split", "study lean 2.5"),
     Candidate("soft_split, lean 1, shared", True, "soft_split", "study shared lean 1"),
 ]
-FALLING = [
-    *(
-        same
-        for one in PAIRS_OF_NETWORKS
-        for same in (one, shifted(one, "group"), shifted(one, "prior"))
-    ),
+# what has no split, and may be shifted as well
+OTHERS = [
     Candidate("balpoe, taus 0 and 2", False, "balpoe", "study taus 0 2"),
     Candidate("balpoe, taus 1 and 1", False, "balpoe", "study taus 1 1"),
     *(Candidate(m, False, m, "study") for m in ("balanced_softmax", "baseline", "ensemble", "crt")),
+]
+FALLING = [
+    *(
+        variant
+        for one in PAIRS_OF_NETWORKS
+        for variant in (one, with_offset(one, "group"), with_offset(one, "prior"))
+    ),
+    *(variant for one in OTHERS for variant in (one, with_offset(one, "prior"))),
     Candidate("split", True, "split", "study", None),
     Candidate("split_lws", True, "split_lws", "study", None),
 ]
@@ -126,7 +135,7 @@ def best_on_test(cells: Cells, dataset: str, candidates: Iterable[Candidate]) ->
     run = [
         stat
         for one in candidates
-        for rule in ([one.rule] if one.rule else RULES)
+        for rule in ([one.rule] if one.rule else COMBINING)
         if (stat := cells.stat(dataset, one.model, f"rules.{rule}.accuracy", one.variation)).n
     ]
     same = _shared(run)

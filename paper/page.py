@@ -115,6 +115,8 @@ def _provenance(cells: Cells) -> str:
             f"torch {about['versions']['torch']}"
         )
         revision = (about["git"] or "unknown")[:12] + changed
+        if about.get("scored_by") not in (None, about["git"]):
+            revision += f", scored again at {about['scored_by'][:12]}"
         machines.setdefault(machine, Counter())[revision] += 1
     lines = [
         f"- {commits.total()} on {machine}; commits "

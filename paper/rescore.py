@@ -3,7 +3,8 @@
     python -m paper.rescore kept                    every cell of the grid with a zip file in kept/
     python -m paper.rescore kept --folder paper/small
 
-No network runs. A zip file of outputs that are not those of its cell's params is refused.
+No network runs. A file that is damaged or of another training than its cell's changes nothing, and
+is named at the end.
 """
 
 from __future__ import annotations
@@ -15,19 +16,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lt import files
+from lt import files, process
 from lt.data import partition
+from lt.score import store
 from paper import FOLDER, score
 from paper.cells import Cells, belongs
 from stages import Parser, main
+
+KEPT = ("experts.json", "history.csv", "outputs.npz", "run.json", "timing.json")
 
 
 def rescored(cells: Cells, path: Path) -> dict[str, Any]:
     """Make the score file of the cell that a zip file is named after.
 
+    Its provenance says which code trained (`git`) and which scored (`scored_by`).
+
     Raises:
         ValueError: if it is no cell of the grid, or the file is damaged or of another training.
     """
+    from lt import provenance  # which imports torch
+
     name = path.stem
     if name not in cells.entries:
         raise ValueError(f"{path}: expected the name of a cell of {cells.folder}, got {name}")
@@ -36,16 +44,23 @@ def rescored(cells: Cells, path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path}: nothing is known of its dataset; `python -m paper.run` writes it"
         )
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as given:
+        folder = Path(given)
         try:
             with zipfile.ZipFile(path) as kept:
-                kept.extractall(folder)
-        except zipfile.BadZipFile as error:
-            raise ValueError(f"{path}: damaged ({error})") from None
-        made = score.score(Path(folder), partition.describe(facts, options.partition), options)
+                for one in KEPT:
+                    (folder / one).write_bytes(kept.read(one))
+            run = store.load_run(folder)
+            hashes = {one: sha for one, sha in run["files"].items() if one in KEPT}
+            files.check_manifest(folder, hashes, "run.json")
+            cut = partition.describe(facts, options.partition)
+            made = score.score(folder, cut, options)
+        except Exception as error:  # BadZipFile, zlib.error, KeyError, ...
+            raise ValueError(f"{path}: damaged, or not of this project ({error})") from None
     found: dict[str, Any] = json.loads(json.dumps(made))  # as if read from a file
-    if not belongs(found, options, facts):
-        raise ValueError(f"{path}: its training had other params or images than {name} has")
+    if run["model"] != options.model or not belongs(found, options, facts):
+        raise ValueError(f"{path}: of another method, other params or images than {name} has")
+    found["provenance"]["scored_by"] = provenance.revision()["git"]
     return found
 
 
@@ -58,11 +73,19 @@ def run(arguments: Sequence[str]) -> None:
     paths = sorted(given.kept.glob("*.zip"))
     if not paths:
         raise ValueError(f"{given.kept}: expected a folder with zip files of cells, found none")
-    cells = Cells(given.folder)
-    for path in paths:
-        found = rescored(cells, path)
-        files.write_json(cells.folder / "scores" / f"{path.stem}.json", found)
-        print(path.stem, flush=True)
+    refused = []
+    with process.lock(given.folder / ".run.lock"):
+        cells = Cells(given.folder)
+        for path in paths:
+            try:
+                found = rescored(cells, path)
+            except ValueError as error:
+                refused.append(str(error))
+                continue
+            files.write_json(cells.folder / "scores" / f"{path.stem}.json", found)
+            print(path.stem, flush=True)
+    if refused:
+        raise ValueError("\n".join([f"{len(refused)} of {len(paths)} were refused:", *refused]))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from paper.contests import BAR, CANDIDATES, FALLING, FALLS, SEEDS, THINS, Candid
 from paper.tables import Row
 
 CHOSEN = "chosen on validation"
-FITTED = "affine"  # the rule that is fitted on validation images to the joint prediction
+FITTED = "affine"  # of the fitted rules, the one that levels the networks of a split
 CLIPPED = "clip 5.0"  # of a baseline, as the networks of a split are
 # Question 1, what is compared: the split, its control, and what tells them apart
 PAIRS = {
@@ -267,8 +267,9 @@ def _honestly(cells: Cells, dataset: str, one: Candidate) -> Row:
     number = one.stat(cells, dataset).n
     row: Row = {"dataset": dataset, "method": title}
     row["n"] = cells.seeds(dataset, one.model, one.variation)
-    if number < len(cells.finished(dataset, one.model, one.variation)):
-        row["n"] = str(number or MISSING)  # scored before there was this rule
+    finished = len(cells.finished(dataset, one.model, one.variation))
+    if number < finished:  # some were scored before there was this rule, or have no such figure
+        row["n"] = row["n"].replace(str(finished), str(number), 1) if number else MISSING
     for part in tables.PARTS:
         row[part] = one.stat(cells, dataset, part)
     row["validation, balanced"] = one.stat(cells, dataset, "val_balanced")

@@ -40,7 +40,7 @@ def _experiments() -> None:
         return
     print(tables.experiments_table(rows), end="")
     if "photos" in rows[0]:
-        print("\nphotos: rows with the same mark have the same pictures, others have other ones.")
+        print("\nphotos: another mark, with the same params of images, stands for other pictures.")
     with files.whole(EXPERIMENTS) as drawn:
         figures.save(figures.experiments(tables.experiments_points(rows)), drawn)
     print(f"\n{EXPERIMENTS} shows them.")

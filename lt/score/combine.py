@@ -8,7 +8,7 @@ mean. With one expert every rule predicts the same classes, but for the two of O
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import get_args
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lt import params
+from lt.data.partition import halves as halved
 from lt.data.views import ClassView, Ints
 from lt.score import blocks, unlabelled
 from lt.score.blocks import Floats as Floats
@@ -192,25 +193,26 @@ def fit_group_offset(
 ) -> Rule:
     """Fit a scale, and an offset per group of the partition, to `concat`: the least NLL.
 
-    Networks that know all classes still lean to the frequent ones on images that they have not
-    seen, and one number per group takes that out. The first group's offset is 0. All are 0 if a
-    group has no validation image. Images weigh as in a balanced test set.
+    Networks that know all classes may lean to the frequent ones on images that they have not seen.
+    The first group's offset is 0. All are 0 if a group has no validation image. Images weigh as in
+    a balanced test set.
     """
     masks = np.array([np.isin(np.arange(len(counts)), group) for group in groups], np.float64)
     return _fit_offsets(logits, labels, views, groups, masks, np.arange(len(groups)) > 0)
 
 
 def fit_prior_offset(
-    logits: Logits, labels: Ints, views: Views, groups: Groups, counts: Ints
+    logits: Logits, labels: Ints, views: Views, _groups: Groups, counts: Ints
 ) -> Rule:
     """Fit a scale, and τ of -τ log prior, to `concat`: the least NLL.
 
-    It is the post-hoc logit adjustment of Menon et al. 2021, whose τ is fitted here. τ is 0 if a
-    group has no validation image. Images weigh as in a balanced test set.
+    It is the post-hoc logit adjustment of Menon et al. 2021, whose τ is fitted here. The prior is
+    that of the long-tailed set. Whatever the partition is, head and tail weigh as in a balanced
+    test set; τ is 0 if one of them has no validation image.
     """
     log_prior = np.log(counts / counts.sum())
-    direction = log_prior.mean() - log_prior
-    return _fit_offsets(logits, labels, views, groups, direction[None], np.array([True]))
+    direction, halves = log_prior.mean() - log_prior, [half for half in halved(counts) if half]
+    return _fit_offsets(logits, labels, views, halves, direction[None], np.array([True]))
 
 
 def _fit_offsets(
@@ -226,12 +228,9 @@ def _fit_offsets(
     If a group has no image, no number is free: the images would only speak for the others.
     """
     free = free & all(np.isin(labels, group).any() for group in groups)
-    weights, parts = image_weights(labels, groups), blocks.stacks(logits, views)
-
-    def whole() -> Iterator[tuple[slice, Floats]]:
-        return ((rows, stack.sum(0, keepdims=True)) for rows, stack in parts())
-
-    scales, numbers = _least_nll(whole, labels, weights, 1, directions, free)
+    weights, every = image_weights(labels, groups), ClassView.all(directions.shape[1])
+    once = blocks.stacks([concat(blocks.doubles(logits), views)], [every])
+    scales, numbers = _least_nll(once, labels, weights, 1, directions, free)
     return partial(offset, scales=scales, offsets=numbers @ directions)
 
 

@@ -86,7 +86,7 @@ def experiments(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
 
     Returns:
         columns by name: params, n, the number of seeds, and the metrics, each a Stat. `photos` is a
-        mark of what was in the files, if it differs among experiments that name the same ones.
+        mark of the decoded images, if it differs among experiments with the same params of them.
     """
     groups: dict[str, dict[int, Mapping[str, Any]]] = {}
     for one in experiments:
@@ -98,7 +98,7 @@ def experiments(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     return [
         {
             "data": _shape(*(str(_param(first, f"data.{key}")) for key in OF_DATA)),
-            **({"photos": _text(_photos(first)[:4])} if changed else {}),
+            **({"photos": _text(_photos(first)[:8])} if changed else {}),
             "profile": first["profile"],
             "backbone": _param(first, "train.backbone"),
             "epochs": int(_param(first, "train.epochs")),  # DVC makes every number a float

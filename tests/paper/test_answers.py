@@ -192,10 +192,9 @@ def test_what_an_offset_adds_to_the_bar(root: Path) -> None:
     bar = "two balanced_softmax networks, averaged"
     assert sides[::2] == [f"{bar}, prior offset", f"{bar}, group offset"]
     assert [str(value) for value in sides[1::2]] == ["61.00", "61.50"]
-    same = "The mean of two `balanced_softmax` networks"
     assert best.points == (
-        f"{same}, shifted by group, is ahead of that mean as it is by 1.50 points, on one seed.",
-        f"{same}, shifted by prior, is ahead of that mean as it is by 1.00 points, on one seed.",
+        "The bar with a group offset is ahead of the bar by 1.50 points, on one seed.",
+        "The bar with a prior offset is ahead of the bar by 1.00 points, on one seed.",
     )
     found = {row["method"]: row for row in study.falling(cells)}
     assert [found[name]["n"] for name in (bar, f"{bar}, group offset")] == ["2", "1"]

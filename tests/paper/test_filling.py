@@ -114,21 +114,37 @@ def test_outputs_that_were_kept_give_the_same_scores_again(repo: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) == set(CHOSEN)
     assert chosen(repo) == before
-    stranger = repo / "kept/strangers"
-    stranger.mkdir()
-    first, second, _ = (repo / "kept" / f"{name}.zip" for name in CHOSEN)
-    for path, text in (
-        (stranger / "nothing.zip", "expected the name of a cell"),
-        (stranger / second.name, "its training had other params or images"),
-    ):
-        path.write_bytes(first.read_bytes())
-        refused = run(
-            sys.executable, "-m", "paper.rescore", str(stranger), "--folder", str(SMALL), cwd=repo
-        )
-        assert (refused.returncode, refused.stdout) == (1, "")
-        assert text in refused.stderr
-        path.unlink()
-    assert chosen(repo) == before
+    head = run("git", "rev-parse", "HEAD", cwd=repo).stdout.strip()
+    assert {score["provenance"]["scored_by"] for score in scores(repo).values()} == {head}
+
+
+def test_outputs_of_another_training_or_damaged_ones_change_nothing(repo: Path) -> None:
+    before, given, same_params = scores(repo), repo / "given", "digits-exp-0.1_balanced_softmax_s0"
+    cells = json.loads((repo / SMALL / CELLS).read_text())
+    first = cells["cells"][CHOSEN[0]]
+    params = first["params"].replace("model=baseline", "model=balanced_softmax")
+    cells["cells"][same_params] = {**first, "model": "balanced_softmax", "params": params}
+    grid_text = (repo / SMALL / CELLS).read_text()
+    (repo / SMALL / CELLS).write_text(json.dumps(cells))
+    given.mkdir()
+    good, split, crt = ((repo / "kept" / f"{name}.zip").read_bytes() for name in CHOSEN)
+    (given / "a_cell_of_none.zip").write_bytes(good)
+    (given / f"{same_params}.zip").write_bytes(good)
+    (given / f"{CHOSEN[1]}.zip").write_bytes(split[:-100])
+    middle = len(crt) // 2
+    (given / f"{CHOSEN[2]}.zip").write_bytes(crt[:middle] + b"damage" + crt[middle + 6 :])
+    (given / f"{CHOSEN[0]}.zip").write_bytes(good)
+    done = call(repo, "paper.rescore", "given", "--folder", str(SMALL))
+    assert (done.returncode, done.stdout.split()) == (1, [CHOSEN[0]]), "the good one is scored"
+    lines = done.stderr.splitlines()
+    assert lines[0] == "rescore: 4 of 5 were refused:"
+    said = {line.split(".zip: ")[0]: line for line in lines[1:]}
+    assert "expected the name of a cell" in said["given/a_cell_of_none"]
+    assert "of another method" in said[f"given/{same_params}"], "its params are the same"
+    for name in CHOSEN[1:]:
+        assert "damaged" in said[f"given/{name}"]
+    assert scores(repo) == before
+    (repo / SMALL / CELLS).write_text(grid_text)
 
 
 def test_a_cell_is_what_the_pipeline_makes_of_its_params(repo: Path) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from lt.data.views import ClassView, Ints
-from lt.score import combine, metrics
+from lt.score import combine, metrics, store
 from tests.conftest import views
 
 COUNTS = np.array([5000, 2000, 200, 50])
@@ -94,6 +94,39 @@ def test_a_group_without_a_validation_image_moves_nothing(
     seen = np.isin(labels, shown)
     rule = fit([true[seen]], labels[seen], ALL, GROUPS, COUNTS)
     assert numbers(rule)[1].tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("groups", [((0, 1, 2, 3),), GROUPS, ((0,), (1,), (2, 3))])
+def test_the_prior_goes_by_head_and_tail_whatever_the_partition(
+    groups: tuple[tuple[int, ...], ...],
+) -> None:
+    true, labels = drawn(SAME)
+    low = true + np.log(COUNTS / COUNTS.sum())
+    found, same = (
+        numbers(combine.fit_prior_offset([low], labels, ALL, cut, COUNTS))
+        for cut in (groups, GROUPS)
+    )
+    assert found[1].tolist() == same[1].tolist()
+    head = labels < 2
+    rule = combine.fit_prior_offset([low[head]], labels[head], ALL, groups, COUNTS)
+    assert numbers(rule)[1].tolist() == [0, 0, 0, 0]
+
+
+def test_the_score_of_a_rule_goes_by_the_counts_of_the_partition() -> None:
+    true, labels = drawn(10 * COUNTS)
+    leaning = true + np.log(COUNTS / COUNTS.sum())
+    cut = {"counts": COUNTS.tolist(), "groups": GROUPS, "head": (0, 1), "tail": (2, 3)}
+    cut |= {"many": (0, 1, 2), "medium": (3,), "few": ()}
+    test, test_labels = drawn(SAME)
+    low = test + np.log(COUNTS / COUNTS.sum())
+    outputs = store.Outputs([low], test_labels, [leaning], labels, are_logits=True)
+    known = metrics.percent(test.argmax(1) == test_labels)  # Bayes' rule
+    shifted, _ = metrics.score("prior_offset", ALL, outputs, cut)
+    before, _ = metrics.score("concat", ALL, outputs, cut)
+    assert shifted.accuracy == pytest.approx(known, abs=0.5)
+    assert before.accuracy < known - 10
+    turned, _ = metrics.score("prior_offset", ALL, outputs, {**cut, "counts": COUNTS[[2, 0, 3, 1]]})
+    assert turned.accuracy < known - 5, "with other counts it cannot"
 
 
 def test_classes_of_one_size_have_no_prior_to_take_off() -> None:

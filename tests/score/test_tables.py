@@ -191,7 +191,7 @@ def test_experiments_on_other_images_are_no_other_seeds() -> None:
     found = tables.experiments([row, more, {**more, "seed": 0.0}, digits])
     marks = [(one["photos"], one["n"], str(one["accuracy"])) for one in found]
     assert marks == [
-        ("0123", 1, "50.00"),
-        ("fedc", 2, "70.00 ± 0.00"),
+        ("01234567", 1, "50.00"),
+        ("fedcba.d", 2, "70.00 ± 0.00"),
         (tables.MISSING, 1, "50.00"),
     ]
