@@ -206,15 +206,22 @@ def best_split(cells: Cells) -> Answer:
 
 def _beside_the_bar(cells: Cells) -> Sequence[str]:
     """Say how the bar does with an offset, and each soft split beside the bar."""
-    bar, points = contests.BAR, []
-    ours = {f"the bar with a {by} offset": with_offset(bar, by) for by in ("group", "prior")}
-    ours |= {f"`{one.title}`": one for one in contests.PAIRS_OF_NETWORKS if one.is_split}
-    for title, one in ours.items():
+    bar = contests.BAR
+    group, prior = with_offset(bar, "group"), with_offset(bar, "prior")
+    pairs = [
+        ("the bar with a group offset", group, "the bar", bar),
+        ("the bar with a prior offset", prior, "the bar", bar),
+        ("the group offset", group, "the prior offset", prior),
+    ]
+    soft = [one for one in contests.PAIRS_OF_NETWORKS if one.is_split]
+    pairs += [(f"`{one.title}`", one, "the bar", bar) for one in soft]
+    points = []
+    for ours, one, theirs, other in pairs:
         differences = {
-            dataset: one.stat(cells, dataset) - bar.stat(cells, dataset)
+            dataset: one.stat(cells, dataset) - other.stat(cells, dataset)
             for dataset in cells.size["falling"]
         }
-        if text := compared(title, "the bar", differences):
+        if text := compared(ours, theirs, differences):
             points.append(_sentences([text]))
     return tuple(points)
 

@@ -195,6 +195,7 @@ def test_what_an_offset_adds_to_the_bar(root: Path) -> None:
     assert best.points == (
         "The bar with a group offset is ahead of the bar by 1.50 points, on one seed.",
         "The bar with a prior offset is ahead of the bar by 1.00 points, on one seed.",
+        "The group offset is ahead of the prior offset by 0.50 points, on one seed.",
     )
     found = {row["method"]: row for row in study.falling(cells)}
     assert [found[name]["n"] for name in (bar, f"{bar}, group offset")] == ["2", "1"]

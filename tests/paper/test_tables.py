@@ -13,7 +13,7 @@ from lt import files
 from lt.score import store
 from lt.score.stats import Stat
 from paper import SMALL as SMALL_FOLDER
-from paper import figures, page, render, study, tables
+from paper import contests, figures, page, render, study, tables
 from paper import score as score_cells
 from paper.cells import Cells
 from tests.conftest import ROOT
@@ -144,6 +144,17 @@ def test_the_readme_quotes_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
         for column in ("within: accuracy", "accuracy"):
             assert one[column].n == split[column].n == 1, "one run each, says the README"
             assert one[column].mean > split[column].mean
+
+
+def test_the_readme_quotes_what_an_offset_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    monkeypatch.chdir(ROOT)
+    bar, cells = contests.BAR, Cells()
+    before, after = (
+        one.stat(cells, "cifar10-exp-0.01") for one in (bar, contests.with_offset(bar, "prior"))
+    )
+    assert before.n == after.n == 3
+    assert f"networks from {before} to {after} % (`-S profile=study`, three seeds)" in text
 
 
 def test_tables_ask_for_nothing_that_is_not_in_the_grid(
