@@ -292,11 +292,14 @@ def _won(run: Iterable[Stat]) -> str:
 def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
     """Say in how many comparisons `ours` is ahead, by how much, and how sure that is.
 
+    differences: by what they are of, which is named where one alone was run.
+
     Returns a sentence in lower case, without a full stop; "" if none was run.
     """
     run = [stat for stat in differences.values() if stat.n]
     if not run:
         return ""
+    where = "".join(f" on {name}" for name, stat in differences.items() if stat.n)
     parts = []
     for word, side in (("ahead of", 1), ("behind", -1)):
         there = [stat for stat in run if side * stat.mean > 0]
@@ -309,8 +312,9 @@ def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
                 of = f"{sure or 'none'} of {len(known)} with several seeds"
                 by += f", {beyond} in {of}" if known else ""
                 by = f"in {len(there)} of {len(run)} ({by})"
-            elif known:
-                by += f", {'' if sure else 'not '}{beyond}"
+            else:
+                by += where
+                by += f", {'' if sure else 'not '}{beyond}" if known else ""
             parts.append(f"{word} {theirs} {by}")
     text = f"{ours} is {' and '.join(parts) or f'level with {theirs}'}"
     if all(stat.n == 1 for stat in run):

@@ -16,7 +16,7 @@ def test_answers_say_which_way_and_how_surely() -> None:
         return answers.compared("A", "B", differences)
 
     ahead, behind = Stat({0: 2.0}), Stat({0: -1.5})
-    alone = "A is ahead of B by 2.00 points, on one seed"
+    alone = "A is ahead of B by 2.00 points on x, on one seed"
     assert words(x=ahead) == alone
     both = words(x=ahead, y=behind, z=Stat({0: 0.5}), none=Stat())
     assert both == (
@@ -29,7 +29,7 @@ def test_answers_say_which_way_and_how_surely() -> None:
         "with several seeds) and behind B in 1 of 3 (by 2.00 points, beyond the 95 % interval in 1 "
         "of 1 with several seeds)"
     )
-    assert words(x=sure) == "A is behind B by 2.00 points, beyond the 95 % interval"
+    assert words(x=sure) == "A is behind B by 2.00 points on x, beyond the 95 % interval"
     assert words(x=Stat({0: 0.0})).startswith("A is level with B, on one seed")
     assert words(x=Stat()) == ""
     assert answers.ahead([ahead, behind, Stat(), sure]) == "**In 1 of 3 comparisons.**"
@@ -42,8 +42,9 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     within = answers.within(cells)
     assert within.said == ("On the head alone, the split is ahead in 1, on the tail in 1.")
     assert within.points == (
-        "`split_lws` is ahead of `baseline` by 9.00 points, not beyond the 95 % interval; 1 more "
-        "is to be run. The two differ in the grouping, the clipping and the scales.",
+        "`split_lws` is ahead of `baseline` by 9.00 points on digits-exp-0.1, not beyond the 95 % "
+        "interval; 1 more is to be run. The two differ in the grouping, the clipping and the "
+        "scales.",
     )
     assert within.counts == "**In 1 of 1 comparison.**"
     (row,) = within.rows
@@ -72,7 +73,7 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     assert row["methods run"] == "2 and 1 of 17", "two rules of one training are one method"
     assert str(row["chosen on the test set"]) == "-9.00"
     assert best.counts == "**In none of 1 comparison.**"
-    assert "is behind the best method without one by 9.00 points, on one seed" in best.said
+    assert "is behind the best method without one by 9.00 points on digits-exp-0.1" in best.said
 
 
 def test_the_grouping_alone_has_a_row_and_counts_where_the_grid_asks(root: Path) -> None:
@@ -86,7 +87,7 @@ def test_the_grouping_alone_has_a_row_and_counts_where_the_grid_asks(root: Path)
     assert found == ["45.00", "63.00"]
     assert str(row["split – control"]) == "-18.00"
     # one of the two datasets has the clipped control in the grid
-    alone = "`split` is behind `baseline clip 5.0` by 18.00 points, on one seed. The two differ in "
+    alone = "`split` is behind `baseline clip 5.0` by 18.00 points on digits-exp-0.1, on one seed. "
     assert any(point.startswith(alone) for point in answers.within(cells).points)
 
 
@@ -192,10 +193,11 @@ def test_what_an_offset_adds_to_the_bar(root: Path) -> None:
     bar = "two balanced_softmax networks, averaged"
     assert sides[::2] == [f"{bar}, prior offset", f"{bar}, group offset"]
     assert [str(value) for value in sides[1::2]] == ["61.00", "61.50"]
+    one = "points on digits-exp-0.1, on one seed."
     assert best.points == (
-        "The bar with a group offset is ahead of the bar by 1.50 points, on one seed.",
-        "The bar with a prior offset is ahead of the bar by 1.00 points, on one seed.",
-        "The group offset is ahead of the prior offset by 0.50 points, on one seed.",
+        f"The bar with a group offset is ahead of the bar by 1.50 {one}",
+        f"The bar with a prior offset is ahead of the bar by 1.00 {one}",
+        f"The group offset is ahead of the prior offset by 0.50 {one}",
     )
     found = {row["method"]: row for row in study.falling(cells)}
     assert [found[name]["n"] for name in (bar, f"{bar}, group offset")] == ["2", "1"]
