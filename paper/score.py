@@ -123,7 +123,7 @@ def _on_validation(
     labels = outputs.val_labels
     if not len(labels):
         return None
-    make = combine.make(rule, outputs.val, labels, views, cut["groups"], cut["counts"])
+    make = combine.make(rule, combine.Validation.of(outputs, views, cut))
     predictions = make(outputs.val, views).argmax(axis=1)
     halves = [cut[half] for half in validation.HALVES]
     return validation.balanced_accuracy(predictions, labels, halves)

@@ -64,8 +64,7 @@ def load(folder: Path, partition: Path, rule_name: str) -> Networks:
     form, *_ = store.load_experts(folder)
     views, known = store.load_views(folder), store.load_outputs(folder)
     groups: Sequence[Sequence[int]] = cut["groups"]
-    val, labels, counts = known.val, known.val_labels, cut["counts"]
-    rule = combine.settle(rule_name, val, labels, views, groups, counts, known.test)
+    rule = combine.settle(rule_name, combine.Validation.of(known, views, cut), known.test)
     sound = metrics.has_distribution(rule_name, known.are_logits)
     return Networks(
         run,

@@ -68,6 +68,22 @@ def own(logits: Logits, views: Views) -> list[Floats]:
     return [block[:, view.columns] for block, view in zip(logits, views, strict=True)]
 
 
+def concat(logits: Logits, views: Views) -> Floats:
+    """Put each expert's outputs for its own classes side by side (the seed)."""
+    return place(own(logits, views), views)
+
+
+def place(parts: Logits, views: Views) -> Floats:
+    """Put (N, own classes) parts into (N, C), as means where several experts know a class."""
+    shape = (len(parts[0]), views[0].num_classes)
+    total, known = np.zeros(shape), np.zeros(shape[1])
+    for block, view in zip(parts, views, strict=True):
+        total[:, view.classes] += block
+        known[list(view.classes)] += 1
+    assert known.all(), "every class needs an expert"
+    return total / known
+
+
 def log_softmax(block: Floats) -> Floats:
     """Return the logarithms of the softmax over the last axis, in float64."""
     shifted = block.astype(np.float64) - block.max(-1, keepdims=True)

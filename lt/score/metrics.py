@@ -87,8 +87,8 @@ def score(
     Raises:
         ValueError: if the rule does not apply to these experts.
     """
-    val, labels, groups = outputs.val, outputs.test_labels, cut["groups"]
-    make = combine.settle(rule, val, outputs.val_labels, views, groups, cut["counts"], outputs.test)
+    labels, groups = outputs.test_labels, cut["groups"]
+    make = combine.settle(rule, combine.Validation.of(outputs, views, cut), outputs.test)
     if within is None:
         within = _within(views, outputs, groups)
     parts_said = []

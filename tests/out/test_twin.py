@@ -11,6 +11,7 @@ import torch
 from lt.data.views import ClassView
 from lt.out import formats, twin
 from lt.score import combine
+from lt.score.fitted import Validation
 from tests.conftest import views
 
 GROUPS = ((3, 0), (1, 4), (2,))
@@ -36,9 +37,9 @@ def test_every_rule_is_its_twin(name: str, kind: str) -> None:
     )
     if combine.why_not(name, chosen, np.bincount(labels)):
         with pytest.raises(ValueError, match="does not apply"):
-            combine.settle(name, val, labels, chosen, GROUPS, COUNTS, test)
+            combine.settle(name, Validation(val, labels, chosen, GROUPS, COUNTS), test)
         return
-    rule = combine.settle(name, val, labels, chosen, GROUPS, COUNTS, test)
+    rule = combine.settle(name, Validation(val, labels, chosen, GROUPS, COUNTS), test)
     ours = rule([block.astype(np.float64) for block in test], chosen)
     theirs = twin.Combine(name, rule, chosen)([torch.from_numpy(block) for block in test])
     np.testing.assert_allclose(theirs.numpy(), ours, rtol=1e-12, atol=1e-12)
@@ -49,8 +50,8 @@ def test_a_settled_rule_is_the_one_of_evaluate() -> None:
     labels = np.arange(40) % 5
     test = [rng.standard_normal((40, 5)).astype(np.float32) for _ in chosen]
     for name in ("concat", "temperature", "affine", "unlabelled"):
-        settled = combine.settle(name, test, labels, chosen, GROUPS, COUNTS, test)
-        made = combine.make(name, test, labels, chosen, GROUPS, COUNTS)
+        settled = combine.settle(name, Validation(test, labels, chosen, GROUPS, COUNTS), test)
+        made = combine.make(name, Validation(test, labels, chosen, GROUPS, COUNTS))
         assert np.array_equal(settled(test, chosen), made(test, chosen))
     of_one = settled([block[:1] for block in test], chosen)  # unlabelled: the weights stay
     np.testing.assert_allclose(of_one, settled(test, chosen)[:1], rtol=1e-12)
@@ -73,7 +74,7 @@ def test_fitted_numbers_keep_their_digits_in_a_file(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     chosen, rng = EXPERTS["drop"], np.random.default_rng(0)
     val = [rng.standard_normal((40, view.width)).astype(np.float32) for view in chosen]
-    rule = combine.settle("affine", val, np.arange(40) % 5, chosen, GROUPS, COUNTS, val)
+    rule = combine.settle("affine", Validation(val, np.arange(40) % 5, chosen, GROUPS, COUNTS), val)
     pixels = rng.integers(0, 256, (7, 1, 1, 5)).astype(np.uint8)
     module, path = Side(twin.Combine("affine", rule, chosen)), tmp_path / "whatever"
     formats.write(module, (1, 1, 5), {"output": "scores"}, ".onnx", path)
@@ -84,7 +85,9 @@ def test_fitted_numbers_keep_their_digits_in_a_file(tmp_path: Path) -> None:
 
 def test_numbers_of_a_rule() -> None:
     chosen, blocks = EXPERTS["drop"], [np.eye(5, view.width) for view in EXPERTS["drop"]]
-    rule = combine.settle("affine", blocks, np.arange(5), chosen, GROUPS, COUNTS, blocks)
+    rule = combine.settle(
+        "affine", Validation(blocks, np.arange(5), chosen, GROUPS, COUNTS), blocks
+    )
     found = twin.numbers(rule)
     assert [len(found[name]) for name in ("scales", "offsets")] == [3, 3]
     assert twin.numbers(combine.concat) == {}

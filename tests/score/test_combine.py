@@ -13,7 +13,8 @@ from sklearn.metrics import log_loss
 
 from lt import params
 from lt.data.views import ClassView
-from lt.score import combine, metrics, said, validation
+from lt.score import combine, fitted, metrics, said, validation
+from lt.score.fitted import Validation
 from tests.conftest import views
 
 # the seed's two networks on its three example images: (images, outputs)
@@ -118,7 +119,7 @@ def outputs(
 @pytest.mark.parametrize("name", [name for name in combine.RULES if name != "prior_offset"])
 def test_one_expert_of_one_group_answers_the_same_under_every_rule(name: str) -> None:
     logits, labels, chosen = outputs((tuple(range(6)),), "drop")
-    rule = combine.make(name, logits, labels, chosen, [range(6)], np.arange(6, 0, -1))
+    rule = combine.make(name, Validation(logits, labels, chosen, [range(6)], np.arange(6, 0, -1)))
     assert np.array_equal(rule(logits, chosen).argmax(1), logits[0].argmax(1))
 
 
@@ -132,7 +133,7 @@ def test_accuracy_is_at_most_group_accuracy_and_oracle(name: str, others: str) -
     if name not in combine.applicable(chosen, np.ones(6)):
         assert others != "rest"
         return
-    scores = combine.make(name, logits, labels, chosen, groups, SIX)(logits, chosen)
+    scores = combine.make(name, Validation(logits, labels, chosen, groups, SIX))(logits, chosen)
     parts = {key: range(6) for key in ("head", "tail", "many", "medium", "few")}
     own = combine.concat(logits, chosen)
     result = metrics.evaluate(scores, own, labels, groups, parts)
@@ -166,7 +167,7 @@ def test_temperature_undoes_a_scale() -> None:
     p = np.exp(combine.log_softmax(true))
     labels = (p.cumsum(1) > rng.random((20000, 1))).argmax(1)  # labels drawn from p
     chosen = [ClassView.all(3)]
-    rule = combine.fit_temperature([true * 4], labels, chosen, [range(3)], SIX)
+    rule = fitted.fit_temperature(Validation([true * 4], labels, chosen, [range(3)], SIX))
     np.testing.assert_allclose(
         rule([true * 4], chosen), combine.log_softmax(true), rtol=0.1, atol=0.1
     )
@@ -179,7 +180,7 @@ def test_temperature_is_scikit_learns() -> None:
     often = np.repeat(np.arange(len(labels)), (200 // counts)[labels])  # 200 of each class
     logits = 5 * rng.normal(size=(len(labels), 4)) + 4 * np.eye(4)[labels]
     chosen, groups = [ClassView.all(4)], ((0, 1), (2, 3))
-    rule = combine.fit_temperature([logits], labels, chosen, groups, SIX)
+    rule = fitted.fit_temperature(Validation([logits], labels, chosen, groups, SIX))
     known = FrozenEstimator(AsTheyAre().fit(logits, labels))
     theirs = CalibratedClassifierCV(known, method="temperature", ensemble=False)
     theirs.fit(logits[often], labels[often])
@@ -213,8 +214,10 @@ def test_temperature_uses_an_experts_own_classes_in_their_own_order() -> None:
     sorted_views, groups = views((0, 5), (1, 2, 3, 4)), [range(6)]
     same = [logits[0][:, [1, 0]], logits[1][:, [1, 2, 3, 0]]]
     np.testing.assert_allclose(
-        combine.fit_temperature(logits, labels, chosen, groups, SIX)(logits, chosen),
-        combine.fit_temperature(same, labels, sorted_views, groups, SIX)(same, sorted_views),
+        fitted.fit_temperature(Validation(logits, labels, chosen, groups, SIX))(logits, chosen),
+        fitted.fit_temperature(Validation(same, labels, sorted_views, groups, SIX))(
+            same, sorted_views
+        ),
         rtol=1e-4,
     )
 
@@ -225,7 +228,7 @@ def test_affine_levels_the_experts() -> None:
     test, labels, _ = outputs(groups, "drop", seed=2)
 
     def accuracy(name: str) -> float:
-        scores = combine.make(name, val, val_labels, chosen, groups, SIX)(test, chosen)
+        scores = combine.make(name, Validation(val, val_labels, chosen, groups, SIX))(test, chosen)
         return metrics.percent(scores.argmax(1) == labels)
 
     assert accuracy("affine") > accuracy("concat") + 10
@@ -235,7 +238,7 @@ def test_affine_has_the_gradient_of_its_loss() -> None:
     """At the optimum no small change of a scale or an offset lowers the balanced NLL."""
     groups = ((0, 3), (1, 2))
     logits, labels, chosen = outputs(groups, "drop")
-    scores = combine.fit_affine(logits, labels, chosen, groups, SIX)(logits, chosen)
+    scores = fitted.fit_affine(Validation(logits, labels, chosen, groups, SIX))(logits, chosen)
     weights = 1 / np.bincount(labels)[labels]
 
     def nll(scores: np.ndarray) -> float:
@@ -254,7 +257,7 @@ def test_affine_is_the_optimum_of_scipys_other_methods(method: str) -> None:
     """They use no gradient, and scikit-learn's log_loss for what is made least."""
     groups = ((0, 3), (1, 2))
     logits, labels, chosen = outputs(groups, "drop", n=300)
-    rule = combine.fit_affine(logits, labels, chosen, groups, SIX)
+    rule = fitted.fit_affine(Validation(logits, labels, chosen, groups, SIX))
     weights = validation.image_weights(labels, groups)
 
     def scores(x: np.ndarray) -> np.ndarray:
@@ -277,10 +280,10 @@ def test_affine_is_the_optimum_of_scipys_other_methods(method: str) -> None:
 def test_what_does_not_apply_is_refused() -> None:
     logits, labels, chosen = outputs(((0, 1), (2,)), "drop")
     with pytest.raises(ValueError, match=r"evaluate\.combine: 'rest' does not apply .*allowed: co"):
-        combine.make("rest", logits, labels, chosen, GROUPS, SIX[:3])
+        combine.make("rest", Validation(logits, labels, chosen, GROUPS, SIX[:3]))
     none = [block[:0] for block in logits]
     with pytest.raises(ValueError, match=r"'affine' does not apply .*no validation images"):
-        combine.make("affine", none, labels[:0], chosen, GROUPS, SIX[:3])
+        combine.make("affine", Validation(none, labels[:0], chosen, GROUPS, SIX[:3]))
     allowed = combine.applicable(chosen, np.ones(3))
     assert [name for name in combine.RULES if name not in allowed] == ["rest", "rest_pair"]
     assert "temperature" not in combine.applicable(chosen, np.zeros(3))
@@ -290,5 +293,7 @@ def test_an_expert_of_one_class_breaks_no_rule() -> None:
     groups = ((0, 1, 2), (3,))
     logits, labels, chosen = outputs(groups, "drop")
     for name in combine.applicable(chosen, np.ones(4)):
-        scores = combine.make(name, logits, labels, chosen, groups, SIX[:4])(logits, chosen)
+        scores = combine.make(name, Validation(logits, labels, chosen, groups, SIX[:4]))(
+            logits, chosen
+        )
         assert np.isfinite(scores).all()

@@ -7,6 +7,7 @@ from scipy.optimize import approx_fprime
 
 from lt.data.views import ClassView
 from lt.score import blocks, combine, unlabelled
+from lt.score.fitted import Validation
 from tests.conftest import views
 
 RNG = np.random.default_rng(0)
@@ -84,7 +85,7 @@ def test_weights_by_other_images_do_not_depend_on_the_images_scored() -> None:
     several = [rng.normal(size=(3, 4)) for _ in chosen]
     none, groups = [np.zeros((0, 4))] * 2, [(0, 1), (2, 3)]
     rule = combine.settle(
-        "unlabelled", none, np.array([], int), chosen, groups, np.full(4, 9), told
+        "unlabelled", Validation(none, np.array([], int), chosen, groups, np.full(4, 9)), told
     )
     alone = rule([block[:1] for block in several], chosen)
     np.testing.assert_array_equal(rule(several, chosen)[:1], alone)

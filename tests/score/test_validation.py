@@ -9,7 +9,8 @@ from sklearn.metrics import balanced_accuracy_score
 from lt import params
 from lt.data import longtail, partition
 from lt.data.views import ClassView, Ints
-from lt.score import combine, validation
+from lt.score import combine, fitted, validation
+from lt.score.fitted import Validation
 
 GROUPS = ((0, 1), (2, 3, 4))
 
@@ -98,7 +99,9 @@ def simulated(labels: Ints, seed: int) -> list[np.ndarray]:
 def test_affine_finds_the_offset_whichever_tail_classes_have_an_image(present: int) -> None:
     """With the classes that occur weighing the same, it lacked log(50 / present): 0.27 to 2.3."""
     labels = np.repeat(np.arange(50 + present), 40)
-    rule = combine.fit_affine(simulated(labels, 0), labels, VIEWS, HALVES, np.full(NUM, 9))
+    rule = fitted.fit_affine(
+        Validation(simulated(labels, 0), labels, VIEWS, HALVES, np.full(NUM, 9))
+    )
     zeros, ones = ([np.full((1, 50), value) for value in pair] for pair in ((0, 0), (0, 1)))
     offset = (rule(zeros, VIEWS)[0, 50:] - rule(zeros, VIEWS)[0, :50]).mean()
     scale = (rule(ones, VIEWS) - rule(zeros, VIEWS))[0, 50]
@@ -110,7 +113,7 @@ def test_no_rule_is_fitted_to_an_expert_without_a_validation_image() -> None:
     logits, counts = simulated(labels, 0), np.bincount(labels, minlength=NUM)
     for rule in combine.FITTED:
         with pytest.raises(ValueError, match=r"no validation image of any of expert 1's 50 class"):
-            combine.make(rule, logits, labels, VIEWS, HALVES, np.full(NUM, 9))
+            combine.make(rule, Validation(logits, labels, VIEWS, HALVES, np.full(NUM, 9)))
     assert not set(combine.applicable(VIEWS, counts)) & set(combine.FITTED)
     one = [ClassView.all(NUM)]
     assert set(combine.FITTED) < set(combine.applicable(one, counts)), "it has an image"
@@ -126,7 +129,9 @@ def test_temperature_is_that_of_the_balanced_test_set() -> None:
     rows = np.concatenate([np.flatnonzero(labels == label)[:100] for label in range(4)])
     fits = []
     for part in (rows, slice(None)):
-        rule = combine.fit_temperature([scores[part]], labels[part], views, groups, counts)
+        rule = fitted.fit_temperature(
+            Validation([scores[part]], labels[part], views, groups, counts)
+        )
         fits.append(rule([scores[:1]], views))
     first, second = (np.ptp(fit) for fit in fits)  # in proportion to 1 / temperature
     assert second == pytest.approx(first, rel=0.1)
