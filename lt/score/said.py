@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lt.data.views import Ints
 from lt.score.blocks import Floats
-from lt.score.combine import log_softmax
+from lt.score.blocks import log_softmax
 
 
 @dataclass(frozen=True)
