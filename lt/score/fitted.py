@@ -21,7 +21,6 @@ from lt.score.blocks import Floats, Logits, Views, concat, log_softmax, place
 from lt.score.store import Outputs
 from lt.score.validation import Groups, image_weights
 
-
 Rule = Callable[[Logits, Views], Floats]
 
 OFFSETS = ("group_offset", "prior_offset")  # which shift the classes of a single network, too

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lt.data.views import Ints
-from lt.score.blocks import Floats
-from lt.score.blocks import log_softmax
+from lt.score.blocks import Floats, log_softmax
 
 
 @dataclass(frozen=True)
