@@ -34,8 +34,11 @@ def _problem(raw: Any, schema: Mapping[str, Any], error: Mapping[str, Any]) -> s
     """Put one of pydantic's errors into our words."""
     keys = [key for key in error["loc"] if not isinstance(key, int)]
     place, parent, given = schema, schema, raw
-    for key in keys:
+    for number, key in enumerate(keys):
         parent = place = _section(schema, place)
+        if "anyOf" in place:  # what follows is pydantic's name of one of the types
+            keys = keys[:number]
+            break
         place = place.get("properties", {}).get(key, place.get("additionalProperties") or {})
         given = given.get(key, ABSENT) if isinstance(given, dict) else ABSENT
     dotted = ".".join(keys)

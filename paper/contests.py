@@ -90,6 +90,7 @@ PAIRS_OF_NETWORKS = [
     ),
     Candidate("soft_split, lean 1", True, "soft_split", "study lean 1"),
     Candidate("soft_split, lean 2.5", True, "soft_split", "study lean 2.5"),
+    Candidate("soft_split, leans 0 and 2.5", True, "soft_split", "study leans 0 2.5"),
     Candidate("soft_split, lean 1, shared", True, "soft_split", "study shared lean 1"),
 ]
 # what has no split, and may be shifted as well

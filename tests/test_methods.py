@@ -37,6 +37,7 @@ RIDE = {
     "temperature": 1.0,
     "spread": 0.05,
 }
+SOFT = {"start": "fresh", "lean": 1.0, "scale": 30.0, "shared": False}
 BALPOE = {"start": "fresh", "taus": [0.0, 2.0], "width": 1.0, "scale": 30.0, "mixup": 0.4}
 SPLITS = [name for name in METHODS if name.startswith("split")]
 
@@ -160,6 +161,12 @@ def test_more_than_two_groups(
             r"width: expected a number in \(0, 1\], got 1\.5",
         ),
         ("ride", RIDE | {"drw_epoch": 2}, "expected less than train.epochs, 2, .* got 2"),
+        (
+            "soft_split",
+            SOFT | {"lean": [0, "x"]},
+            r"lean: expected a number at least 0 or a list, each .* at least 0, got \[0, 'x'\]",
+        ),
+        ("soft_split", SOFT | {"lean": [1]}, r"lean: .* each of the 2 groups, got \[1\.0\]"),
         ("balpoe", BALPOE | {"taus": [1.0]}, r"taus: expected at least two numbers, got \[1\.0\]"),
     ],
 )
@@ -270,9 +277,8 @@ def test_an_ensemble_may_be_of_balanced_softmax(task: Task) -> None:
 EPOCH = torch.tensor(1)
 
 
-def soft(task: Task, lean: float, shared: bool = False) -> tuple[Expert, ...]:
-    values = {"start": "fresh", "lean": lean, "scale": 30.0, "shared": shared}
-    return methods.experts("soft_split", task, values)
+def soft(task: Task, lean: float | tuple[float, ...], shared: bool = False) -> tuple[Expert, ...]:
+    return methods.experts("soft_split", task, SOFT | {"lean": lean, "shared": shared})
 
 
 def test_a_soft_split_that_does_not_lean_is_an_ensemble(task: Task) -> None:
@@ -304,6 +310,15 @@ def test_what_a_soft_split_leans_to(groups: tuple[tuple[int, ...], ...], task: T
     torch.testing.assert_close(
         (total / len(groups)).softmax(0), fit / fit.sum(), atol=1e-6, rtol=0.0
     )
+
+
+def test_a_soft_split_may_lean_more_to_some_groups(task: Task) -> None:
+    task = dataclasses.replace(task, groups=((0, 1, 2), (3, 4, 5)))
+    logits, targets = torch.randn(5, 6), torch.tensor([0, 1, 2, 5, 5])
+    found = [e.phases[0].loss(logits, targets, EPOCH) for e in soft(task, (0.0, 1.5))]
+    alone = [soft(task, lean)[k].phases[0] for k, lean in enumerate((0.0, 1.5))]
+    assert found == [phase.loss(logits, targets, EPOCH) for phase in alone]
+    assert found[1] != soft(task, 0.0)[1].phases[0].loss(logits, targets, EPOCH)
 
 
 def test_a_shared_soft_split_has_the_mean_loss(task: Task) -> None:

@@ -6,6 +6,10 @@ that of a balanced prior, whatever the lean: the argument of BalPoE (Aimar et al
 experts spread over the strength of the adjustment where these spread over the groups. The
 classifier is a cosine one, as theirs, since a bias would take the offsets up. The rules that fit
 numbers to networks (`temperature`, `affine`) weigh them unequally and undo the balance.
+
+With a lean for each group the mean itself leans, to the groups with the larger ones. Networks may
+still prefer the frequent classes on images that they have not seen: 0 for the head's and more for
+the tail's counters that in training, as an offset does afterwards (`evaluate.combine`).
 """
 
 from __future__ import annotations
@@ -16,13 +20,26 @@ from lt.params import NonNegative, Positive
 from lt.train.plan import ClassView, Expert, Fork, Phase, Task
 
 
-def experts(task: Task, *, lean: NonNegative, scale: Positive, shared: bool) -> tuple[Expert, ...]:
+def experts(
+    task: Task,
+    *,
+    lean: NonNegative | tuple[NonNegative, ...],
+    scale: Positive,
+    shared: bool,
+) -> tuple[Expert, ...]:
     """Return an expert per group, each for all classes.
 
-    With `shared`, it is a single expert, whose last two stages are there once for each group.
+    `lean` is one number for all, or one per group, the head's first. With `shared`, it is a single
+    expert, whose last two stages are there once for each group.
     """
+    leans = lean if isinstance(lean, tuple) else (lean,) * len(task.groups)
+    if len(leans) != len(task.groups):
+        raise ValueError(
+            f"methods.soft_split.lean: expected a number, or one for each of the "
+            f"{len(task.groups)} groups, got {list(leans)}"
+        )
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
-    each, head = losses.leaning(task.counts, task.groups, lean), heads.cosine(scale)
+    each, head = losses.leaning(task.counts, task.groups, leans), heads.cosine(scale)
     if not shared:
         phases = (Phase(task.epochs, loss, sampler, (surgery.everything,)) for loss in each)
         return tuple(Expert(view, (phase,), head) for phase in phases)

@@ -60,20 +60,23 @@ def adjusted(counts: Sequence[int], tau: float) -> Loss:
     return scaled((1.0,) * len(counts), (tau * log_prior(counts)).tolist())
 
 
-def leaning(counts: Sequence[int], groups: Sequence[Sequence[int]], lean: float) -> list[Loss]:
-    """Make a balanced softmax for each group of classes that is to be preferred by `lean`.
+def leaning(
+    counts: Sequence[int], groups: Sequence[Sequence[int]], leans: Sequence[float]
+) -> list[Loss]:
+    """Make a balanced softmax for each group of classes that is to be preferred by its lean.
 
-    Where the k-th is least, the logits of group k's classes are larger by `lean`, beside the
-    others', than with a balanced prior. The mean of the logits of all is that of a balanced prior.
+    Where the k-th is least, the logits of group k's classes are larger by the k-th lean, beside the
+    others', than with a balanced prior. Where the leans are equal, the mean of the logits of all is
+    that of a balanced prior.
     """
     prior = log_prior(counts)
 
-    def loss(group: Sequence[int]) -> Loss:
+    def loss(group: Sequence[int], lean: float) -> Loss:
         offsets = prior.clone()
         offsets[list(group)] -= lean
         return scaled((1.0,) * len(counts), offsets.tolist())
 
-    return [loss(group) for group in groups]
+    return [loss(group, lean) for group, lean in zip(groups, leans, strict=True)]
 
 
 def vs(counts: Sequence[int], gamma: float, tau: float) -> Loss:
