@@ -150,11 +150,13 @@ def test_the_readme_quotes_what_an_offset_gives(monkeypatch: pytest.MonkeyPatch)
     text = " ".join((ROOT / "README.md").read_text().split())
     monkeypatch.chdir(ROOT)
     bar, cells = contests.BAR, Cells()
-    before, after = (
-        one.stat(cells, "cifar10-exp-0.01") for one in (bar, contests.with_offset(bar, "prior"))
-    )
-    assert before.n == after.n == 3
-    assert f"networks from {before} to {after} % (`-S profile=study`, three seeds)" in text
+    for dataset, n, quoted in (
+        ("cifar10-exp-0.01", 3, "from {} to {} % (`-S profile=study`, three seeds)"),
+        ("cifar100-exp-0.01", 1, "as they were: {} and {} % (one run)"),
+    ):
+        pair = [one.stat(cells, dataset) for one in (bar, contests.with_offset(bar, "prior"))]
+        assert [stat.n for stat in pair] == [n, n]
+        assert quoted.format(*pair) in text
 
 
 def test_tables_ask_for_nothing_that_is_not_in_the_grid(
