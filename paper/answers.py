@@ -205,7 +205,7 @@ def best_split(cells: Cells) -> Answer:
 
 
 def _beside_the_bar(cells: Cells) -> Sequence[str]:
-    """Say how the bar does with an offset, and each soft split beside the bar."""
+    """Say how the bar does with an offset, and each soft split beside the bar, shifted or not."""
     bar = contests.BAR
     group, prior = with_offset(bar, "group"), with_offset(bar, "prior")
     pairs = [
@@ -214,7 +214,10 @@ def _beside_the_bar(cells: Cells) -> Sequence[str]:
         ("the group offset", group, "the prior offset", prior),
     ]
     soft = [one for one in contests.PAIRS_OF_NETWORKS if one.is_split]
-    pairs += [(f"`{one.title}`", one, "the bar", bar) for one in soft]
+    for one in soft:
+        shifted, by = with_offset(one, "prior"), "with a prior offset"
+        pairs += [(f"`{one.title}`", one, "the bar", bar)]
+        pairs += [(f"`{one.title}` {by}", shifted, f"the bar {by}", prior)]
     points = []
     for ours, one, theirs, other in pairs:
         differences = {
@@ -276,17 +279,26 @@ def _last_epochs(spans: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 def ahead(differences: Iterable[Stat]) -> str:
-    """Say in how many comparisons the difference is above zero.
+    """Say in how many comparisons the difference is above zero, and of these, how many surely.
 
     It is "" if none was run.
     """
     run = [stat for stat in differences if stat.n]
     several = "s" if len(run) > 1 else ""
-    return f"**In {_won(run)} of {len(run)} comparison{several}.**" if run else ""
+    text = f"In {_won(run)} of {len(run)} comparison{several}"
+    if won := [stat for stat in run if stat.mean > 0]:
+        text += f", beyond a 95 % interval in {_surely(won) or 'none'}"
+    return f"**{text}.**" if run else ""
 
 
 def _won(run: Iterable[Stat]) -> str:
     return str(sum(stat.mean > 0 for stat in run) or "none")
+
+
+def _surely(differences: Iterable[Stat]) -> int:
+    """Count the differences whose 95 % interval is on one side of zero; one seed has none."""
+    known = [ends for ends in (stat.interval() for stat in differences) if ends]
+    return sum(low > 0 or high < 0 for low, high in known)
 
 
 def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
@@ -304,8 +316,8 @@ def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
     for word, side in (("ahead of", 1), ("behind", -1)):
         there = [stat for stat in run if side * stat.mean > 0]
         if there:
-            known = [ends for ends in (stat.interval() for stat in there) if ends]
-            sure = sum(low > 0 or high < 0 for low, high in known)
+            known = [stat for stat in there if stat.interval()]
+            sure = _surely(known)
             by = f"by {_span([side * stat.mean for stat in there])} points"
             beyond = "beyond the 95 % interval"
             if len(run) > 1:

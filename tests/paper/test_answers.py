@@ -32,7 +32,13 @@ def test_answers_say_which_way_and_how_surely() -> None:
     assert words(x=sure) == "A is behind B by 2.00 points on x, beyond the 95 % interval"
     assert words(x=Stat({0: 0.0})).startswith("A is level with B, on one seed")
     assert words(x=Stat()) == ""
-    assert answers.ahead([ahead, behind, Stat(), sure]) == "**In 1 of 3 comparisons.**"
+    assert answers.ahead([ahead, behind, Stat(), sure]) == (
+        "**In 1 of 3 comparisons, beyond a 95 % interval in none.**"
+    )
+    clear = Stat({0: 2.0, 1: 2.2, 2: 1.8})
+    assert answers.ahead([clear, ahead]) == (
+        "**In 2 of 2 comparisons, beyond a 95 % interval in 1.**"
+    )
     assert answers.ahead([behind, Stat({0: 0.0})]) == "**In none of 2 comparisons.**"
     assert answers.ahead([Stat()]) == ""
 
@@ -46,7 +52,7 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
         "interval; 1 more is to be run. The two differ in the grouping, the clipping and the "
         "scales.",
     )
-    assert within.counts == "**In 1 of 1 comparison.**"
+    assert within.counts == "**In 1 of 1 comparison, beyond a 95 % interval in none.**"
     (row,) = within.rows
     figures_of = row["n"], str(row["split, group given"]), str(row["control, group given"])
     assert (row["split"], row["control"]) == ("split_lws", "baseline")
