@@ -7,9 +7,10 @@ experts spread over the strength of the adjustment where these spread over the g
 classifier is a cosine one, as theirs, since a bias would take the offsets up. The rules that fit
 numbers to networks (`temperature`, `affine`) weigh them unequally and undo the balance.
 
-With a lean for each group the mean itself leans, to the groups with the larger ones. Networks may
-still prefer the frequent classes on images that they have not seen: 0 for the head's and more for
-the tail's counters that in training, as an offset does afterwards (`evaluate.combine`).
+With a number per group the mean itself leans, to the groups with the larger ones. On images that
+they have not seen, networks may still prefer frequent classes: leans of 0 for the head and more for
+the tail counter that. An offset after training does so too, by what validation images tell
+(`evaluate.combine`).
 """
 
 from __future__ import annotations
