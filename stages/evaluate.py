@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> None:
     _write_classes(said.answers, said.within, outputs.test_labels, cut)
     curves = ([row[name] for name in CURVES] for row in history)
     files.write_csv(METRICS / "curves.csv", CURVES, curves)
-    made_from = {"training": run["training"]}
+    made_from = {"training": run["training"], "rule": rule}
     for name in ("eval.json", "per_class.csv"):
         made_from[name] = files.sha256(METRICS / name)
     files.write_json(METRICS / "made_from.json", made_from)

@@ -17,7 +17,7 @@ def run(arguments: Sequence[str]) -> None:
         raise ValueError(f"expected no arguments, got {' '.join(arguments)}")
     cut, run = store.load_cut(PARTITION), store.check(FINAL)
     store.check_cut(FINAL, run, PARTITION, cut)
-    _, rows = scored.load(METRICS, FINAL, run)
+    _, rows, _ = scored.load(METRICS, FINAL, run)
     val_labels = store.load_outputs(FINAL).val_labels
     val_counts = np.bincount(val_labels, minlength=len(cut["classes"])).tolist()
     print(fill(f"Of the last run: {tables.title(run)}", 100))

@@ -22,11 +22,11 @@ def run(arguments: Sequence[str]) -> None:
         raise ValueError(f"expected --experiments or nothing, got {' '.join(arguments)}")
     inputs = unchanged.Snapshot([*(METRICS / name for name in scored.FILES), RUN])
     run = store.load_run(FINAL)
-    found, classes = scored.load(METRICS, FINAL, run)
-    figure = figures.by_rank(classes, tables.title(run))
+    found, classes, rule = scored.load(METRICS, FINAL, run)
+    figure = figures.by_rank(classes, f"{tables.title(run)}\nrule {rule}")
     with files.whole(FIGURE) as drawn, files.whole(TABLE) as written:
         figures.save(figure, drawn)
-        written.write_text(tables.run_table(found, run) + extremes.table(classes))
+        written.write_text(tables.run_table(found, run, rule) + extremes.table(classes))
         before, now = (resolved.code_of("table", c) for c in (CODE, unchanged.code(CODE_ROOT)))
         edited = [name for name in before if before[name] != now.get(name)]
         refuse_if_changed([*map(str, inputs.changed()), *edited])

@@ -192,6 +192,7 @@ def test_a_stage_refuses_what_resolve_wrote_for_other_params(repo: Path) -> None
 def test_overrides_by_hand_count_as_params(repo: Path) -> None:
     before = results(repo)
     by_hand(repo, "evaluate.combine=sum data.imb_factor=0.5", "evaluate", "table")
+    assert ", rule sum, n = 1;" in (repo / "metrics/table.md").read_text()
     by_hand(repo, "", "evaluate", "table")
     assert results(repo) == before
 
@@ -229,6 +230,14 @@ def test_metrics_of_another_training_make_no_table(repo: Path) -> None:
     with replaced(path, path.read_bytes().replace(b"accuracy", b"accuracy ", 1)):
         message = stage(repo, "stages.table")
     assert message.startswith("table: metrics/eval.json: not of the training in models/final")
+
+
+def test_metrics_of_another_rule_make_no_report(repo: Path, tmp_path: Path) -> None:
+    by_hand(repo, "evaluate.combine=sum")
+    message = stage(repo, "stages.report", "--out", str(tmp_path / "page.html"))
+    assert message == "report: metrics is of the rule concat, not of sum: run `dvc repro`\n"
+    assert not list(tmp_path.iterdir())
+    by_hand(repo, "")
 
 
 @pytest.mark.parametrize(

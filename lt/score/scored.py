@@ -15,8 +15,8 @@ FILES = (EVAL, CLASSES, MADE_FROM)
 
 def load(
     folder: Path, training: Path, run: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """Read eval.json and the rows of per_class.csv, values of which are text.
+) -> tuple[dict[str, Any], list[dict[str, str]], str]:
+    """Read eval.json, the rows of per_class.csv, values of which are text, and the rule of both.
 
     Args:
         folder: where they are.
@@ -27,9 +27,10 @@ def load(
         ValueError: if they are of another training.
     """
     paths = [folder / name for name in (EVAL, CLASSES)]
-    made_from = files.read_json(folder / MADE_FROM, "training")
+    made_from = files.read_json(folder / MADE_FROM, "training", "rule")
     for path in paths:
         made = made_from["training"], made_from.get(path.name)
         if made != (run["training"], files.sha256(path)):
             raise ValueError(f"{path}: not of the training in {training}; run `dvc repro`")
-    return files.read_json(paths[0]), files.read_csv(paths[1], metrics.PER_CLASS)
+    found, rows = files.read_json(paths[0]), files.read_csv(paths[1], metrics.PER_CLASS)
+    return found, rows, made_from["rule"]

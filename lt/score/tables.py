@@ -32,7 +32,7 @@ EXPERIMENT_METRICS = ["accuracy", "balanced_accuracy", "head", "tail", "within_g
 EXPERIMENT_METRICS += ["group_accuracy", "macro_f1"]
 
 
-def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any], rule: str) -> str:
     """Make a table of this run's three figures, beside the seed's if there are any.
 
     The seed's are those for the same dataset and method.
@@ -40,6 +40,7 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     Args:
         metrics: what eval.json holds.
         run: what run.json holds: model, train and data.
+        rule: how the networks' outputs became one answer.
     """
     rows = []
     for key, label in FIGURES.items():
@@ -56,7 +57,7 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     model, rest = title(run).split(" ", 1)
     seen = validation.in_words(metrics["val_classes"], len(run["data"]["classes"]))
     return (
-        f"**{model}** {rest}, n = 1; percent of the test images\n\n"
+        f"**{model}** {rest}, rule {rule}, n = 1; percent of the test images\n\n"
         f"{to_markdown(pd.DataFrame(rows))}\n{seen[0].upper()}{seen[1:]}.\n"
     )
 

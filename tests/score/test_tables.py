@@ -43,8 +43,9 @@ def test_the_seeds_totals_are_the_means_of_its_halves() -> None:
 
 
 def test_beside_the_seeds_figures() -> None:
-    lines = tables.run_table(METRICS, RUN).splitlines()
+    lines = tables.run_table(METRICS, RUN, "concat").splitlines()
     assert lines[0].startswith("**split_lws** on cifar10 exp 0.1 (first_n, 20431 images), resnet18")
+    assert lines[0].endswith(", seed 0, rule concat, n = 1; percent of the test images")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[4:-2]]
     assert lines[-1] == ("Validation images show 5 of 5 head classes and 4 of 5 tail classes."), (
         "whatever is fitted or chosen says on what"
@@ -68,7 +69,7 @@ def test_beside_the_seeds_figures() -> None:
     "change", [{"model": "ros_"}, {"data": {**DATA, "imb_factor": 0.02}}, {"model": "tau_norm"}]
 )
 def test_no_figure_of_the_seed_where_it_has_none(change: dict[str, object]) -> None:
-    assert "seed's" not in tables.run_table(METRICS, {**RUN, **change})
+    assert "seed's" not in tables.run_table(METRICS, {**RUN, **change}, "concat")
 
 
 def test_experiments() -> None:
