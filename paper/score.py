@@ -91,6 +91,8 @@ def _steady_s(model: Path) -> float | None:
         return None
     seconds, steady = 0.0, 0.0  # of all networks; up to a factor, if they ran side by side
     for rows, expert in zip(_history(model), files.read_json(model / "experts.json"), strict=True):
+        if not rows:
+            continue  # a branch, whose epochs are those of the first
         images = expert["images"] / len(rows)
         for phase in dict.fromkeys(row["phase"] for row in rows):
             speeds = [float(row["images_per_s"]) for row in rows if row["phase"] == phase]
