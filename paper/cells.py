@@ -121,9 +121,12 @@ def belongs(score: Mapping[str, Any], own: params.Params, facts: Mapping[str, An
 
     An older file may lack what has been added since: then that is not compared.
     """
+    method = own.methods[own.model]
+    start = None if method["start"] == params.FRESH else own.methods[method["start"]]
     wanted = {
         "train": asdict(own.train),
-        "method": own.methods[own.model],
+        "method": method,
+        "start": start,
         "partition": asdict(own.partition),
         "seed": own.seed,
         "subset_sha256": facts and facts["sha256"],

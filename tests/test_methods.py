@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from lt import methods, params
+from lt.nets import heads
 from lt.nets import net as nets
 from lt.train import augment
 from lt.train.plan import Expert, Task
@@ -230,24 +231,29 @@ def test_mixed_targets_by_hand(remix: bool) -> None:
 def test_what_cannot_be_a_start_is_refused(task: Task, options: params.Params) -> None:
     views = {name: tuple(e.view for e in plan(name, task, options)) for name in METHODS}
     linear = nets.Net(torch.nn.Identity(), torch.nn.Linear(1, 6), 1)
+    own = nets.Net(torch.nn.Identity(), heads.Cosine(1, 6, scale=30.0), 1)
+    other = nets.Net(torch.nn.Identity(), heads.Cosine(1, 6, scale=16.0), 1)
 
-    def check(method: str, start: str) -> None:
+    def check(method: str, start: str, net: nets.Net = linear) -> None:
         fresh = start == params.FRESH
         known = () if fresh else views[start]
         run = None if fresh else {"model": start}
-        given = Start(nets=(linear,) * len(known), views=known, run=run)
+        given = Start(nets=(net,) * len(known), views=known, run=run)
         given.check(method, plan(method, task, options), task.groups)
 
     check("crt", "baseline")
     check("ros", "baseline")
     check("distill", "split")
+    check("ldam_drw", "cosine", own)
+    with pytest.raises(ValueError, match=r"Cosine with scale 30\.0; got cosine, .* scale 16\.0"):
+        check("ldam_drw", "cosine", other)
     for method, start, message in (
         ("crt", "split", "a method whose networks see the classes of its 1; got split"),
         ("crt", "fresh", "a method, since it has no training of its own to begin with; got fresh"),
         ("distill", "fresh", "a method, since"),
         ("distill", "baseline", "a network per group and no class for the rest; got baseline"),
         ("distill", "split_rest", "a network per group"),
-        ("ldam_drw", "baseline", "a method with its classifier, Cosine; got baseline"),
+        ("ldam_drw", "baseline", "a method with its classifier, Cosine with scale 30.0; got bas"),
     ):
         with pytest.raises(
             ValueError, match=rf"methods\.{method}\.start: expected {message}|{message}"

@@ -47,13 +47,22 @@ def stacks(logits: Logits, views: Views) -> Stacks:
 
     A single block is kept; several are made again each time.
     """
-    rows = list(row_blocks(len(logits[0]), len(views) * views[0].num_classes))
+    return _in_blocks(logits, len(views) * views[0].num_classes, lambda part: stacked(part, views))
 
-    def make(part: slice) -> tuple[slice, Floats]:
-        return part, stacked(doubles([block[part] for block in logits]), views)
 
-    kept = [make(rows[0])] if len(rows) == 1 else None
-    return lambda: iter(kept) if kept else map(make, rows)
+def stacks_of_one(logits: Logits, views: Views) -> Stacks:
+    """Return the same of `concat`, blocks of (1, N, C)."""
+    return _in_blocks(logits, views[0].num_classes, lambda part: concat(part, views)[None])
+
+
+def _in_blocks(logits: Logits, width: int, make: Callable[[Logits], Floats]) -> Stacks:
+    rows = list(row_blocks(len(logits[0]), width))
+
+    def made(part: slice) -> tuple[slice, Floats]:
+        return part, make(doubles([block[part] for block in logits]))
+
+    kept = [made(rows[0])] if len(rows) == 1 else None
+    return lambda: iter(kept) if kept else map(made, rows)
 
 
 def doubles(logits: Logits) -> list[Floats]:

@@ -64,27 +64,27 @@ def fit_temperature(known: Validation) -> Rule:
     """
     from scipy.optimize import minimize_scalar
 
-    temperatures = []
-    for block, view in zip(blocks.own(known.logits, known.views), known.views, strict=True):
+    bounds = tuple(np.log(TEMPERATURES))
+    found = []
+    for block, view in zip(known.logits, known.views, strict=True):
         column = ClassView(view.classes, view.num_classes).targets(known.labels)
-        seen = column >= 0
-        own, column = block[seen], column[seen]
+        seen = np.flatnonzero(column >= 0)
         weights = image_weights(known.labels[seen], known.groups)
+        nll = partial(_tempered_nll, block=block, view=view, column=column, weights=weights)
+        found.append(float(np.exp(minimize_scalar(nll, bounds=bounds, method="bounded").x)))
+    return partial(tempered, temperatures=found)
 
-        def nll(
-            log_t: float, own: Floats = own, column: Ints = column, weights: Floats = weights
-        ) -> float:
-            parts = []
-            for rows in blocks.row_blocks(*own.shape):
-                log_p = log_softmax(own[rows].astype(np.float64) / np.exp(log_t))
-                parts.append(log_p[np.arange(len(log_p)), column[rows]])
-            return -float(weights @ np.concatenate(parts))
 
-        bounds = tuple(np.log(TEMPERATURES))
-        best = minimize_scalar(nll, bounds=bounds, method="bounded").x
-        temperatures.append(float(np.exp(best)))
-
-    return partial(tempered, temperatures=temperatures)
+def _tempered_nll(
+    log_t: float, block: Floats, view: ClassView, column: Ints, weights: Floats
+) -> float:
+    """Return the weighted NLL of an expert's own classes; `column` (N,) is -1 for other images."""
+    seen, parts = np.flatnonzero(column >= 0), []
+    for rows in blocks.row_blocks(len(seen), len(view.classes)):
+        (own,) = blocks.own([block[seen[rows]]], [view])
+        log_p = log_softmax(own.astype(np.float64) / np.exp(log_t))
+        parts.append(log_p[np.arange(len(log_p)), column[seen[rows]]])
+    return -float(weights @ np.concatenate(parts))
 
 
 def tempered(logits: Logits, views: Views, temperatures: Sequence[float]) -> Floats:
@@ -140,8 +140,8 @@ def _fit_offsets(
     If a group has no image, no number is free: the images would only speak for the others.
     """
     free = free & all(np.isin(known.labels, group).any() for group in groups)
-    weights, every = image_weights(known.labels, groups), ClassView.all(directions.shape[1])
-    once = blocks.stacks([concat(blocks.doubles(known.logits), known.views)], [every])
+    weights = image_weights(known.labels, groups)
+    once = blocks.stacks_of_one(known.logits, known.views)
     scales, numbers = _least_nll(once, known.labels, weights, 1, directions, free)
     return partial(offset, scales=scales, offsets=numbers @ directions)
 

@@ -169,10 +169,16 @@ def _photos_changed(experiments: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _acts(experiment: Mapping[str, Any], name: str) -> bool:
-    """Check whether a param can have an effect: not another method's own, nor unused images'."""
-    section, _, key = name.partition(".")
+    """Check whether a param can have an effect, in a profile or not.
+
+    Those of other methods than the one at hand and its start have none, nor those of unused images.
+    """
+    own = name.removeprefix(f"profiles.{experiment['profile']}.")
+    section, _, key = own.partition(".")
     if section == "methods":
-        return key.startswith(f"{experiment['model']}.")
+        model = experiment["model"]
+        start = experiment.get(f"methods.{model}.start")
+        return key.startswith((f"{model}.", f"{start}."))
     return section != "images" or experiment["data.name"] == "images"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from lt import files, methods, params
 from lt.data.views import ClassView
-from lt.nets import backbones, net
+from lt.nets import backbones, heads, net
 from lt.score import store
 from lt.train import loop
 from lt.train.plan import Expert, Task
@@ -67,13 +67,16 @@ class Start:
         elif list(self.views) != views:
             self._refuse(model, f"a method whose networks see the classes of its {len(views)}")
         elif wanted == "free":
-            heads = [expert.head(1, expert.view.width) for expert in experts]
-            if [type(one.classifier) for one in self.nets] != list(map(type, heads)):
-                self._refuse(model, f"a method with its classifier, {type(heads[0]).__name__}")
+            made = [expert.head(1, expert.view.width) for expert in experts]
+            own = [heads.describe(one) for one in made]
+            given = [heads.describe(one.classifier) for one in self.nets]
+            if given != own:
+                expected = f"a method with its classifier, {_in_words(own[0])}"
+                self._refuse(model, expected, f", {_in_words(given[0])}")
 
-    def _refuse(self, model: str, expected: str) -> None:
+    def _refuse(self, model: str, expected: str, details: str = "") -> None:
         given = self.run["model"] if self.run else params.FRESH
-        raise ValueError(f"methods.{model}.start: expected {expected}; got {given}")
+        raise ValueError(f"methods.{model}.start: expected {expected}; got {given}{details}")
 
     def check_same(self, run: Mapping[str, Any]) -> None:
         """Raise a ValueError if this training had other data, params or seed than `run`."""
@@ -97,6 +100,12 @@ class Start:
         if self.costs:
             trained[0].updates += self.costs["updates"]
             trained[0].images += self.costs["images"]
+
+
+def _in_words(form: Mapping[str, Any]) -> str:
+    """Name a classifier, with the numbers of its own; `form`: what `heads.describe` gives."""
+    own = [f" {key} {value}" for key, value in form.items() if key in ("scale", "distance")]
+    return " with".join([form["kind"], *own])
 
 
 def rehearse(options: params.Params) -> None:

@@ -33,6 +33,9 @@ def test_the_median_speed_leaves_a_disturbance_out(tmp_path: Path) -> None:
     files.write_json(tmp_path / "run.json", {"start": None})
     # epochs of 2, 4, 2 and 2, 2, 4 s, which make 16 s; with the median's, 12 s
     assert score_cells._steady_s(tmp_path) == 32 * 12 / 16
+    branch = {"images": 0}  # of the network before it, which has its epochs in the history
+    files.write_json(tmp_path / "experts.json", [{"images": 600}, {"images": 60}, branch])
+    assert score_cells._steady_s(tmp_path) == 32 * 12 / 16
     files.write_json(tmp_path / "run.json", {"start": {"method": "baseline"}})
     assert score_cells._steady_s(tmp_path) is None, "the start's epochs are not in this history"
 
@@ -82,6 +85,7 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
         ("seed", 7),
         ("subset_sha256", "b" * 64),
         ("method", {"start": "fresh", "num": 3}),
+        ("start", {"start": "fresh"}),
         ("partition", {"criterion": "half", "num_groups": 3, "thresholds": [100, 20]}),
     ],
 )

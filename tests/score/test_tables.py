@@ -72,6 +72,35 @@ def test_no_figure_of_the_seed_where_it_has_none(change: dict[str, object]) -> N
     assert "seed's" not in tables.run_table(METRICS, {**RUN, **change}, "concat")
 
 
+def experiment(model: str, seed: float, accuracy: float, **more: object) -> dict[str, object]:
+    """An experiment on the digits, as DVC shows it; `more`: params, dots written as __."""
+    row = {"Experiment": "x", "data.name": "digits", "data.imb_type": "exp", "updates": 1.0}
+    row |= {"data.imb_factor": 0.1, "profile": "default", "train.backbone": "resnet20"}
+    row |= {"train.epochs": "profile", "profiles.default.train.epochs": 100.0}
+    row |= {"evaluate.combine": "concat", "model": model, "seed": seed, "accuracy": accuracy}
+    return row | {key.replace("__", "."): value for key, value in more.items()}
+
+
+def test_what_the_start_was_trained_with_keeps_experiments_apart() -> None:
+    on_mixup = {"methods__crt__start": "mixup"}
+    some = [
+        experiment("crt", 0.0, 60.0, **on_mixup, methods__mixup__alpha=1.0),
+        experiment("crt", 1.0, 40.0, **on_mixup, methods__mixup__alpha=0.2),
+    ]
+    rows = tables.experiments(some)
+    assert [row["n"] for row in rows] == [1, 1]
+    assert [row["methods.mixup.alpha"] for row in rows] == ["1", "0.2"]
+
+
+def test_a_profile_keeps_experiments_apart_where_it_acts() -> None:
+    taus = "profiles__default__methods__tau_norm__taus"
+    some = [experiment("baseline", float(k), 60.0, **{taus: f"[{k}]"}) for k in range(2)]
+    assert [row["n"] for row in tables.experiments(some)] == [2], "of another method"
+    epochs = "profiles__default__train__epochs"
+    some = [experiment("baseline", float(k), 60.0, **{epochs: 10.0 + k}) for k in range(2)]
+    assert [row["n"] for row in tables.experiments(some)] == [1, 1]
+
+
 def test_experiments() -> None:
     row = {
         "Experiment": "tidy-otter",
