@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from lt.data.views import ClassView, Ints
-from lt.score import combine, fitted, metrics, store
+from lt.score import blocks, combine, fitted, metrics, store
 from lt.score.fitted import Fit, Validation
 from tests.conftest import views
 
@@ -154,3 +156,23 @@ def test_an_offset_keeps_the_order_within_its_group() -> None:
         assert np.array_equal(scores[:, group].argmax(1), low[:, group].argmax(1))
     after, before = (metrics.percent(one.argmax(1) == labels) for one in (scores, low))
     assert after > before + 5
+
+
+@pytest.mark.parametrize("name", combine.FITTED)
+def test_a_fit_goes_through_the_outputs_in_blocks(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, num = np.random.default_rng(0), 200
+    labels = rng.integers(0, num, 1000)
+    outputs = [rng.normal(size=(1000, num)).astype(np.float32) for _ in range(2)]
+    halves = (range(num // 2), range(num // 2, num))
+    counts = np.arange(num, 0, -1)
+    known = Validation(outputs, labels, [ClassView.all(num)] * 2, halves, counts)
+    whole = combine.FITTED[name](known)(known.logits, known.views)
+    monkeypatch.setattr(blocks, "CELLS", 2**12)
+    tracemalloc.start()
+    rule = combine.FITTED[name](known)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < sum(block.nbytes for block in known.logits) / 2
+    np.testing.assert_allclose(rule(known.logits, known.views), whole, atol=1e-3)
