@@ -45,7 +45,8 @@ def cifar10(
     train = step.Images(on_device, own[:number] if labels is None else labels)
     val = step.Images(on_device[:0], train.labels[:0])
     precision = pick_precision(options.precision, on_device.device)
-    return step.Setting(train, val, datasets.RECIPES["cifar10"], options, seed, precision)
+    recipe, counts = datasets.RECIPES["cifar10"], np.bincount(train.labels, minlength=10)
+    return step.Setting(train, val, recipe, options, seed, precision, counts)
 
 
 def longtail(counts: list[int]) -> np.ndarray:

@@ -76,7 +76,7 @@ def fit(jobs: Sequence[Job]) -> list[Trained]:
     """
     for job in jobs:
         labels = job.setting.train.labels, job.setting.val.labels
-        check_images(job.expert, job.number, *labels)
+        check_images(job.expert, job.number, *labels, job.setting.counts)
     return side_by_side([train(job) for job in jobs], jobs[0].setting.device)
 
 
@@ -105,7 +105,7 @@ def _best(trained: Trained, job: Job, at: int) -> Generator[None, None, Trained]
     off here starts the phase again.
     """
     best, best_accuracy = trained, -1.0
-    halves = _halves(job.expert, job.setting.train.labels, job.setting.val.labels)
+    halves = _halves(job.expert, job.setting.counts)
     for setup in job.expert.phases[at - 1].setups:
         trial = copy.deepcopy(trained)
         yield from _run(trial, replace(job, checkpoints=None), at, setup, None)
@@ -263,7 +263,7 @@ def _validate(net: Net, job: Job, place: str) -> tuple[Ints, Ints]:
     return answers, targets[seen]
 
 
-def check_images(expert: Expert, number: int, train: Ints, val: Ints) -> None:
+def check_images(expert: Expert, number: int, train: Ints, val: Ints, counts: Ints) -> None:
     """Raise a ValueError if an expert has no image, or none to choose on, of head or tail.
 
     Args:
@@ -271,6 +271,7 @@ def check_images(expert: Expert, number: int, train: Ints, val: Ints) -> None:
         number: its place among them.
         train: (N,) global labels of the training images.
         val: (M,) those of the validation images.
+        counts: (C,) images per class, as in partition.json.
     """
     if not (expert.view.targets(train) >= 0).any():
         raise ValueError(f"expert {number}: none of its classes {expert.view.classes} has an image")
@@ -278,19 +279,18 @@ def check_images(expert: Expert, number: int, train: Ints, val: Ints) -> None:
     seen = targets[targets >= 0]
     check_choice(expert, len(seen))
     if chooses(expert):
-        counts = np.bincount(seen, minlength=expert.view.width)
-        validation.check_choice(counts, _halves(expert, train, val))
+        val_counts = np.bincount(seen, minlength=expert.view.width)
+        validation.check_choice(val_counts, _halves(expert, counts))
 
 
-def _halves(expert: Expert, *labels: Ints) -> partition.Groups:
-    """Return head and tail of the targets that the expert sees, by frequency as in partition.json.
+def _halves(expert: Expert, counts: Ints) -> partition.Groups:
+    """Return head and tail of the classes that the expert knows, as targets.
 
-    labels: of the training images and of the validation images, which count there, too.
+    counts: (C,) as in partition.json, by which they are told apart there, too.
     """
-    targets = np.concatenate([expert.view.targets(part) for part in labels])
-    counts = np.bincount(targets[targets >= 0])
-    seen = np.flatnonzero(counts)
-    return tuple(tuple(seen[list(half)].tolist()) for half in partition.halves(counts[seen]))
+    classes = np.array(expert.view.classes)
+    targets = expert.view.targets(classes)
+    return tuple(tuple(targets[list(half)].tolist()) for half in partition.halves(counts[classes]))
 
 
 def chooses(expert: Expert) -> bool:

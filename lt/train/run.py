@@ -249,6 +249,7 @@ def _on_device(
         options=training.train,
         seed=training.seed,
         precision=pick_precision(training.train.precision, device),
+        counts=np.array(inputs.partition["counts"]),
         trained_on=device,
         team=team if training.train.spread == "images" else ALONE,
     )

@@ -27,6 +27,7 @@ def check(chain: Sequence[params.Training], rule: str, inputs: Inputs) -> None:
     """
     from lt.score import combine  # no training depends on it
 
+    counts = np.array(inputs.partition["counts"])
     labels, val = (inputs.raw["train_labels"][index] for index in (inputs.train, inputs.val))
     views: tuple[ClassView, ...] = ()
     for one in chain:
@@ -34,10 +35,9 @@ def check(chain: Sequence[params.Training], rule: str, inputs: Inputs) -> None:
         views = tuple(view for expert in experts for view in expert.views)
         for k, expert in enumerate(experts):
             with _told(len(labels), len(val)):
-                loop.check_images(expert, k, labels, val)
-    counts = np.bincount(val, minlength=len(inputs.partition["counts"]))
+                loop.check_images(expert, k, labels, val, counts)
     with _told(len(labels), len(val)):
-        combine.check_applies(rule, views, counts)
+        combine.check_applies(rule, views, np.bincount(val, minlength=len(counts)))
 
 
 @contextmanager

@@ -66,6 +66,7 @@ class Images:
 class Setting:
     """What all experts of a run share.
 
+    counts: (C,) images per class, as in partition.json.
     weights: those of the file train.weights, for networks that begin afresh.
     """
 
@@ -75,6 +76,7 @@ class Setting:
     options: Train
     seed: int
     precision: str  # "fp32" or "bf16"
+    counts: Ints
     weights: Mapping[str, Tensor] | None = None
     trained_on: torch.device | None = None  # where images are on disk
     team: Team = ALONE  # the processes that share out each batch

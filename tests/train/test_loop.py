@@ -179,6 +179,15 @@ def test_choosing_without_validation_images_is_refused(setting: step.Setting) ->
         train(single(main_phase(1), grid), 0, setting)
 
 
+def test_head_and_tail_are_those_of_the_partition(setting: step.Setting) -> None:
+    """A validation set of its own may show rare classes most: they are of the tail all the same."""
+    labels = np.repeat([5, 3], [30, 6])
+    setting = dataclasses.replace(setting, val=step.Images(setting.val.pixels, labels))
+    grid = main_phase(0, setups=(surgery.tau_normalise(0.0), surgery.tau_normalise(1.0)))
+    with pytest.raises(ValueError, match="0 of 3 head classes and 2 of 3 tail classes"):
+        train(single(main_phase(1), grid), 0, setting)
+
+
 def test_an_expert_without_images_is_refused(setting: step.Setting) -> None:
     expert = Expert(ClassView((6, 7), 8), (main_phase(),), heads.linear)
     with pytest.raises(ValueError, match=r"none of its classes \(6, 7\) has an image"):

@@ -73,7 +73,8 @@ def make(
     images = step.Images(rows if stored else torch.from_numpy(pixels), labels)
     recipe = datasets.Recipe((0.5,), (0.25,), pad=1, flip=True)
     cpu = torch.device("cpu")
-    setting = step.Setting(images, images, recipe, options, 0, "fp32", trained_on=cpu, team=team)
+    where: Any = {"trained_on": cpu, "team": team}
+    setting = step.Setting(images, images, recipe, options, 0, "fp32", np.array(COUNTS), **where)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = Small(outputs, norm)
