@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 
 def read(path: str, mode: str, size: int) -> np.ndarray:
@@ -29,11 +29,21 @@ def main(model: str, *photos: str) -> None:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     properties = session.get_modelmeta().custom_metadata_map
     about = {key: json.loads(value) for key, value in properties.items()}
+    unread = []
     for photo in photos:
-        images = read(photo, about["mode"], about["size"])
+        try:
+            images = read(photo, about["mode"], about["size"])
+        except UnidentifiedImageError:
+            unread.append(f"{photo}: not an image file")
+            continue
+        except OSError as error:  # cut short
+            unread.append(f"{photo}: {error}")
+            continue
         (values,) = session.run(None, {"images": images})[0]
         best = int(values.argmax())
         print(f"{photo}: {about['classes'][best]} ({about['output']}: {values[best]:.4f})")
+    if unread:
+        sys.exit("\n".join(unread))
 
 
 if __name__ == "__main__":
@@ -41,5 +51,7 @@ if __name__ == "__main__":
         sys.exit("expected a model and photos: python examples/serve.py model.onnx photo.jpg")
     for path in sys.argv[1:]:
         if not Path(path).is_file():
-            sys.exit(f"{path}: no such file")
+            sys.exit(
+                f"{path}: expected a file, got {'a folder' if Path(path).is_dir() else 'none'}"
+            )
     main(*sys.argv[1:])

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lt import files, params, resolved
+from lt import files
 from lt.data import datasets, longtail
 from lt.data.stored import Stored
 from lt.data.views import Ints
 from lt.out import about, formats, networks, proof
 from lt.out.module import Model
-from stages import FINAL, LONGTAIL, PARTITION, RAW, Parser, main
+from lt.score import scored, store
+from stages import FINAL, LONGTAIL, METRICS, PARTITION, RAW, Parser, main
 
 TEST_IMAGES = 256  # that the file is compared on, beside all validation images
 
@@ -30,7 +31,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("out", metavar="FILE", help="model.onnx or model.pt2")
     out = Path(parser.parse_args(arguments).out)
     formats.check(out)
-    trained = networks.load(FINAL, PARTITION, resolved.what(params.Evaluate, "evaluate").combine)
+    trained = networks.load(FINAL, PARTITION, scored.rule(METRICS, FINAL, store.load_run(FINAL)))
     told = about.metadata(trained)
     shape = trained.size, trained.size, trained.channels
     with files.whole(out) as written:

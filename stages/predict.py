@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lt import files, params, resolved
+from lt import files
 from lt.out import decode, given, networks
 from lt.out.answers import Answer
 from lt.out.networks import Networks
-from lt.score import combine, tables
-from stages import FINAL, PARTITION, Parser, main
+from lt.score import combine, scored, store, tables
+from stages import FINAL, METRICS, PARTITION, Parser, main
 
 LATE_S = 10  # outside of a terminal, a run that takes longer tells how far it is, this often
 
@@ -35,8 +35,7 @@ def run(arguments: Sequence[str]) -> None:
         raise ValueError("expected image files, got none: python -m stages.predict cat.png")
     if asked.csv is not None and Path(asked.csv).is_dir():
         raise ValueError(f"--csv: expected a file, got the folder {asked.csv}")
-    rule = resolved.what(params.Evaluate, "evaluate").combine
-    trained = networks.load(FINAL, PARTITION, rule)
+    trained = networks.load(FINAL, PARTITION, scored.rule(METRICS, FINAL, store.load_run(FINAL)))
     paths, problems = given.find(asked.paths)
     rows, words = _answers(trained, paths, problems), trained.words
     if asked.csv is not None:

@@ -187,7 +187,7 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
     """
     train, test = parts
     first: dict[str | None, File] = {}
-    within, across, others = [], [], 0
+    within, across, others, twice = [], [], 0, 0
     for file, digest in zip(train.files, train.digests, strict=True):
         before = first.setdefault(digest, file)
         if before is not file:
@@ -196,6 +196,12 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
     for file, digest in zip(test.files, test.digests, strict=True):
         if digest in first:
             across.append(f"{first[digest][0]} = {file[0]}")
+            twice += first[digest][0] == file[0]
+    if twice:
+        raise ValueError(
+            f"images.test: {twice} of {len(test.files)} test images are files of images.train; "
+            f"expected others, got {', '.join(across[:1])}"
+        )
     if across:
         more = [f"and in training: {pair}" for pair in within] if drawn else []
         raise ValueError(

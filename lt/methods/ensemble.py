@@ -2,7 +2,7 @@
 
 They differ in their initial weights and augmentation, and are baselines, or, with `tau`, trained
 with logit adjustment. Averaging is evaluate's: the mean of what the networks say of a class is what
-every combination rule but one does where several know it.
+every combination rule but `sum` and `unlabelled` does where several know it.
 """
 
 from __future__ import annotations

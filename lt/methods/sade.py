@@ -22,7 +22,8 @@ def experts(
 ) -> tuple[Expert, ...]:
     """Return a single expert for all classes, with three branches of `width` of the channels.
 
-    `strength` is that of the third one's prior, their lambda: 1 would undo the balance twice.
+    `strength` is that of the third one's prior, their lambda: at 0 it trains for a balanced
+    prior, at 1 for the reversed one.
     """
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     of_branches = (

@@ -3,7 +3,8 @@
 A rule is (logits, views) -> scores and cannot see a label. softmax(scores) is the predicted
 distribution, but for the rules of NO_DISTRIBUTION, whose scores are bounded; a rule made of
 probabilities returns their logarithms. Where several experts know a class, its score is their
-mean. With one expert every rule predicts the same classes, but for the two of OFFSETS.
+mean, but for sum and unlabelled. With one expert every rule predicts the same classes, but for the
+two of OFFSETS.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ NO_DISTRIBUTION = ("concat_abssum", "concat_zscore")
 
 
 def sum_outputs(logits: Logits, views: Views) -> Floats:
-    """Add up the full outputs (the seed); without silent outputs, this is the same as concat."""
+    """Add up the full outputs (the seed): concat, if no class has two experts or silent outputs."""
     total = np.zeros((len(logits[0]), views[0].num_classes))
     for block, view in zip(logits, views, strict=True):
         if view.others == "silent":

@@ -13,6 +13,20 @@ EVAL, CLASSES, MADE_FROM = "eval.json", "per_class.csv", "made_from.json"
 FILES = (EVAL, CLASSES, MADE_FROM)
 
 
+def rule(folder: Path, training: Path, run: Mapping[str, Any]) -> str:
+    """Return the rule that the metrics in `folder` are of.
+
+    Raises:
+        ValueError: if they are of another training; the arguments are those of `load`.
+    """
+    made_from = files.read_json(folder / MADE_FROM, "training", "rule")
+    if made_from["training"] != run["training"]:
+        raise ValueError(
+            f"{folder / MADE_FROM}: not of the training in {training}; run `dvc repro`"
+        )
+    return str(made_from["rule"])
+
+
 def load(
     folder: Path, training: Path, run: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[dict[str, str]], str]:
@@ -33,4 +47,4 @@ def load(
         if made != (run["training"], files.sha256(path)):
             raise ValueError(f"{path}: not of the training in {training}; run `dvc repro`")
     found, rows = files.read_json(paths[0]), files.read_csv(paths[1], metrics.PER_CLASS)
-    return found, rows, made_from["rule"]
+    return found, rows, rule(folder, training, run)

@@ -232,6 +232,15 @@ def test_a_picture_in_train_and_test(tmp_path: Path) -> None:
     ]
 
 
+def test_files_that_are_given_for_both(tmp_path: Path) -> None:
+    folder = own.classes(tmp_path / "photos", {"a": 30, "b": 30})
+    made = listing.make(own.given(folder, test=folder))
+    message = f"60 of 60 test images are files of images.train; expected others, got {folder}/a/"
+    with pytest.raises(ValueError, match=message) as caught:
+        photos.store(made, own.OPTIONS, tmp_path / "out", 1)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_a_picture_is_the_same_however_it_is_stored(tmp_path: Path) -> None:
     """Turned by its EXIF data, as a palette, with 16 bits, as the first frame of several."""
     folder = own.classes(tmp_path / "photos/train", {"a": 1, "b": 1}).parent

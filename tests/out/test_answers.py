@@ -13,7 +13,7 @@ from lt import images
 from lt.data.views import ClassView
 from lt.out import decode, given
 from lt.out.answers import Words
-from tests.conftest import ROOT
+from tests.conftest import ROOT, run
 
 WORDS = Words(
     ["cat", "dog", "cow"],
@@ -110,3 +110,13 @@ def test_the_example_reads_images_as_we_do(tmp_path: Path) -> None:
         for mode in ("L", "RGB"):
             ours = np.asarray(images.square(images.read(path, mode), 16))  # type: ignore[arg-type]
             assert np.array_equal(serve.read(str(path), mode, 16)[0].squeeze(), ours), path
+
+
+def test_the_example_says_what_is_no_file(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    for path, message in (
+        (tmp_path, "expected a file, got a folder"),
+        (tmp_path / "none.png", "expected a file, got none"),
+    ):
+        done = run("python", "examples/serve.py", "README.md", str(path), cwd=ROOT)
+        assert (done.returncode, done.stderr) == (1, f"{path}: {message}\n")
