@@ -183,11 +183,12 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
         a warning, if training images are the same.
 
     Raises:
-        ValueError: with the pairs, if a test image is a training image, too.
+        ValueError: if a test image is a training image, too: with the pairs, or, if they are the
+            same files, with the first.
     """
     train, test = parts
     first: dict[str | None, File] = {}
-    within, across, others, twice = [], [], 0, 0
+    within, across, same, others = [], [], [], 0
     for file, digest in zip(train.files, train.digests, strict=True):
         before = first.setdefault(digest, file)
         if before is not file:
@@ -196,11 +197,12 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
     for file, digest in zip(test.files, test.digests, strict=True):
         if digest in first:
             across.append(f"{first[digest][0]} = {file[0]}")
-            twice += first[digest][0] == file[0]
-    if twice:
+            if first[digest][0] == file[0]:
+                same.append(file[0])
+    if same:  # a folder given for both: a line for each would be a flood
         raise ValueError(
-            f"images.test: {twice} of {len(test.files)} test images are files of images.train; "
-            f"expected others, got {', '.join(across[:1])}"
+            f"images.test: {len(same)} of {len(test.files)} test images are files of "
+            f"images.train; expected others, got {same[0]}"
         )
     if across:
         more = [f"and in training: {pair}" for pair in within] if drawn else []

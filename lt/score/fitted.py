@@ -94,7 +94,7 @@ def tempered(logits: Logits, views: Views, temperatures: Sequence[float]) -> Flo
 
 
 def fit_affine(known: Validation) -> Rule:
-    """Fit a scale and an offset per expert; that of the first is 0."""
+    """Fit a scale and an offset per expert; the first one's offset is 0."""
     weights, masks = image_weights(known.labels, known.groups), blocks.shares(known.views)
     free = np.arange(len(masks)) > 0
     stacks = blocks.stacks(known.logits, known.views)

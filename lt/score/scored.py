@@ -47,4 +47,4 @@ def load(
         if made != (run["training"], files.sha256(path)):
             raise ValueError(f"{path}: not of the training in {training}; run `dvc repro`")
     found, rows = files.read_json(paths[0]), files.read_csv(paths[1], metrics.PER_CLASS)
-    return found, rows, rule(folder, training, run)
+    return found, rows, str(made_from["rule"])
