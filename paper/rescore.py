@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lt import files, process
+from lt import files, params, process
 from lt.data import partition
 from lt.score import store
 from paper import FOLDER, score
@@ -26,16 +28,23 @@ from stages import Parser, main
 KEPT = ("experts.json", "history.csv", "outputs.npz", "run.json", "timing.json")
 
 
-def rescored(cells: Cells, path: Path) -> dict[str, Any]:
-    """Make the score file of the cell that a zip file is named after.
+@dataclass(frozen=True)
+class Unpacked:
+    """The kept files of a cell's training in a folder, the partition, and the cell's params."""
 
-    Its provenance says which code trained (`git`) and which scored (`scored_by`).
+    folder: Path
+    cut: dict[str, Any]
+    options: params.Params
+
+
+@contextmanager
+def unpacked(cells: Cells, path: Path) -> Iterator[Unpacked]:
+    """Unpack a zip file that is named after a cell of the grid; the folder goes afterwards.
 
     Raises:
-        ValueError: if it is no cell of the grid, or the file is damaged or of another training.
+        ValueError: if it is no cell of the grid, or the file is damaged or of another training;
+            and for whatever goes wrong while the folder is used.
     """
-    from lt import provenance  # which imports torch
-
     name = path.stem
     if name not in cells.entries:
         raise ValueError(f"{path}: expected the name of a cell of {cells.folder}, got {name}")
@@ -53,13 +62,27 @@ def rescored(cells: Cells, path: Path) -> dict[str, Any]:
             run = store.load_run(folder)
             hashes = {one: sha for one, sha in run["files"].items() if one in KEPT}
             files.check_manifest(folder, hashes, "run.json")
-            cut = partition.describe(facts, options.partition)
-            made = score.score(folder, cut, options)
+            told = json.loads(json.dumps(score.about(run, options)))
+            if run["model"] != options.model or not belongs(told, options, facts):
+                raise ValueError("of another method, other params or images than its cell has")
+            yield Unpacked(folder, partition.describe(facts, options.partition), options)
         except Exception as error:  # BadZipFile, zlib.error, KeyError, ...
-            raise ValueError(f"{path}: damaged, or not of this project ({error})") from None
+            raise ValueError(f"{path}: damaged, or not this cell's ({error})") from None
+
+
+def rescored(cells: Cells, path: Path) -> dict[str, Any]:
+    """Make the score file of the cell that a zip file is named after.
+
+    Its provenance says which code trained (`git`) and which scored (`scored_by`).
+
+    Raises:
+        ValueError: as `unpacked`.
+    """
+    from lt import provenance  # which imports torch
+
+    with unpacked(cells, path) as training:
+        made = score.score(training.folder, training.cut, training.options)
     found: dict[str, Any] = json.loads(json.dumps(made))  # as if read from a file
-    if run["model"] != options.model or not belongs(found, options, facts):
-        raise ValueError(f"{path}: of another method, other params or images than {name} has")
     found["provenance"]["scored_by"] = provenance.revision()["git"]
     return found
 

@@ -118,6 +118,22 @@ def test_outputs_that_were_kept_give_the_same_scores_again(repo: Path) -> None:
     assert {score["provenance"]["scored_by"] for score in scores(repo).values()} == {head}
 
 
+def test_networks_of_several_cells_are_scored_together(repo: Path) -> None:
+    baseline, split, crt = (name.removesuffix("_s0") for name in CHOSEN)
+    given = [f"b={baseline}", f"c={crt}", f"ht={split}", "--folder", str(SMALL)]
+    done = call(repo, "paper.regroup", "kept", *given)
+    assert done.returncode == 0, done.stderr
+    rows = [[one.strip() for one in line.split("|")[1:4]] for line in done.stdout.splitlines()[2:]]
+    found = {networks: (groups, accuracy) for networks, groups, accuracy in rows}
+    wanted = dict(zip(["b", "h t", "c"], CHOSEN, strict=True))
+    for networks, cell in wanted.items():
+        assert found[networks] == ("1", f"{scores(repo)[cell]['metrics']['accuracy']:.2f}")
+    assert set(found) == {*wanted, "b c", "b h", "b t", "c h", "c t"}, "h alone lacks classes"
+    done = call(repo, "paper.regroup", "kept", f"abc={split}", "--folder", str(SMALL))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "expected 1 or 2 letters" in done.stderr
+
+
 def test_outputs_of_another_training_or_damaged_ones_change_nothing(repo: Path) -> None:
     before, given, same_params = scores(repo), repo / "given", "digits-exp-0.1_balanced_softmax_s0"
     cells = json.loads((repo / SMALL / CELLS).read_text())
