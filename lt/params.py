@@ -30,6 +30,7 @@ MAGNITUDES = 1e-30, 1e30
 PROFILE = "profile"  # a value that the profile gives
 AUTO = "auto"  # of data.imb_type: what suits the dataset
 FRESH = "fresh"  # the start of a method that starts from no other
+CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}  # how many there are
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 Count = Annotated[int, Field(ge=1)]
@@ -432,14 +433,22 @@ def _fill_in_auto(raw: dict[str, Any]) -> None:
 
 
 def _too_many(params: Params | None) -> list[str]:
-    """Find more processes than a batch has pairs of images: batch norm needs two in each."""
-    most = params.train.batch_size // 2 if params else 0
-    if not params or params.train.spread == "experts" or params.train.processes <= most:
+    """Find more processes, or more groups, than there can be."""
+    if not params:
         return []
-    return [
-        f"train.processes: expected at most {most}, half of train.batch_size, since batch norm "
-        f"needs two images in each; got {params.train.processes}"
-    ]
+    problems, train, cut = [], params.train, params.partition
+    if train.spread == "images" and train.processes > train.batch_size // 2:
+        problems.append(
+            f"train.processes: expected at most {train.batch_size // 2}, half of train.batch_size, "
+            f"since batch norm needs two images in each; got {train.processes}"
+        )
+    classes = CLASSES.get(params.data.name, cut.num_groups)  # of one's own they are counted later
+    if cut.criterion in ("half", "mass", "ratio") and cut.num_groups > classes:
+        problems.append(
+            f"partition.num_groups: expected at most {classes}, the number of classes, "
+            f"got {cut.num_groups}"
+        )
+    return problems
 
 
 def _model_problems(raw: Mapping[str, Any], check_method: Check | None) -> list[str]:

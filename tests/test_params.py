@@ -95,6 +95,7 @@ def test_null_switches_clipping_off(tmp_path: Path) -> None:
             "methods.baseline.start=[a]",
             "methods.baseline.start: expected fresh or a method, got ['a']",
         ),
+        ("partition.num_groups=11", "partition.num_groups: expected at most 10, the number of"),
         ("partition.num_groups=profile", "partition.num_groups: expected an integer at least 1"),
         ("methods.baseline.start=profile", "methods.baseline.start: expected fresh or a method"),
         (

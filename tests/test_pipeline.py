@@ -193,7 +193,7 @@ SPAWNED = ("table",)
     [
         (["prepare", "data.imb_factor=0.001"], "0.001 leaves class 7 without an image"),
         (["prepare", "data.val_fraction=0.999"], "data.val_fraction: 0.999 takes the last"),
-        (["partition", "partition.num_groups=11"], "at most 10 (the number of classes), got 11"),
+        (["resolve", "partition.num_groups=11"], "expected at most 10, the number of classes, got"),
         (
             ["partition", "partition.criterion=thresholds", "partition.thresholds=[9999]"],
             "group 0 would have no class and so no training image",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lt import files, params
 from lt.data.views import Ints
 
 Groups = tuple[tuple[int, ...], ...]
+# Of runs [i, j), one of the two an array (N,): the values (N,) by which they are compared, in order
+Cost = Callable[[Any, Any], list[NDArray[Any]]]
 
 # Fewest images of a many-shot and of a medium-shot class, validation images among them: published
 # subsets have none, so that these are the field's counts. By what is left to train on, a tenth less
@@ -98,19 +99,20 @@ def partition(
         return _slice(order, _checked_thresholds(counts, thresholds))
     if num_groups > len(counts):
         raise ValueError(
-            f"partition.num_groups: at most {len(counts)} (the number of classes), got {num_groups}"
+            f"partition.num_groups: expected at most {len(counts)}, the number of classes, "
+            f"got {num_groups}"
         )
     falling = counts[order].astype(float)
     if criterion == "half":
         cuts = [len(counts) * k // num_groups for k in range(1, num_groups)]
     elif criterion == "mass":
         mass = np.concatenate([[0.0], np.cumsum(falling)])
-        cuts = _best_cuts(len(counts), num_groups, lambda i, j: ((mass[j] - mass[i]) ** 2,))
+        cuts = _best_cuts(len(counts), num_groups, lambda i, j: [(mass[j] - mass[i]) ** 2])
     else:
         logs = np.log(falling)
         # classes per group second, so that equal counts are cut into equal parts
         cuts = _best_cuts(
-            len(counts), num_groups, lambda i, j: ((logs[i] - logs[j - 1]) ** 2, (j - i) ** 2)
+            len(counts), num_groups, lambda i, j: [(logs[i] - logs[j - 1]) ** 2, (j - i) ** 2]
         )
     return _slice(order, cuts)
 
@@ -138,23 +140,21 @@ def _checked_thresholds(counts: Ints, thresholds: Sequence[int]) -> list[int]:
     return cuts
 
 
-def _best_cuts(
-    num: int, num_groups: int, cost: Callable[[int, int], tuple[float, ...]]
-) -> list[int]:
+def _best_cuts(num: int, num_groups: int, cost: Cost) -> list[int]:
     """Return the cuts of range(num) into non-empty runs [i, j) with the least summed cost.
 
-    Costs are compared lexicographically.
+    Costs are compared lexicographically; of equals, the first cut comes as early as can be.
     """
-
-    @cache
-    def best(start: int, groups: int) -> tuple[tuple[float, ...], tuple[int, ...]]:
-        if groups == 1:
-            return cost(start, num), ()
-        options = []
-        for stop in range(start + 1, num - groups + 2):
-            tail, cuts = best(stop, groups - 1)
-            total = tuple(math.fsum(pair) for pair in zip(cost(start, stop), tail, strict=True))
-            options.append((total, (stop, *cuts)))
-        return min(options)
-
-    return list(best(0, num_groups)[1])
+    best = np.stack(cost(np.arange(num), num), 1)  # of range(i, num) in as many runs as so far
+    ends = np.zeros((num_groups, num), np.int64)  # of the first of so many runs, by its start
+    for groups in range(1, num_groups):
+        for start in range(num - groups):
+            stops = np.arange(start + 1, num - groups + 1)
+            totals = np.stack(cost(start, stops), 1) + best[stops]  # those of one run less
+            least = np.flatnonzero(totals[:, 0] == totals[:, 0].min())
+            k = least[np.lexsort(totals[least].T[::-1])[0]]
+            best[start], ends[groups, start] = totals[k], stops[k]
+    cuts = [0]
+    for groups in range(num_groups - 1, 0, -1):
+        cuts.append(int(ends[groups, cuts[-1]]))
+    return cuts[1:]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from torchvision.datasets import CIFAR10
 
+from lt import params
 from lt.data import datasets
 from tests.conftest import ROOT, needs_cifar
 
@@ -22,6 +23,7 @@ def test_digits_are_scikit_learns(digits: datasets.Raw) -> None:
     assert digits.train_images.dtype == np.uint8
     assert digits.train_images.max() == 255
     assert digits.classes == [str(k) for k in range(10)]
+    assert len(digits.classes) == params.CLASSES["digits"]
 
 
 def test_a_fifth_of_every_digit_is_in_the_test(digits: datasets.Raw) -> None:

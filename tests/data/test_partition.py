@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import combinations, pairwise
+
 import numpy as np
 import pytest
 
@@ -69,8 +71,26 @@ def test_a_group_without_images_is_refused(thresholds: list[int], group: int) ->
 
 
 def test_more_groups_than_classes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"partition\.num_groups: at most 10 .* got 11"):
+    with pytest.raises(ValueError, match=r"partition\.num_groups: expected at most 10,.* got 11"):
         partition.partition(EXP, "half", 11)
+
+
+@pytest.mark.parametrize("criterion", ["mass", "ratio"])
+@pytest.mark.parametrize("num", [1, 2, 3, 4, 6, 7])
+def test_no_other_cuts_cost_less(criterion: str, num: int) -> None:
+    counts = np.array([60, 60, 31, 9, 9, 4, 1])
+
+    def cost(cuts: tuple[int, ...]) -> tuple[float, ...]:
+        runs = list(pairwise([0, *cuts, len(counts)]))
+        if criterion == "mass":
+            return (sum(counts[i:j].sum() ** 2 for i, j in runs), *cuts)
+        ratios = sum(np.log(counts[i] / counts[j - 1]) ** 2 for i, j in runs)
+        return (round(ratios, 9), sum((j - i) ** 2 for i, j in runs), *cuts)
+
+    best = min(combinations(range(1, len(counts)), num - 1), key=cost)
+    assert [len(group) for group in partition.partition(counts, criterion, num)] == [
+        j - i for i, j in pairwise([0, *best, len(counts)])
+    ]
 
 
 @pytest.mark.parametrize("criterion", ["half", "mass", "ratio"])
