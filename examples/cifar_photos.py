@@ -19,10 +19,10 @@ RAW = Path("data/raw/cifar10")
 
 def main(out: Path) -> None:
     """Write the pictures into `out`, which must not exist."""
-    if out.exists() or not RAW.exists():
-        sys.exit(
-            f"expected no {out}, and {RAW}: `dvc repro data/dvc.yaml:download@cifar10` makes it"
-        )
+    if out.exists():
+        sys.exit(f"{out}: expected a folder that is not there yet")
+    if not RAW.exists():
+        sys.exit(f"{RAW}: not there; `dvc repro data/dvc.yaml:download@cifar10` makes it")
     classes = json.loads((RAW / "classes.json").read_text())
     counts = {
         "train": longtail.class_counts(1000, len(classes), "exp", 0.01),

@@ -130,7 +130,10 @@ def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected text in UTF-8, got {error}") from None
+        raise ValueError(
+            f"{path}: expected text in UTF-8, got {error}; if it is an archive, unpack it and name "
+            "the folder"
+        ) from None
 
 
 def refuse(problems: Sequence[str]) -> None:

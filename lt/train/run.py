@@ -327,7 +327,8 @@ def _fit(
             print(f"train: {line}", file=sys.stderr, flush=True)
         phases = [phase for k in own for phase in experts[k].phases]
         epochs = sum(phase.epochs * len(phase.setups) for phase in phases)
-        report = process.Progress(epochs, name, checkpoints.epochs(own)).report
+        if epochs:
+            report = process.Progress(epochs, name, checkpoints.epochs(own)).report
     start = tuple(one.to(setting.device, memory_format=torch.channels_last) for one in start)  # type: ignore[call-overload]
     jobs = [loop.Job(experts[k], k, setting, report, checkpoints, start) for k in own]
     trained = loop.fit(jobs) if jobs else []
