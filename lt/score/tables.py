@@ -115,12 +115,22 @@ def experiments(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
 
 
 def experiments_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Render what `experiments` has made: mean ± standard deviation (of a sample) over n seeds."""
+    """Render what `experiments` has made: mean ± standard deviation (of a sample) over n seeds.
+
+    Params that are the same in all rows stand in a line above, where they leave room.
+    """
+    same = [name for name in _settings(rows) if name not in _that_differ(rows)]
     texts = [
-        {name: str(value) if isinstance(value, Stat) else value for name, value in row.items()}
+        {
+            name: str(value) if isinstance(value, Stat) else value
+            for name, value in row.items()
+            if name not in same
+        }
         for row in rows
     ]
-    return to_markdown(pd.DataFrame(texts))
+    told = ", ".join(f"{name} {rows[0][name]}" for name in same)
+    above = f"In every row: {told}.\n\n" if told else ""
+    return above + to_markdown(pd.DataFrame(texts))
 
 
 def experiments_points(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -128,8 +138,7 @@ def experiments_points(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
 
     A row's name is the model, with those params that differ among the rows.
     """
-    named = [name for name in rows[0] if name not in ("model", "n", "updates", *EXPERIMENT_METRICS)]
-    differing = [name for name in named if len({row[name] for row in rows}) > 1]
+    differing = _that_differ(rows)
     points = []
     for row in rows:
         params_ = [f"{name}={row[name]}" for name in differing if row[name] != MISSING]
@@ -137,6 +146,16 @@ def experiments_points(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
         name = "\n".join([row["model"], *params_])
         points.append({"name": name, **dict.fromkeys(EXPERIMENT_METRICS), **means})
     return points
+
+
+def _settings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """List the columns of params, all but the model."""
+    others = ("model", "n", "updates", *EXPERIMENT_METRICS)
+    return [name for name in rows[0] if name not in others]
+
+
+def _that_differ(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [name for name in _settings(rows) if len({row[name] for row in rows}) > 1]
 
 
 def _differing(experiments: Sequence[Mapping[str, Any]]) -> list[str]:
