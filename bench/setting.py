@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torchvision.datasets import CIFAR10
 
-from lt import params
+from lt import params_file
 from lt.data import datasets
 from lt.data.views import Ints
 from lt.train import step
 from lt.train.device import pick_device, pick_precision
 
 OPTIONS = dataclasses.replace(
-    params.load().train, batch_size=128, clip_norm=5.0, precision="auto", deterministic=True
+    params_file.load().train, batch_size=128, clip_norm=5.0, precision="auto", deterministic=True
 )
 
 

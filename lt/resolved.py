@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 import yaml
 from pydantic import TypeAdapter
 
-from lt import files, params, unchanged
+from lt import files, params, params_file, unchanged
 from lt.validate import check
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def now(name: str, code: Mapping[str, str]) -> dict[str, Any]:
         ValueError: if params.yaml has become one that `resolve` would refuse.
     """
     overrides: Sequence[str] = files.read_json(OVERRIDES)
-    made: dict[str, Any] = make(params.load(overrides), code)[name]
+    made: dict[str, Any] = make(params_file.load(overrides), code)[name]
     return made
 
 

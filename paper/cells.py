@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lt import files, params
+from lt import files, params, params_file
 from lt.score.stats import MISSING, Stat
 from paper import CELLS, FOLDER, PARAMS
 
@@ -74,7 +74,7 @@ class Cells:
         Raises:
             ValueError: with every problem in them.
         """
-        return params.load(self.entries[name]["params"].split(), self.path)
+        return params_file.load(self.entries[name]["params"].split(), self.path)
 
     def of(self, dataset: str, model: str, variation: str = "") -> list[Cell]:
         """List the cells that were run, of every seed."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lt import files, params
+from lt import files, params_file
 from lt.data import partition
 from paper import EXAMPLES
 from paper.cell import Dataset, make_subset, read_dataset
@@ -20,7 +20,7 @@ from stages import RAW
 def write_missing(cells: Cells) -> None:
     """Write datasets/<name>.json for the datasets that lack it, if their images are here."""
     for name, about in cells.datasets.items():
-        options = params.load(cells.dataset_params[name].split(), cells.path).data
+        options = params_file.load(cells.dataset_params[name].split(), cells.path).data
         if about is None and (RAW / options.name).exists():
             raw = read_dataset(RAW / options.name)
             _, summary = make_subset(options, raw)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from lt import files, methods, params, resolved, unchanged
+from lt import files, methods, params, params_file, resolved, unchanged
 from lt.train import start
 from stages import CODE, CODE_ROOT, main, refuse_if_changed
 
@@ -16,7 +16,7 @@ def run(overrides: Sequence[str]) -> None:
 
     Each file says what a stage needs, the profile's values filled in, no more.
     """
-    options = params.load(overrides, check_method=methods.problems)
+    options = params_file.load(overrides, check_method=methods.problems)
     start.rehearse(options)
     for warning in params.warnings(options):
         print(f"resolve: warning: {warning}", file=sys.stderr)
@@ -32,7 +32,7 @@ def _check(overrides: Sequence[str], made: dict[str, Any]) -> None:
     """Raise `unchanged.Changed` if params.yaml or the code are not what they were."""
     code = unchanged.code(CODE_ROOT)
     found = [name for name in {**CODE, **code} if CODE.get(name) != code.get(name)]
-    now = resolved.make(params.load(overrides), CODE)
+    now = resolved.make(params_file.load(overrides), CODE)
     found += [one for name in made for one in resolved.differences(made[name], now[name])]
     refuse_if_changed(list(dict.fromkeys(found)))
 

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 import stages
-from lt import params
+from lt import params, params_file
 from lt.data import datasets
 from lt.train import checkpoint, loop, step
 from lt.train.plan import ClassView, Expert, Task
@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def options() -> params.Params:
-    return params.load(path=ROOT / "params.yaml")
+    return params_file.load(path=ROOT / "params.yaml")
 
 
 @pytest.fixture(scope="session")

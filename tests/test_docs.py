@@ -11,10 +11,10 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from lt import params
+from lt import params, params_file
 from tests.conftest import ROOT
 
-RAW: dict[str, Any] = yaml.load((ROOT / "params.yaml").read_text(), params._Loader)
+RAW: dict[str, Any] = yaml.load((ROOT / "params.yaml").read_text(), params_file._Loader)
 SECTIONS = {
     "data": params.Data,
     "images": params.Images,
@@ -58,7 +58,7 @@ def test_params(name: str, value: Any, of_profile: Any) -> None:
     if name != "profile" and value == params.PROFILE:
         assert default.startswith("*profile*: ")
         default, value = default.removeprefix("*profile*: "), of_profile
-    assert yaml.load(default, params._Loader) == value
+    assert yaml.load(default, params_file._Loader) == value
     section, _, key = name.partition(".")
     if key:
         types = {field.name: field.type for field in dataclasses.fields(SECTIONS[section])}
@@ -85,7 +85,7 @@ def test_methods(name: str) -> None:
     """Each param is there with its default in bold."""
     _, own, _ = METHODS[name]
     shown = {
-        key: yaml.load(text.strip("`"), params._Loader)
+        key: yaml.load(text.strip("`"), params_file._Loader)
         for key, text in re.findall(r"`(\w+)`:[^;]*?\*\*(.+?)\*\*", own)
     }
     assert shown == {key: value for key, value in RAW["methods"][name].items() if key != "start"}

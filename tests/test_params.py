@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lt import params
+from lt import params, params_file
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "params.yaml").read_text()
@@ -15,7 +15,7 @@ TEXT = (ROOT / "params.yaml").read_text()
 def load(tmp_path: Path, text: str, *overrides: str) -> params.Params:
     path = tmp_path / "params.yaml"
     path.write_text(text)
-    return params.load(overrides, path)
+    return params_file.load(overrides, path)
 
 
 def test_the_fixed_hyperparameters(options: params.Params) -> None:
@@ -172,7 +172,7 @@ def test_not_yaml(tmp_path: Path, text: str) -> None:
 
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no such file in"):
-        params.load(path=tmp_path / "params.yaml")
+        params_file.load(path=tmp_path / "params.yaml")
 
 
 def test_dvc_leaves_the_file_as_it_is(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from lt import methods, params
+from lt import methods, params, params_file
 from paper import CELLS, EXAMPLES, PARAMS, grid
 from paper import SMALL as SMALL_FOLDER
 from paper.cells import Cells
@@ -29,7 +29,7 @@ def parsed(cell: dict[str, Any]) -> params.Params:
 
 @cache
 def _parsed(text: str) -> params.Params:
-    return params.load(text.split(), ROOT / PARAMS, methods.problems)
+    return params_file.load(text.split(), ROOT / PARAMS, methods.problems)
 
 
 def score(name: str, accuracy: float, fails: bool = False) -> dict[str, Any]:

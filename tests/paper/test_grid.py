@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lt import files, params, process, provenance
+from lt import files, params, params_file, process, provenance
 from lt.data import longtail, partition
 from lt.train.start import rehearse
 from paper import CELLS, FOLDER, PARAMS, contests, run, study, tables
@@ -27,8 +27,8 @@ def test_the_file_is_the_full_grid() -> None:
 
 def test_the_params_are_those_of_the_seed_profile() -> None:
     ours, profile = (
-        params.load([], ROOT / PARAMS),
-        params.load(["profile=seed", "data.name=cifar10"], ROOT / "params.yaml"),
+        params_file.load([], ROOT / PARAMS),
+        params_file.load(["profile=seed", "data.name=cifar10"], ROOT / "params.yaml"),
     )
     assert ours.train == profile.train
     assert ours.data == profile.data
@@ -41,7 +41,7 @@ def test_the_params_are_those_of_the_seed_profile() -> None:
 
 
 def test_the_study_is_trained_as_its_profile_says() -> None:
-    profile = params.load(["profile=study", "data.name=cifar10"], ROOT / "params.yaml")
+    profile = params_file.load(["profile=study", "data.name=cifar10"], ROOT / "params.yaml")
     names = {name for name, cell in FULL["cells"].items() if cell["variation"].startswith("study")}
     assert len(names) == 3 * 14 * 3
     for name in names:

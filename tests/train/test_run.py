@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from lt import params
+from lt import params, params_file
 from lt.data import datasets, longtail, partition
 from lt.data.stored import Stored
 from lt.train import run as training
@@ -35,11 +35,11 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def resolved(*overrides: str) -> list[params.Training]:
-    return params.trainings(params.load([*SMALL, *overrides], ROOT / "params.yaml"))
+    return params.trainings(params_file.load([*SMALL, *overrides], ROOT / "params.yaml"))
 
 
 def inputs(raw: dict[str, Any]) -> training.Inputs:
-    options = params.load(SMALL, ROOT / "params.yaml")
+    options = params_file.load(SMALL, ROOT / "params.yaml")
     subset = longtail.make(raw["train_labels"], 10, options.data)
     summary = longtail.summarise(subset, list("0123456789"), options.data)
     cut = json.loads(json.dumps(partition.describe(summary, options.partition)))

@@ -2,26 +2,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
-from lt import params
+from lt import params, params_file
 from lt.train.start import rehearse
 from lt.validate import check
 from tests.conftest import ROOT
 
 
 def test_what_a_training_is_comes_back_from_json() -> None:
-    options = params.load(["model=crt"], ROOT / "params.yaml")
+    options = params_file.load(["model=crt"], ROOT / "params.yaml")
     for one in params.trainings(options):
-        adapter = params._adapter(params.Training)
+        adapter: TypeAdapter[Any] = TypeAdapter(params.Training)
         assert check(adapter, json.loads(json.dumps(asdict(one)))) == (one, [])
 
 
 @pytest.mark.parametrize("method", params.method_names())
 @pytest.mark.parametrize("profile", ["default", "seed", "ldam"])
 def test_every_method_can_be_run_in_every_profile(method: str, profile: str) -> None:
-    rehearse(params.load([f"model={method}", f"profile={profile}"], ROOT / "params.yaml"))
+    rehearse(params_file.load([f"model={method}", f"profile={profile}"], ROOT / "params.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -57,11 +59,11 @@ def test_every_method_can_be_run_in_every_profile(method: str, profile: str) -> 
     ],
 )
 def test_a_rehearsal_refuses_what_training_would(overrides: list[str], message: str) -> None:
-    options = params.load(overrides, ROOT / "params.yaml")
+    options = params_file.load(overrides, ROOT / "params.yaml")
     with pytest.raises(ValueError, match=message):
         rehearse(options)
 
 
 def test_validation_images_that_may_be_given_are_left_to_the_second_look() -> None:
     overrides = ["model=tau_norm", "data.name=images", "data.val_fraction=0"]
-    rehearse(params.load(overrides, ROOT / "params.yaml"))
+    rehearse(params_file.load(overrides, ROOT / "params.yaml"))

@@ -125,9 +125,9 @@ def main(out: Path, options: Train) -> None:
 
 
 if __name__ == "__main__":
-    from lt import params
+    from lt import params_file
     from lt.score import predict
 
     torch.set_num_threads(1)
     predict.BATCH["cpu"] = 50
-    main(Path(sys.argv[1]), params.load().train)
+    main(Path(sys.argv[1]), params_file.load().train)
