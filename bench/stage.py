@@ -58,7 +58,7 @@ def checkpoint_seconds(backbone: str, folder: Path) -> float:
     net = backbones.make(backbone, 3)[0]
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
     tensors |= {f"momentum.{k}": value.detach().clone() for k, value in enumerate(net.parameters())}
-    store = Checkpoints(folder / ".scratch", {}, folder / "models")
+    store = Checkpoints(folder / ".scratch", {})
     with store.keep():
         for epoch in range(5):
             store.save(0, Saved(1, epoch, tensors), last=True)

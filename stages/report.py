@@ -60,7 +60,7 @@ def _tried() -> list[dict[str, Any]]:
     from dvc.scm import SCMError
 
     try:
-        return tables.experiments(tried.experiments()[0])
+        return tables.experiments(tried.experiments().shown)
     except (DvcException, SCMError):
         return []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from lt import files, resolved, unchanged
 from lt.score import extremes, figures, scored, store, tables, tried
@@ -33,19 +34,26 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _experiments() -> None:
-    shown, left_out = tried.experiments()
-    rows = tables.experiments(shown)
-    if not rows:
+    known = tried.experiments() if Path("dvc.yaml").exists() else None
+    if known is None:
+        raise ValueError(f"no dvc.yaml in {Path.cwd()}: run it in the repository's folder")
+    rows = tables.experiments(known.shown)
+    if rows:
+        print(tables.experiments_table(rows))
+        if "photos" in rows[0]:
+            print("photos: another mark, with the same params of images, means other pictures.\n")
+        with files.whole(EXPERIMENTS) as drawn:
+            figures.save(figures.experiments(tables.experiments_points(rows)), drawn)
+        print(f"{EXPERIMENTS} shows them.")
+    else:
         print("no experiment yet: dvc exp run -S model=split_lws")
-        return
-    print(tables.experiments_table(rows), end="")
-    if "photos" in rows[0]:
-        print("\nphotos: another mark, with the same params of images, stands for other pictures.")
-    with files.whole(EXPERIMENTS) as drawn:
-        figures.save(figures.experiments(tables.experiments_points(rows)), drawn)
-    print(f"\n{EXPERIMENTS} shows them.")
-    if any(row not in rows for row in tables.experiments([*left_out, *shown])):
+    if rows and any(row not in rows for row in tables.experiments([*known.not_run, *known.shown])):
         print("Not shown: params.yaml as it is now, which has not been run (`dvc repro` runs it).")
+    if known.unfinished:
+        states = ", ".join(f"{number} {state}" for state, number in known.unfinished.items())
+        print(f"Not shown: experiments of the queue that have no result: {states}.")
+    if known.earlier:
+        print(f"Not shown: {known.earlier} of earlier commits (`dvc exp show -A` lists them).")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
@@ -344,3 +346,46 @@ def test_mixup_is_an_option(method: str, task: Task, options: params.Params) -> 
         values = {**options.methods[method], "mixup": alpha}
         mix = methods.experts(method, task, values)[0].phases[0].mix
         assert (mix.alpha if mix else 0.0) == alpha
+
+
+def no_type(task: Task, *, power) -> None:  # type: ignore[no-untyped-def]
+    """A param without a type."""
+
+
+def no_star(task: Task, power: float) -> None:
+    """A param that may be given by its place."""
+
+
+def a_default(task: Task, *, power: float = 1.0) -> None:
+    """A param with a number of its own."""
+
+
+@pytest.mark.parametrize("function", [no_type, no_star, a_default])
+def test_a_method_of_another_form_is_told_so(
+    function: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "_function", lambda _: function)
+    with pytest.raises(ValueError, match=r"lt/methods/mine.py: expected experts\(task, \*, ...\)"):
+        methods.problems("mine", {"start": "fresh", "power": 1.0})
+
+
+def test_what_is_no_tuple_of_experts_is_told_so(
+    task: Task, options: params.Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (expert,) = plan("baseline", task, options)
+    (phase,) = expert.phases
+    one_phase = dataclasses.replace(expert, phases=phase)
+    one_setup = dataclasses.replace(phase, setups=phase.setups[0])
+    made = (
+        (expert, "experts() to return a tuple of Expert"),
+        ((), "experts() to return a tuple of Expert"),
+        ((one_phase,), "the phases of an Expert to be a tuple of Phase"),
+        (
+            (dataclasses.replace(expert, phases=(one_setup,)),),
+            "the setups of a Phase to be a tuple of functions",
+        ),
+    )
+    for result, wanted in made:
+        monkeypatch.setattr(methods, "_function", lambda _, result=result: lambda _: result)
+        with pytest.raises(ValueError, match=re.escape(f"baseline.py: expected {wanted}, got")):
+            methods.experts("baseline", task, {"start": "fresh"})

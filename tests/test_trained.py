@@ -135,7 +135,7 @@ def test_a_run_that_was_cut_off_ends_the_same(
     start, wholes = (how(method, task, options, setting) for how in (started, trained))
 
     def store() -> checkpoint.Checkpoints:
-        return checkpoint.Checkpoints(tmp_path, {}, tmp_path / "out")
+        return checkpoint.Checkpoints(tmp_path, {})
 
     def cut(row: loop.Row) -> None:
         if row["epoch"] == 2:

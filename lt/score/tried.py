@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 WORKSPACE = "workspace"
 ALWAYS = "always changed"  # what DVC says of a stage that runs every time
-Experiments = Sequence[Mapping[str, Any]]
+FINISHED = (None, "", "Success")  # what DVC says of the state of an experiment that is done
 
 
-def experiments() -> tuple[Experiments, Experiments]:
-    """Return DVC's experiments: those whose metrics are of their params, and what was left out.
+@dataclass(frozen=True)
+class Known:
+    """DVC's experiments.
 
-    That is the workspace, as long as a stage is to run: beside params that have not been run, DVC
-    shows the metrics of those before.
+    Attributes:
+        shown: those of the last commit whose metrics are of their params, as dvc.api.exp_show gives
+            them: flat, with metrics, params and hashes by name.
+        not_run: the workspace, as long as a stage is to run. Beside params that have not been run,
+            DVC shows the metrics of those before.
+        unfinished: how many of a queue are in which state. DVC shows the commit's metrics for them.
+        earlier: how many are of earlier commits.
+    """
+
+    shown: Sequence[Mapping[str, Any]]
+    not_run: Sequence[Mapping[str, Any]]
+    unfinished: Mapping[str, int]
+    earlier: int
+
+
+def experiments() -> Known:
+    """Ask DVC.
 
     Raises:
         DvcException: outside of a DVC repository.
         SCMError: outside of a git repository.
     """
     from dvc.api import exp_show
+    from dvc.repo import Repo
 
-    known: Experiments = exp_show()
-    left_out = [one for one in known if one["rev"] == WORKSPACE] if _to_run() else []
-    return [one for one in known if one not in left_out], left_out
+    every = exp_show()
+    known = [one for one in every if one["State"] in FINISHED]
+    not_run = [one for one in known if one["rev"] == WORKSPACE] if _to_run() else []
+    with Repo() as repo:
+        recorded, head = repo.experiments.ls(all_commits=True), repo.scm.get_rev()
+    return Known(
+        shown=[one for one in known if one not in not_run],
+        not_run=not_run,
+        unfinished=Counter(one["State"].lower() for one in every if one["State"] not in FINISHED),
+        earlier=sum(len(found) for rev, found in recorded.items() if rev != head),
+    )
 
 
 def _to_run() -> bool:

@@ -24,16 +24,25 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from lt import files
+from lt import files, process
 
 # A checkpoint is put off while less than this many times what the last one took has passed since:
 # where an epoch takes milliseconds, keeping it must not be what takes the time.
 PATIENCE = 20.0
+QUEUED = (".dvc", "tmp", "exps")
 
 
 def scratch() -> Path:
-    """Return the folder of all runs' checkpoints: the environment's LT_SCRATCH, or .scratch."""
-    return Path(os.environ.get("LT_SCRATCH") or ".scratch")
+    """Return the folder of all runs' checkpoints: the environment's LT_SCRATCH, or .scratch.
+
+    It lies in the project, for a queued experiment as well: DVC runs that in a copy of the project,
+    .dvc/tmp/exps/<some name>, which it deletes afterwards.
+    """
+    folder = Path(os.environ.get("LT_SCRATCH") or ".scratch")
+    for parent in Path.cwd().parents:
+        if parent.parts[-len(QUEUED) :] == QUEUED:
+            return parent.parents[len(QUEUED) - 1] / folder
+    return folder
 
 
 @dataclass(frozen=True)
@@ -58,12 +67,10 @@ class Checkpoints:
     Args:
         root: the folder of all runs' checkpoints; made when the first one is written.
         depends: what the outcome depends on, as JSON can hold it.
-        out: where the outcome goes, since clones of a project may share a root.
     """
 
-    def __init__(self, root: Path, depends: Mapping[str, Any], out: Path) -> None:
-        place = os.path.relpath(out.resolve(), root.resolve())
-        text = json.dumps([depends, place], sort_keys=True)
+    def __init__(self, root: Path, depends: Mapping[str, Any]) -> None:
+        text = json.dumps(depends, sort_keys=True)
         self.root, self.key = root, hashlib.sha256(text.encode()).hexdigest()
         self.folder = root / self.key[:16]
         self.saved: dict[int, Saved] = {}
@@ -106,7 +113,8 @@ class Checkpoints:
         If something stops the run from outside, the exception's notes say that it can go on.
 
         Raises:
-            ValueError: before anything is trained, if checkpoints could not be written.
+            ValueError: before anything is trained, if checkpoints could not be written, or another
+                process trains the same.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -115,17 +123,18 @@ class Checkpoints:
                 f"checkpoints cannot be kept in {self.folder} ({error.strerror}); expected in "
                 f"LT_SCRATCH a folder that can be written, got {os.environ.get('LT_SCRATCH')!r}"
             ) from None
-        try:
-            yield
-        except BaseException as error:
-            if not any(self.folder.iterdir()):
-                self.folder.rmdir()
-            # a ValueError and the like would come again
-            again = not isinstance(error, (ValueError, FloatingPointError))
-            if again and (self.written or self.before):
-                error.add_note(f"the same run goes on from the checkpoint in {self.folder}")
-            raise
-        shutil.rmtree(self.folder)
+        with process.lock(self.folder / ".lock"):
+            try:
+                yield
+            except BaseException as error:
+                if not any(self.folder.glob("expert_*")):
+                    shutil.rmtree(self.folder)
+                # a ValueError and the like would come again
+                again = not isinstance(error, (ValueError, FloatingPointError))
+                if again and (self.written or self.before):
+                    error.add_note(f"the same run goes on from the checkpoint in {self.folder}")
+                raise
+            shutil.rmtree(self.folder)
 
     def save(self, number: int, saved: Saved, last: bool) -> None:
         """Keep expert `number`.

@@ -155,7 +155,7 @@ def _epoch(
     yield
     values, sizes = losses.double().cpu().numpy(), [len(batch) for batch in batches]
     rate = sum(sizes) / (time.perf_counter() - begin)
-    _check_losses(values, sizes, place)
+    _check_losses(values, sizes, place, epoch)
     answers, targets = _validate(steps.net, job, place)
     return {
         "expert": job.number,
@@ -307,11 +307,13 @@ def check_choice(expert: Expert, val_images: float) -> None:
         )
 
 
-def _check_losses(values: NDArray[np.float64], sizes: list[int], place: str) -> None:
+def _check_losses(values: NDArray[np.float64], sizes: list[int], place: str, epoch: int) -> None:
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        step = int(bad[0])
+        step, advice = int(bad[0]), "try a smaller train.lr or train.clip_norm"
+        if step == 0 and epoch == 1:
+            advice = "no step was taken before, so look at the loss itself"
         raise FloatingPointError(
             f"{place}, step {step + 1} of {len(sizes)}: the loss of a batch of {sizes[step]} "
-            f"images is {values[step]}; try a smaller train.lr or train.clip_norm"
+            f"images is {values[step]}; {advice}"
         )

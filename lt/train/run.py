@@ -135,7 +135,7 @@ def _run(
     depends["start"] = start.run and start.run["training"]  # not its timing
     depends["images"] = _digests(setting, inputs)
     setting, loaded = _with_weights(setting, training, experts, quiet)
-    checkpoints = checkpoint.Checkpoints(checkpoint.scratch(), whoever_trains(depends), out)
+    checkpoints = checkpoint.Checkpoints(checkpoint.scratch(), whoever_trains(depends))
     info["training"] = files.digest(depends)
     with checkpoints.keep() if team.first else nullcontext():
         trained = _fit(experts, setting, team, training.model, checkpoints, start.nets, quiet)

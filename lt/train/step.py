@@ -217,6 +217,7 @@ class Steps:
         if self.phase.mix:
             targets = augment.blend(targets, share, self.phase.mix.share, logits.shape[-1])
         loss = self.phase.loss(logits, targets, self.epoch)
+        _check_loss(loss)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         team.add_up(self.parameters)
@@ -224,6 +225,19 @@ class Steps:
             nn.utils.clip_grad_norm_(self.parameters, setting.options.clip_norm)
         self.optimizer.step()
         return loss.detach()
+
+
+def _check_loss(loss: object) -> None:
+    """Raise a ValueError if a method's loss gives what cannot be minimised."""
+    if not isinstance(loss, Tensor):
+        given = f"a {type(loss).__name__}"
+    elif loss.ndim:
+        given = f"one of shape {tuple(loss.shape)}"
+    elif not loss.requires_grad:
+        given = "one that does not depend on the logits"
+    else:
+        return
+    raise ValueError(f"the method's loss: expected a scalar tensor made of the logits, got {given}")
 
 
 class _Recording:

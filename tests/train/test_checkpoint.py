@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from lt import process
 from lt.data import samplers
 from lt.nets import heads, losses, surgery
 from lt.train import checkpoint, loop, step
@@ -24,8 +25,8 @@ class Cut(BaseException):
     """The run is cut off."""
 
 
-def at(root: Path, key: object = "key", out: str = "models/current") -> Checkpoints:
-    return Checkpoints(root / "scratch", {"key": key}, root / out)
+def at(root: Path, key: object = "key") -> Checkpoints:
+    return Checkpoints(root / "scratch", {"key": key})
 
 
 @pytest.fixture
@@ -177,11 +178,6 @@ def test_one_of_another_run_is_refused(tmp_path: Path, kept: Path) -> None:
     assert not at(tmp_path, key="other").saved
 
 
-@pytest.mark.usefixtures("kept")
-def test_another_output_is_another_run(tmp_path: Path) -> None:
-    assert not at(tmp_path, out="elsewhere/current").saved
-
-
 def test_a_failed_write_leaves_the_former_one(
     tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,7 +192,7 @@ def test_a_failed_write_leaves_the_former_one(
     (note,) = caught.value.__notes__
     assert note == f"the same run goes on from the checkpoint in {kept.parent}"
     assert at(tmp_path).saved[0].epoch == 2
-    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+    assert {path.name for path in kept.parent.iterdir()} == {".lock", kept.name}
 
 
 @pytest.mark.usefixtures("kept")
@@ -252,7 +248,7 @@ def test_a_run_that_ends_removes_its_own_only(tmp_path: Path, kept: Path) -> Non
     other = at(tmp_path, key="other")
     with other.keep():
         other.save(0, SAVED, last=False)
-        assert len(list(tmp_path.glob("scratch/*/*"))) == 2
+        assert len(list(tmp_path.glob("scratch/*/expert_*"))) == 2
     assert list(tmp_path.glob("scratch/*")) == [kept.parent]
 
 
@@ -274,3 +270,28 @@ def test_the_environment_moves_the_folder(monkeypatch: pytest.MonkeyPatch) -> No
     assert checkpoint.scratch() == Path(".scratch")
     monkeypatch.setenv("LT_SCRATCH", "/fast/disk")
     assert checkpoint.scratch() == Path("/fast/disk")
+
+
+@pytest.mark.parametrize("copy", ["tmpa1", "standalone/tmpb2"])
+def test_a_queued_experiment_keeps_its_checkpoints_in_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copy: str
+) -> None:
+    folder = tmp_path / ".dvc/tmp/exps" / copy
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("LT_SCRATCH", raising=False)
+    assert checkpoint.scratch() == tmp_path / ".scratch"
+    monkeypatch.setenv("LT_SCRATCH", "/fast/disk")
+    assert checkpoint.scratch() == Path("/fast/disk")
+
+
+def test_the_same_training_does_not_run_twice_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "PATIENCE_S", 0.0)
+    with at(tmp_path).keep():
+        with pytest.raises(ValueError, match="another run is at work here"), at(tmp_path).keep():
+            pytest.fail("it began")
+        assert at(tmp_path).folder.exists()
+        with at(tmp_path, key="other").keep():
+            pass

@@ -208,6 +208,28 @@ def test_a_loss_that_is_not_finite_says_where(setting: step.Setting) -> None:
         train(single(main_phase(loss=loss)), 2, setting)
 
 
+def test_where_no_step_was_taken_no_smaller_lr_is_advised(setting: step.Setting) -> None:
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
+        return losses.cross_entropy(logits, targets, epoch) * float("nan")
+
+    with pytest.raises(FloatingPointError, match=r"epoch 1, step 1 .* look at the loss itself"):
+        train(single(main_phase(loss=loss)), 0, setting)
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (lambda logits, *_: logits.mean(1), r"one of shape \(32,\)"),
+        (lambda logits, *_: logits.sum().item(), "a float"),
+        (lambda *_: None, "a NoneType"),
+        (lambda logits, *_: logits.detach().sum(), "one that does not depend on the logits"),
+    ],
+)
+def test_what_is_no_loss_is_refused(setting: step.Setting, made: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=f"the method's loss: expected a scalar .*, got {told}"):
+        train(single(main_phase(loss=made)), 0, setting)
+
+
 def test_outputs_that_are_not_finite_say_where(setting: step.Setting) -> None:
     net = loop._begin(loop.Job(single(main_phase()), 0, setting, quiet))
     with torch.no_grad():
