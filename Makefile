@@ -29,6 +29,7 @@ undo: git
 	@git checkout -q HEAD -- params.yaml
 	@git symbolic-ref -q HEAD >/dev/null || \
 	  echo "git is at no branch, as DVC leaves it if killed late: \`git switch BRANCH\` goes to yours"
+	@git for-each-ref --format='delete %(refname)' refs/exps/exec | git update-ref --stdin  # of a killed DVC
 	@git reset -q HEAD -- dvc.lock metrics  # staged by DVC, which then refuses the next experiment
 	@test ! -e .dvc/tmp/rwlock || $(PYTHON) -m json.tool .dvc/tmp/rwlock >/dev/null 2>&1 || { \
 	  rm .dvc/tmp/rwlock; echo "removed .dvc/tmp/rwlock, which a full disk has cut short"; }

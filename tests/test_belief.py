@@ -360,6 +360,7 @@ def test_undo_after_a_kill(repo: Path) -> None:
         assert (repo / "params.yaml").read_bytes() == head
         assert "params" not in run("git", "status", "--short", cwd=repo).stdout
         assert (repo / "notes.txt").read_text() == "mine"
+        assert not run("git", "for-each-ref", "refs/exps/exec", cwd=repo).stdout, "DVC's own HEAD"
         assert (repo / "models/trained/run.json").exists(), "DVC had taken it away"
         assert "train" not in ran(dvc(repo, "repro"))
         assert results(repo) == before
@@ -367,6 +368,7 @@ def test_undo_after_a_kill(repo: Path) -> None:
     lock.write_text('{"write": {"models')  # on a full disk
     said = run("make", "undo", cwd=repo).stdout
     assert "  nothing\n" in said
+    assert "left alone" not in said
     assert "removed .dvc/tmp/rwlock" in said
     assert "up to date" in dvc(repo, "repro")
     (repo / "notes.txt").unlink()

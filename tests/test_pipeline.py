@@ -167,6 +167,24 @@ def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
     assert not {"train", "finetune"} & set(ran(dvc(repo, "repro")))
 
 
+def test_what_waits_in_a_queue_has_no_row(repo: Path) -> None:
+    dvc(repo, "exp", "run", "--queue", "-S", "train.lr=0.07")
+    table = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
+    dvc(repo, "queue", "remove", "--all")
+    assert "0.07" not in table, "DVC shows the commit's metrics beside it"
+    assert "Not shown: experiments of the queue that have no result: 1 queued." in table
+
+
+def test_experiments_of_earlier_commits_are_counted(repo: Path) -> None:
+    before = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
+    assert "earlier" not in before
+    run("git", "commit", "--allow-empty", "-m", "later", cwd=repo)
+    table = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
+    number = len(dvc(repo, "exp", "list", "-A", "--name-only").split())
+    assert f"Not shown: {number} of earlier commits" in table
+    run("git", "reset", "--soft", "HEAD~1", cwd=repo)
+
+
 def test_bad_params_stop_before_anything_is_lost(repo: Path) -> None:
     before = results(repo), sorted((repo / "models/final").iterdir())
     text = dvc(

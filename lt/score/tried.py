@@ -41,11 +41,11 @@ def experiments() -> Known:
     from dvc.api import exp_show
     from dvc.repo import Repo
 
-    every = exp_show()
-    known = [one for one in every if one["State"] in FINISHED]
-    not_run = [one for one in known if one["rev"] == WORKSPACE] if _to_run() else []
     with Repo() as repo:
         recorded, head = repo.experiments.ls(all_commits=True), repo.scm.get_rev()
+    every = exp_show(revs=head)  # a killed DVC leaves a ref that it takes for HEAD
+    known = [one for one in every if one["State"] in FINISHED]
+    not_run = [one for one in known if one["rev"] == WORKSPACE] if _to_run() else []
     return Known(
         shown=[one for one in known if one not in not_run],
         not_run=not_run,
