@@ -138,6 +138,9 @@ def main(stage: Callable[[Sequence[str]], None], own_help: bool = False) -> None
     except process.Failed as failed:
         _say(name, failed, str(failed))
         sys.exit(1)
+    except BrokenPipeError:  # as of `| head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
         text = _explain(error)
         if text is None:

@@ -1,4 +1,4 @@
-"""table: metrics as a table and a figure; --experiments: those of all experiments so far."""
+"""table: metrics as a table and a figure; --experiments: those of the experiments on this commit."""
 
 from __future__ import annotations
 

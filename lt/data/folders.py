@@ -143,13 +143,13 @@ def pictures(folder: Path, found: Found) -> Iterator[str]:
     def fail(error: OSError) -> None:
         raise error
 
-    seen = set()
+    seen = {_identity(one) for one in folder.resolve().parents}
     for at, below, names in os.walk(folder, onerror=fail, followlinks=True):
-        here = os.stat(at)
-        if (here.st_dev, here.st_ino) in seen:  # a link back
+        here = _identity(at)
+        if here in seen:  # a link back
             below.clear()
             continue
-        seen.add((here.st_dev, here.st_ino))
+        seen.add(here)
         found.skipped[HIDDEN] += sum(name.startswith(".") for name in (*below, *names))
         below[:] = [name for name in below if not name.startswith(".")]
         for name in (name for name in names if not name.startswith(".")):
@@ -158,3 +158,9 @@ def pictures(folder: Path, found: Found) -> Iterator[str]:
                 yield os.path.relpath(os.path.join(at, name), folder)
             else:
                 found.skipped[ending or "no ending"] += 1
+
+
+def _identity(folder: str | Path) -> tuple[int, int]:
+    """Return what is the same for all paths to a folder."""
+    there = os.stat(folder)
+    return there.st_dev, there.st_ino

@@ -65,6 +65,7 @@ def test_what_is_no_image_is_counted_and_left(tmp_path: Path) -> None:
     own.classes(tmp_path, {".trash": 2, "empty": 0})
     own.draw(tmp_path / "a/.cache/1.png", 1)
     (tmp_path / "b/back").symlink_to(tmp_path / "b")
+    (tmp_path / "a/up").symlink_to(tmp_path)
     made = listing.make(own.given(tmp_path))
     assert made["skipped"] == {
         ".db": 1,
