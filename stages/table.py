@@ -1,4 +1,4 @@
-"""table: metrics as a table and a figure; --experiments: those of the experiments on this commit."""
+"""table: metrics as a table and a figure; --experiments: those of this commit's experiments."""
 
 from __future__ import annotations
 
