@@ -225,7 +225,10 @@ def _beside_the_bar(cells: Cells) -> Sequence[str]:
             for dataset in cells.size["falling"]
         }
         if text := compared(ours, theirs, differences):
-            points.append(_sentences([text]))
+            said = [text]
+            if one.found_on:
+                said += [f"the test set of {one.found_on} suggested it, and cannot confirm it"]
+            points.append(_sentences(said))
     return tuple(points)
 
 

@@ -161,6 +161,12 @@ def test_the_readme_quotes_what_an_offset_gives(monkeypatch: pytest.MonkeyPatch)
         pair = [one.stat(cells, dataset) for one in (bar, contests.with_offset(bar, "prior"))]
         assert [stat.n for stat in pair] == [n, n]
         assert quoted.format(*pair) in text
+    (soft,) = (one for one in contests.PAIRS_OF_NETWORKS if one.found_on)
+    found = [soft.stat(cells, "cifar10-exp-0.01"), bar.stat(cells, "cifar10-exp-0.01")]
+    gain = found[0] - found[1]
+    low, high = gain.interval() or (0.0, 0.0)
+    assert f"it has {found[0]} %, which is {gain.mean:.2f} points more" in text
+    assert f"(95 % interval {low:.2f} to {high:.2f})" in text
 
 
 def test_tables_ask_for_nothing_that_is_not_in_the_grid(
