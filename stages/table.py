@@ -34,9 +34,9 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _experiments() -> None:
-    known = tried.experiments() if Path("dvc.yaml").exists() else None
-    if known is None:
+    if not Path("dvc.yaml").exists():
         raise ValueError(f"no dvc.yaml in {Path.cwd()}: run it in the repository's folder")
+    known = tried.experiments()
     rows = tables.experiments(known.shown)
     if rows:
         print(tables.experiments_table(rows))

@@ -64,6 +64,8 @@ class Saved:
 class Checkpoints:
     """The checkpoints of one run.
 
+    Clones and queued experiments may share a root: a lock keeps two from training the same at once.
+
     Args:
         root: the folder of all runs' checkpoints; made when the first one is written.
         depends: what the outcome depends on, as JSON can hold it.
