@@ -24,7 +24,7 @@ class Candidate:
         model: of its cells.
         variation: of its cells.
         rule: what combines it; None: the best by validation.
-        found_on: the dataset whose test set had suggested it, which can then not confirm it.
+        found_on: the dataset whose test set has suggested it, and so cannot confirm it.
     """
 
     title: str
@@ -101,7 +101,10 @@ PAIRS_OF_NETWORKS = [
     Candidate("soft_split, lean 1", True, "soft_split", "study lean 1"),
     Candidate("soft_split, lean 2.5", True, "soft_split", "study lean 2.5"),
     Candidate(
-        *("soft_split, leans 0 and 2.5", True, "soft_split", "study leans 0 2.5"),
+        "soft_split, leans 0 and 2.5",
+        True,
+        "soft_split",
+        "study leans 0 2.5",
         found_on="cifar10-exp-0.01",
     ),
     Candidate("soft_split, lean 1, shared", True, "soft_split", "study shared lean 1"),

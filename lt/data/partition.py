@@ -13,7 +13,7 @@ from lt import files, params
 from lt.data.views import Ints
 
 Groups = tuple[tuple[int, ...], ...]
-# Of runs [i, j), one of the two an array (N,): the values (N,) by which they are compared, in order
+# (i, j), one of them an array (N,) -> the costs (N,) of the runs [i, j); a later one breaks ties
 Cost = Callable[[Any, Any], list[NDArray[Any]]]
 
 # Fewest images of a many-shot and of a medium-shot class, validation images among them: published
