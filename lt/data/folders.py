@@ -15,7 +15,8 @@ PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "t
 # how names of image files end
 ENDINGS = {"avif", "bmp", "gif", "ico", "jfif", "jp2", "jpe", "jpeg", "jpg"}
 ENDINGS |= {"pbm", "pgm", "png", "pnm", "ppm", "tga", "tif", "tiff", "webp"}
-HIDDEN, OUTSIDE = "hidden", "outside of class folders"  # why a file is skipped; else its ending
+# why a file is skipped; else its ending
+HIDDEN, OUTSIDE, DANGLING = "hidden", "outside of class folders", "link to nothing"
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,9 @@ def pictures(folder: Path, found: Found) -> Iterator[str]:
         below[:] = [name for name in below if not name.startswith(".")]
         for name in (name for name in names if not name.startswith(".")):
             ending = os.path.splitext(name)[1].lower()
-            if ending[1:] in ENDINGS:
+            if not os.path.exists(os.path.join(at, name)):
+                found.skipped[DANGLING] += 1
+            elif ending[1:] in ENDINGS:
                 yield os.path.relpath(os.path.join(at, name), folder)
             else:
                 found.skipped[ending or "no ending"] += 1

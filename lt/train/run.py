@@ -125,7 +125,7 @@ def _run(
     check: Callable[[], None],
 ) -> None:
     revision = provenance.revision()  # that of the start
-    setting, test = _on_device(training, inputs, team)
+    setting, test = on_device(training, inputs, team)
     task = make_task(training.train, inputs, start.views)
     experts = methods.experts(training.model, task, training.method)
     start.check(training.model, experts, task.groups)
@@ -220,7 +220,7 @@ def _save(
     store.save(folder, entries, outputs, rows, facts)
 
 
-def _on_device(
+def on_device(
     training: params.Training, inputs: Inputs, team: Team
 ) -> tuple[step.Setting, step.Images]:
     """Put the images on the device: those to train and validate on, and the test images.

@@ -66,11 +66,13 @@ def test_what_is_no_image_is_counted_and_left(tmp_path: Path) -> None:
     own.draw(tmp_path / "a/.cache/1.png", 1)
     (tmp_path / "b/back").symlink_to(tmp_path / "b")
     (tmp_path / "a/up").symlink_to(tmp_path)
+    (tmp_path / "b/gone.png").symlink_to(tmp_path / "nowhere.png")
     made = listing.make(own.given(tmp_path))
     assert made["skipped"] == {
         ".db": 1,
         ".txt": 1,
         "hidden": 4,
+        "link to nothing": 1,
         "no ending": 1,
         "outside of class folders": 1,
     }

@@ -134,6 +134,23 @@ def test_networks_of_several_cells_are_scored_together(repo: Path) -> None:
     assert "expected 1 or 2 letters" in done.stderr
 
 
+def test_a_network_alone_is_trained_as_in_its_cell(repo: Path) -> None:
+    folder = ["--folder", str(SMALL)]
+    done = call(repo, "paper.alone", "1", CHOSEN[1], *folder)
+    assert done.returncode == 0, done.stderr
+    tail = scores(repo)[CHOSEN[1]]["last_epochs"]["1"]["last epoch"]
+    row = [one.strip() for one in done.stdout.splitlines()[2].split("|")[1:-1]]
+    assert row == [CHOSEN[1], str(EPOCHS), f"{tail:.2f}", "finished"]
+    for number, name, message in (
+        ("2", CHOSEN[1], "number: expected 0 to 1 for split_lws, got 2"),
+        ("0", CHOSEN[2], "expected a cell that starts fresh; crt starts from another"),
+        ("0", "nosuch", f"{SMALL} has no cell nosuch"),
+    ):
+        done = call(repo, "paper.alone", number, name, *folder)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert message in done.stderr
+
+
 def test_outputs_of_another_training_or_damaged_ones_change_nothing(repo: Path) -> None:
     before, given, same_params = scores(repo), repo / "given", "digits-exp-0.1_balanced_softmax_s0"
     cells = json.loads((repo / SMALL / CELLS).read_text())

@@ -54,7 +54,7 @@ def run_json(folder: Path) -> dict[str, Any]:
 def test_images_that_stay_on_disk_give_the_same_files(raw: dict[str, Any], tmp_path: Path) -> None:
     for name, memory in (("disk", "0.0"), ("memory", "4.0")):
         (one,) = resolved(f"train.memory={memory}")
-        setting, test = training._on_device(one, inputs(raw), ALONE)
+        setting, test = training.on_device(one, inputs(raw), ALONE)
         assert all(
             isinstance(images.pixels, Stored) == (name == "disk")
             for images in (setting.train, setting.val, test)
@@ -68,7 +68,7 @@ def test_images_that_stay_on_disk_give_the_same_files(raw: dict[str, Any], tmp_p
 def test_images_that_prepare_has_hashed_are_not_read_for_it(raw: dict[str, Any]) -> None:
     (one,) = resolved("train.memory=0.0")
     given = inputs(raw)
-    setting, _ = training._on_device(one, given, ALONE)
+    setting, _ = training.on_device(one, given, ALONE)
     plain = training._digests(setting, given)
     assert plain == [setting.train.digest(), setting.val.digest()]
     hashed = dataclasses.replace(given, summary={**given.summary, "raw": {"sha256": {}}})
