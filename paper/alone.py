@@ -27,7 +27,8 @@ def train(options: params.Params, raw: cell.Dataset, number: int) -> dict[str, A
 
     Returns:
         epochs: how many ended with finite losses.
-        val_accuracy: after the last of them, in percent; None without any.
+        largest_loss, last_loss: mean training losses of an epoch; None without any.
+        val_accuracy: after the last of them, in percent.
         ended: "finished", or where the loss was not finite.
 
     Raises:
@@ -54,8 +55,14 @@ def train(options: params.Params, raw: cell.Dataset, number: int) -> dict[str, A
         loop.fit([loop.Job(experts[number], number, setting, rows.append)])
     except FloatingPointError as error:
         ended = str(error).split(";")[0]
-    last = rows[-1]["val_accuracy"] if rows else None
-    return {"epochs": len(rows), "val_accuracy": last, "ended": ended}
+    losses = [row["train_loss"] for row in rows] or [None]
+    return {
+        "epochs": len(rows),
+        "largest_loss": max(losses),
+        "last_loss": losses[-1],
+        "val_accuracy": rows[-1]["val_accuracy"] if rows else None,
+        "ended": ended,
+    }
 
 
 def run(arguments: Sequence[str]) -> None:
