@@ -12,7 +12,7 @@ from paper.contests import Candidate, best, best_on_test, with_offset
 from paper.study import FITTED
 from paper.tables import PARTS, Row
 
-NOTHING = "No cell that would answer this has been run."
+NOTHING, NOT_RUN = "No cell that would answer this has been run.", "not run"  # and in brief
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,17 @@ class Answer:
         said: a sentence or two.
         points: what is said of each comparison, a sentence or two each.
         rows: the numbers, a row for each dataset or comparison; empty if nothing was run.
+        brief: the answer in a few words, with the number of seeds.
         counts: in how many comparisons it is yes; "" if the question is not one of yes or no.
+        besides: the numbers of a second table.
     """
 
     said: str
     rows: Sequence[Row]
+    brief: str = NOT_RUN
     counts: str = ""
     points: Sequence[str] = ()
+    besides: Sequence[Row] = ()
 
 
 def within(cells: Cells) -> Answer:
@@ -50,15 +54,23 @@ def within(cells: Cells) -> Answer:
             points.append(_sentences([text, f"the two differ in {besides}"]))
     if not splits:
         return Answer(NOTHING, [])
-    number = len(won["accuracy"])
-    twice = f"the {number} are of {len(splits)} splits: one with two controls counts twice"
+    counts = ahead(won["accuracy"])
+    twice = len(won["accuracy"]) - len(splits)
     said = [
         f"on the head alone, the split is ahead in {_won(won['head'])}, on the tail in "
         f"{_won(won['tail'])}",
-        twice if number > len(splits) else "",
+        f"{len(splits)} splits are compared; {twice} of them have two controls and count twice"
+        if twice
+        else "",
         _learned_nothing(cells),
     ]
-    return Answer(_sentences(said), _within_rows(cells), ahead(won["accuracy"]), tuple(points))
+    return Answer(
+        _sentences(said),
+        _within_rows(cells),
+        brief=_brief(counts, won["accuracy"]),
+        counts=f"**{counts}.**",
+        points=tuple(points),
+    )
 
 
 def _within_rows(cells: Cells) -> list[Row]:
@@ -129,14 +141,21 @@ def rules(cells: Cells) -> Answer:
             lost_by_base.append((base_given - base).mean)
     if not lost:
         return Answer(NOTHING, [])
+    chance = {row["dataset"] for row in study.at_chance(cells)}
+    least = rows[lost.index(min(lost))]["dataset"]
     said = [
-        f"without the label, `split_lws` loses {_span(lost)} points, by the rule {FITTED}, which "
-        "is fitted on validation images",
-        f"the baseline, not told the group, loses {_span(lost_by_base)}" if lost_by_base else "",
         compared(f"`split_lws` with {FITTED}", "`baseline`", by_fitted),
+        f"{FITTED} is a rule that is fitted on validation images",
         compared("with the rule that is best on the test set, it", "`baseline`", by_best),
+        f"from the figure with the group given to that without, `split_lws` loses {_span(lost)} "
+        "points",
+        f"it loses least on {least}, where its tail network is at chance and has nothing to lose"
+        if least in chance
+        else "",
+        f"the baseline loses {_span(lost_by_base)}" if lost_by_base else "",
     ]
-    return Answer(_sentences(said), rows)
+    brief = f"`split_lws` is ahead of one network {ahead(by_fitted.values()).lower()}"
+    return Answer(_sentences(said), rows, brief=_brief(brief, by_fitted.values()))
 
 
 def left_open(cells: Cells) -> Answer:
@@ -146,7 +165,7 @@ def left_open(cells: Cells) -> Answer:
         "clipping norm": ("clipping", FITTED),
         "batches, and clipping or none": ("divergence", FITTED),
         "longer, or lr falls": ("schedules", "accuracy"),
-        "network, epochs, lr and clipping": ("protocols", "accuracy"),
+        "network, epochs and learning rate": ("protocols", "accuracy"),
         "τ of tau_norm": ("tau", "accuracy"),
     }
     rows: list[Row] = []
@@ -164,18 +183,26 @@ def left_open(cells: Cells) -> Answer:
                 }
                 title = f"{what} ({method})" if method else what
                 rows.append({"what": title, "dataset": dataset, "compared": len(same)} | ends)
-    diverged = sum(cell.failed is not None for cell in cells.scored.values())
-    text = f"Of {len(cells.scored)} cells {diverged or 'none'} diverged."
-    return Answer(text if cells.scored else NOTHING, rows)
+    near, compared_to, number = _near_the_seed(cells)
+    said, brief = [], NOT_RUN
+    if compared_to:
+        said = _agreement(cells, near, compared_to, number)
+        brief = f"{near} of {compared_to} figures of the seed lie within {study.NEAR:g} points of"
+        brief += " ours, n = 1"
+    if cells.scored:
+        diverged = sum(cell.failed is not None for cell in cells.scored.values())
+        said += [f"of {len(cells.scored)} cells {diverged or 'none'} diverged"]
+    return Answer(_sentences(said), rows, brief)
 
 
 def best_split(cells: Cells) -> Answer:
     """Answer question 4, at the seed's protocol and at one whose learning rate falls.
 
-    Each side is chosen on validation images.
+    Each side is chosen on validation images. What a test set has suggested does not compete on it.
     """
     rows, differences = [], {}
-    for protocol, dataset, candidates in contests.each(cells):
+    for protocol, dataset, every in contests.each(cells):
+        candidates = [one for one in every if one.found_on != dataset]
         sides = [[one for one in candidates if one.is_split == is_split] for is_split in (0, 1)]
         plain, split = (best(cells, dataset, side) for side in sides)
         title = f"{dataset}, {protocol}"
@@ -198,55 +225,55 @@ def best_split(cells: Cells) -> Answer:
         row |= _difference("with – without", difference)
         highest = [best_on_test(cells, dataset, side) for side in sides]
         rows.append(row | {"chosen on the test set": highest[1] - highest[0]})
-    said = compared("the best split", "the best method without one", differences)
-    if any(difference.interval() for difference in differences.values()):
-        said = f"{said}; an interval is one over seeds, with this choice given"
-    return Answer(_sentences([said]), rows, ahead(differences.values()), _beside_the_bar(cells))
+    counts = ahead(differences.values())
+    return Answer(
+        _sentences([compared("the best split", "the best method without one", differences)]),
+        rows,
+        brief=_brief(counts, differences.values()),
+        counts=f"**{counts}.**" if counts else "",
+        besides=tuple(_beside_the_bar(cells)),
+    )
 
 
-def _beside_the_bar(cells: Cells) -> Sequence[str]:
-    """Say how the bar does with an offset, and each soft split beside the bar, shifted or not."""
+def _beside_the_bar(cells: Cells) -> list[Row]:
+    """Compare the bar with an offset, and each soft split, with the bar, shifted or not."""
     bar = contests.BAR
     group, prior = with_offset(bar, "group"), with_offset(bar, "prior")
     pairs = [
-        ("the bar with a group offset", group, "the bar", bar),
-        ("the bar with a prior offset", prior, "the bar", bar),
-        ("the group offset", group, "the prior offset", prior),
+        ("the bar, group offset", group, "the bar", bar),
+        ("the bar, prior offset", prior, "the bar", bar),
+        ("the bar, group offset", group, "the bar, prior offset", prior),
     ]
-    soft = [one for one in contests.PAIRS_OF_NETWORKS if one.is_split]
-    for one in soft:
-        shifted, by = with_offset(one, "prior"), "with a prior offset"
-        pairs += [(f"`{one.title}`", one, "the bar", bar)]
-        pairs += [(f"`{one.title}` {by}", shifted, f"the bar {by}", prior)]
-    points = []
-    for ours, one, theirs, other in pairs:
-        differences = {
-            dataset: one.stat(cells, dataset) - other.stat(cells, dataset)
-            for dataset in cells.size["falling"]
-        }
-        if text := compared(ours, theirs, differences):
-            said = [text]
-            if one.found_on:
-                said += [f"the test set of {one.found_on} suggested it, and cannot confirm it"]
-            points.append(_sentences(said))
-    return tuple(points)
+    for one in (one for one in contests.PAIRS_OF_NETWORKS if one.is_split):
+        shifted = with_offset(one, "prior")
+        pairs += [(one.title, one, "the bar", bar)]
+        pairs += [(shifted.title, shifted, "the bar, prior offset", prior)]
+    rows = []
+    for dataset in cells.size["falling"]:
+        for ours, one, theirs, other in pairs:
+            difference = one.stat(cells, dataset) - other.stat(cells, dataset)
+            if difference.n:
+                row: Row = {"dataset": dataset, "n": difference.n}
+                row |= {"this": f"{ours} †" if one.found_on == dataset else ours, "less": theirs}
+                rows.append(row | _difference("difference", difference))
+    return rows
 
 
-def agreement(cells: Cells) -> str:
-    """Say how many of the seed's figures are near ours, and how far the last epoch is luck.
+def _near_the_seed(cells: Cells) -> tuple[int, int, int]:
+    """Return how many of the seed's figures are near ours, how many were run, how many it has."""
+    every = [row["ours – the seed's"] for row in study.beside_the_seed(cells)]
+    run = [stat for stat in every if stat.n]
+    return sum(abs(stat.mean) <= study.NEAR for stat in run), len(run), len(every)
 
-    It is "" if none was run.
-    """
-    rows = study.beside_the_seed(cells)
-    run = [row for row in rows if row["ours – the seed's"].n]
-    near = sum(abs(row["ours – the seed's"].mean) <= study.NEAR for row in run)
-    said = [
-        f"of the {len(rows)} rows of the seed's main table and its re-sampling, {len(run)} have "
-        f"been run; {near} of them lie within {study.NEAR:g} points of ours",
+
+def _agreement(cells: Cells, near: int, run: int, number: int) -> list[str]:
+    """Say how far the seed's figures and ours agree, and what that is worth."""
+    return [
+        f"of the {number} rows of the seed's main table and its re-sampling, {run} have been run; "
+        f"{near} of them lie within {study.NEAR:g} points of ours",
         _told_twice(cells),
         *_last_epochs(study.spans(cells)),
     ]
-    return _sentences(said) if run else ""
 
 
 def _told_twice(cells: Cells) -> str:
@@ -273,11 +300,12 @@ def _last_epochs(spans: Mapping[str, Sequence[float]]) -> list[str]:
         group = spans["a group"]
         also = f", of a split's network {_span(group)}" if group else ""
         said += [
-            "where lr never falls, the last epoch is as random as any: in those just before it the "
-            f"validation accuracy of a network of all classes spans {_span(one)} points{also}"
+            "where lr never falls, any of the last epochs could have been the last: in the main "
+            "table's cells, the validation accuracy of a network of all classes moves by "
+            f"{_span(one)} points in them{also}"
         ]
     if fall := spans[contests.FALLS]:
-        said += [f"where lr falls, it is {_span(fall)} (profile study)"]
+        said += [f"where lr falls, it moves by {_span(fall)} (profile study)"]
     return said
 
 
@@ -290,8 +318,15 @@ def ahead(differences: Iterable[Stat]) -> str:
     several = "s" if len(run) > 1 else ""
     text = f"In {_won(run)} of {len(run)} comparison{several}"
     if won := [stat for stat in run if stat.mean > 0]:
-        text += f", beyond a 95 % interval in {_surely(won) or 'none'}"
-    return f"**{text}.**" if run else ""
+        text += f"; the 95 % interval excludes zero in {_surely(won) or 'none'} of them"
+    return text if run else ""
+
+
+def _brief(counts: str, differences: Iterable[Stat]) -> str:
+    """Add the number of seeds to what is said of these differences."""
+    numbers = sorted({stat.n for stat in differences if stat.n})
+    ends = " to ".join(map(str, numbers[:: max(len(numbers) - 1, 1)]))
+    return f"{counts}, n = {ends}" if numbers else NOT_RUN
 
 
 def _won(run: Iterable[Stat]) -> str:
@@ -322,14 +357,13 @@ def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
             known = [stat for stat in there if stat.interval()]
             sure = _surely(known)
             by = f"by {_span([side * stat.mean for stat in there])} points"
-            beyond = "beyond the 95 % interval"
             if len(run) > 1:
                 of = f"{sure or 'none'} of {len(known)} with several seeds"
-                by += f", {beyond} in {of}" if known else ""
+                by += f"; the 95 % interval excludes zero in {of}" if known else ""
                 by = f"in {len(there)} of {len(run)} ({by})"
             else:
                 by += where
-                by += f", {'' if sure else 'not '}{beyond}" if known else ""
+                by += f"; the 95 % interval {'ex' if sure else 'in'}cludes zero" if known else ""
             parts.append(f"{word} {theirs} {by}")
     text = f"{ours} is {' and '.join(parts) or f'level with {theirs}'}"
     if all(stat.n == 1 for stat in run):

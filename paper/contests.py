@@ -24,7 +24,7 @@ class Candidate:
         model: of its cells.
         variation: of its cells.
         rule: what combines it; None: the best by validation.
-        found_on: the dataset whose test set has suggested it, and so cannot confirm it.
+        found_on: the dataset whose test set has suggested it, so that it cannot compete there.
     """
 
     title: str

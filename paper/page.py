@@ -1,19 +1,23 @@
-"""RESULTS.md: the template, filled in with answers, tables and where all of it comes from."""
+"""RESULTS.md and TABLES.md: the templates, filled in with answers, tables, machines and commits."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from textwrap import TextWrapper
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from paper import answers, study, tables
+from paper.answers import Answer
 from paper.cells import Cells
 from paper.tables import Row
 
-TEMPLATE = Path(__file__).with_name("results.md.j2")
+PAGES = {"RESULTS.md": "results.md.j2", "TABLES.md": "tables.md.j2"}  # and their templates
 WIDTH = 100  # characters of a line of prose
 TITLES = {  # of the tables that may have no cell
     "table2": "Table 2",
@@ -30,7 +34,7 @@ TITLES = {  # of the tables that may have no cell
     "cuts": "how to cut",
     "clipping": "the clipping norm",
     "divergence": "the NaN of the tail network",
-    "schedules": "longer, or a learning rate that falls",
+    "schedules": "the seed's protocol for longer, or with lr falling",
     "protocols": "the two protocols",
     "tau": "τ of τ-normalisation",
     "everything": "all methods",
@@ -38,8 +42,10 @@ TITLES = {  # of the tables that may have no cell
 }
 
 
-def page(cells: Cells, rows: Mapping[str, Sequence[Row]], text: Mapping[str, str]) -> str:
-    """Make the page.
+def pages(
+    cells: Cells, rows: Mapping[str, Sequence[Row]], text: Mapping[str, str]
+) -> dict[str, str]:
+    """Make the pages, by their file names.
 
     Args:
         cells: the grid as far as it was run.
@@ -52,22 +58,38 @@ def page(cells: Cells, rows: Mapping[str, Sequence[Row]], text: Mapping[str, str
         for name, table in text.items()
     }
     known = {name: make(cells) for name, make in answers.ANSWERS.items()}
+    values = {
+        "answers": {name: _filled(one) for name, one in known.items()},
+        "tables": {name: one.strip() and _part(rows[name], one) for name, one in text.items()},
+        "shown": {name: one.split("\n")[0] for name, one in text.items()},  # columns
+        "not_run": [title for name, title in TITLES.items() if not text[name]],
+        "run": len(cells.scored),
+        "alone": _alone(cells),
+        "cells": len(cells.entries),
+        "strangers": ", ".join(cells.strangers),
+        "provenance": _provenance(cells),
+        "protocol": _protocol(cells),
+    }
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-    filled = environment.from_string(TEMPLATE.read_text()).render(
-        answers={
-            name: (one.counts, one.said, one.points, tables.as_text(one.rows).strip())
-            for name, one in known.items()
-        },
-        tables={name: table.strip() and _part(rows[name], table) for name, table in text.items()},
-        not_run=[title for name, title in TITLES.items() if not text[name]],
-        agreement=answers.agreement(cells),
-        run=len(cells.scored),
-        cells=len(cells.entries),
-        strangers=", ".join(cells.strangers),
-        provenance=_provenance(cells),
-        protocol=_protocol(cells),
-    )
-    return "\n\n".join(map(_wrapped, filled.split("\n\n")))
+    made = {}
+    for name, template in PAGES.items():
+        whole = Path(__file__).with_name(template).read_text()
+        blocks = environment.from_string(whole).render(values).split("\n\n")
+        made[name] = "\n\n".join(map(_wrapped, blocks))
+    return made
+
+
+def _filled(one: Answer) -> dict[str, Any]:
+    """Return what the template takes, its rows as markdown."""
+    tables_of = {"table": one.rows, "besides": one.besides}
+    return asdict(one) | {name: tables.as_text(rows).strip() for name, rows in tables_of.items()}
+
+
+def _alone(cells: Cells) -> int:
+    """Count the cells of which no other seed was run."""
+    entries = [cells.entries[name] for name in cells.scored]
+    kinds = Counter((one["dataset"], one["model"], one["variation"]) for one in entries)
+    return sum(number == 1 for number in kinds.values())
 
 
 def _wrapped(block: str) -> str:
@@ -75,9 +97,11 @@ def _wrapped(block: str) -> str:
     if block.startswith(("|", "#", "!")):
         return block
     end = "\n" if block.endswith("\n") else ""
-    listed = block.startswith("- ")
+    if block.startswith("1. "):  # whose items the template breaks
+        block = re.sub(r"\n +", " ", block)
+    listed = block.startswith(("- ", "1. "))
     style = TextWrapper(WIDTH, break_long_words=False, break_on_hyphens=False)
-    style.subsequent_indent = "  " if listed else ""
+    style.subsequent_indent = " " * (block.index(" ") + 1) if listed else ""
     return "\n".join(map(style.fill, block.splitlines() if listed else [block])) + end
 
 

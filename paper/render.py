@@ -1,4 +1,4 @@
-"""render: tables, figures and RESULTS.md out of the score files that are there."""
+"""render: tables, figures, RESULTS.md and TABLES.md out of the score files that are there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TABLES = {
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Write the folders tables and figures, and RESULTS.md, in the grid's folder."""
+    """Write the folders tables and figures, and both pages, in the grid's folder."""
     parser = Parser(prog="python -m paper.render", description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the grid")
     cells = Cells(parser.parse_args(arguments).folder)
@@ -35,8 +35,9 @@ def run(arguments: Sequence[str]) -> None:
     with files.whole(cells.folder / "figures") as folder:
         folder.mkdir()
         figures.write(cells, folder)
-    with files.whole(cells.folder / "RESULTS.md") as temporary:
-        temporary.write_text(page.page(cells, rows, text))
+    for name, made in page.pages(cells, rows, text).items():
+        with files.whole(cells.folder / name) as temporary:
+            temporary.write_text(made)
 
 
 if __name__ == "__main__":

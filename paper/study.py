@@ -30,12 +30,12 @@ PAIRS = {
     "split_lws – lws_joint": (
         ("split_lws", ""),
         ("lws_joint", ""),
-        "the grouping and the clipping",
+        "the grouping, the images per step that come with it, and the clipping",
     ),
     "split_lws – baseline (the seed's)": (
         ("split_lws", ""),
         ("baseline", ""),
-        "the grouping, the clipping and the scales",
+        "the grouping, the images per step that come with it, the clipping and the scales",
     ),
 }
 # Question 3, the tail network's NaN: batches and clipping norm -> variation
@@ -273,9 +273,10 @@ def _honestly(cells: Cells, dataset: str, one: Candidate) -> Row:
     for part in tables.PARTS:
         row[part] = one.stat(cells, dataset, part)
     row["validation, balanced"] = one.stat(cells, dataset, "val_balanced")
-    for name in ("parameters", "images", "updates"):
+    for name, unit in (("parameters", 1e6), ("images", 1e6), ("updates", 1e3)):
         cost = cells.stat(dataset, one.model, f"metrics.{name}", one.variation)
-        row[name] = round(cost.mean) if number else None
+        title = f"{name} ({'million' if unit == 1e6 else 'thousand'})"
+        row[title] = round(cost.mean / unit, 2) if number else None
     return row
 
 
