@@ -21,9 +21,11 @@ PAGE = Path("bench/README.md")
 INTRO = """# Benchmarks
 
 Each is a ratio, or figures to be compared, of one run on one machine; its JSON is in
-`bench/results/`, and this page is rendered from those. `python -m bench` runs all of them,
-`python -m bench split matmul` some, `--small` in minutes at sizes that say little. What exactly is
-compared stands at the top of each one's file. They need `data/archives/` (CIFAR-10).
+`bench/results/`, and this page is rendered from those. Sections come from different machines, even
+where the name is the same: compare figures within one. `python -m bench` runs all but those beside
+other scripts, `python -m bench split matmul` some, `--small` in minutes at sizes that say little.
+What exactly is compared stands at the top of each one's file. Those that need CIFAR-10 take it from
+`data/archives/`.
 """
 
 

@@ -154,19 +154,36 @@ def test_the_readme_quotes_what_an_offset_gives(monkeypatch: pytest.MonkeyPatch)
     text = " ".join((ROOT / "README.md").read_text().split())
     monkeypatch.chdir(ROOT)
     bar, cells = contests.BAR, Cells()
+    prior = contests.with_offset(bar, "prior")
     for dataset, n, quoted in (
         ("cifar10-exp-0.01", 3, "from {} to {} % (`-S profile=study`, three seeds)"),
-        ("cifar100-exp-0.01", 1, "as they were: {} and {} % (one run)"),
+        ("cifar100-exp-0.01", 1, "total from {} to {} %, and that of the tail from {} to {} % (one"),
     ):
-        pair = [one.stat(cells, dataset) for one in (bar, contests.with_offset(bar, "prior"))]
-        assert [stat.n for stat in pair] == [n, n]
-        assert quoted.format(*pair) in text
+        parts = ("accuracy", "tail") if "tail" in quoted else ("accuracy",)
+        told = [one.stat(cells, dataset, part) for part in parts for one in (bar, prior)]
+        assert {stat.n for stat in told} == {n}
+        assert quoted.format(*told) in text
     (soft,) = (one for one in contests.PAIRS_OF_NETWORKS if one.found_on)
     found = [soft.stat(cells, "cifar10-exp-0.01"), bar.stat(cells, "cifar10-exp-0.01")]
     gain = found[0] - found[1]
     low, high = gain.interval() or (0.0, 0.0)
     assert f"it has {found[0]} %, which is {gain.mean:.2f} points more" in text
-    assert f"(95 % interval {low:.2f} to {high:.2f})" in text
+    less = (prior.stat(cells, "cifar10-exp-0.01") - found[0]).mean
+    assert f"(95 % interval {low:.2f} to {high:.2f}), and {less:.2f} less than they have" in text
+
+
+def test_the_readme_quotes_what_batches_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    monkeypatch.chdir(ROOT)
+    behind = []
+    for variation in ("own", ""):
+        pair = ("split", variation), ("baseline", study.CLIPPED)
+        gap = study.within_difference(Cells(), "cifar10-exp-0.01", *pair, "accuracy")
+        assert gap.n == 1, "one run each, says the README"
+        behind.append(f"{-gap.mean:.2f}")
+    own, shared = behind
+    assert f"a split is {own} points behind on CIFAR-10 exp 0.01" in text
+    assert f"gives the group, instead of {shared} (one run each)" in text
 
 
 def test_tables_ask_for_nothing_that_is_not_in_the_grid(
