@@ -2,11 +2,14 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+warnings.simplefilter("ignore")  # of large photos
 
 
 def read(path: str, mode: str, size: int) -> np.ndarray:
@@ -36,7 +39,7 @@ def main(model: str, *photos: str) -> None:
         except UnidentifiedImageError:
             unread.append(f"{photo}: not an image file")
             continue
-        except OSError as error:  # cut short
+        except (OSError, ValueError, Image.DecompressionBombError) as error:  # cut short, huge
             unread.append(f"{photo}: {error}")
             continue
         (values,) = session.run(None, {"images": images})[0]

@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 AGAIN = "run `dvc repro`, which makes it anew (docs/damage.md, if it says so again)"
 
 
+QUEUED = (".dvc", "tmp", "exps")
+
+
+def project() -> Path:
+    """Return the folder of the project, from here.
+
+    DVC runs a queued experiment in a copy of what git tracks, .dvc/tmp/exps/<some name>, which it
+    deletes afterwards: then it is the folder of the original.
+    """
+    for parent in Path.cwd().parents:
+        if parent.parts[-len(QUEUED) :] == QUEUED:
+            return parent.parents[len(QUEUED) - 1]
+    return Path()
+
+
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; it takes the place of `path` when the block ends well.

@@ -42,6 +42,14 @@ def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
         raise ValueError(f"{path}: not an image file") from None
     except MemoryError:
         raise
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        raise ValueError(
+            f"{path}: has too many pixels: expected {most:.0f} million at most"
+        ) from None
+    except OSError as error:
+        why = error.strerror if error.errno else f"not a whole image file ({error})"
+        raise ValueError(f"{path}: {why}") from None
     except Exception as error:  # each decoder raises what it likes
         raise ValueError(f"{path}: not a whole image file ({error})") from None
 

@@ -14,7 +14,7 @@ def run(arguments: Sequence[str]) -> None:
     """Write data/raw/images; what cannot be read is listed."""
     no_arguments(arguments)
     started = Started("images")
-    keys = ("classes", "files", "warnings", "given", "test", "val")
+    keys = ("classes", "files", "warnings", "given", "test", "val", "roots")
     listing = files.read_json(started.input(LISTING), *keys)
     number = sum(map(len, listing["files"].values()))
     bar = process.Bar(number, "decoded", "images")

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from lt import files
 from lt.out import decode, given, networks
-from lt.out.answers import Answer
+from lt.out.answers import Answer, Hits
 from lt.out.networks import Networks
 from lt.score import combine, scored, store, tables
 from stages import FINAL, METRICS, PARTITION, Parser, main
@@ -36,14 +36,17 @@ def run(arguments: Sequence[str]) -> None:
     if asked.csv is not None and Path(asked.csv).is_dir():
         raise ValueError(f"--csv: expected a file, got the folder {asked.csv}")
     trained = networks.load(FINAL, PARTITION, scored.rule(METRICS, FINAL, store.load_run(FINAL)))
-    paths, problems = given.find(asked.paths)
-    rows, words = _answers(trained, paths, problems), trained.words
+    found, words = given.find(asked.paths), trained.words
+    hits = Hits(words.classes, found.folders)
+    rows = map(hits.count, _answers(trained, found.paths, found.problems))
     if asked.csv is not None:
         files.write_csv(asked.csv, words.header(), map(words.row, rows))
     elif table := [words.cells(answer) for answer in rows]:
         print(tables.to_markdown(pd.DataFrame(table)), end="")
-    if problems:
-        raise ValueError("\n".join(problems))
+    if told := hits.tell():
+        print(f"predict: {told}", file=sys.stderr)
+    if found.problems:
+        raise ValueError("\n".join(found.problems))
 
 
 def _answers(trained: Networks, paths: Sequence[str], problems: list[str]) -> Iterator[Answer]:

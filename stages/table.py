@@ -53,7 +53,9 @@ def _experiments() -> None:
         states = ", ".join(f"{number} {state}" for state, number in known.unfinished.items())
         print(f"Not shown: experiments of the queue that have no result: {states}.")
     if known.earlier:
-        print(f"Not shown: {known.earlier} of earlier commits (`dvc exp show -A` lists them).")
+        print(
+            f"Not shown: {known.earlier} of earlier commits (`dvc exp show -n 9`: the last nine)."
+        )
 
 
 if __name__ == "__main__":

@@ -39,12 +39,12 @@ def repo(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     return repo
 
 
-def test_what_the_run_knows_of_its_images(repo: Path, photos: Path) -> None:
+def test_what_the_run_knows_of_its_images(repo: Path) -> None:
     about = json.loads((repo / "models/final/run.json").read_text())["data"]
     assert (about["name"], about["imb_type"]) == ("images", "none")
     assert about["classes"] == ["cat", "dog", "fish"]
     assert (about["counts"], about["val_counts"]) == ([8, 4, 1], [4, 2, 1])
-    assert about["raw"]["given"] == f"class folders in test, train, valid: {photos}"
+    assert about["raw"]["given"] == "class folders in test, train, valid"
     assert about["raw"]["images"] == {"train": 13, "val": 7, "test": 6}
     assert about["raw"]["val"] == "given"
     assert about["recipe"]["pad"] == 1
@@ -74,16 +74,40 @@ def test_images_stored_anew_are_no_longer_those_of_the_subset(repo: Path) -> Non
     kept = about.read_text()
     about.write_text(kept.replace('"train": "', '"train": "another '))
     try:
-        for name, owner, *given in (
-            ("stages.train", "data/longtail"),
-            ("stages.export", "models/final", "model.pt2"),
-            ("stages.report", "models/final"),
-        ):
-            message = stage(repo, name, *given)
-            assert f"data/raw/images is not the dataset that {owner} was made of" in message
-        assert not list(repo.glob("model.pt2*"))
+        message = stage(repo, "stages.train")
+        assert "data/raw/images is not the dataset that data/longtail was made of" in message
+        assert "run `dvc repro`, which trains on what is there now" in message
+        done = call(repo, "stages.export", "model.pt2")
+        assert done.returncode == 0, "the model of before is still one"
+        assert "models/final knows: compared on noise" in done.stdout
+        assert json.loads((repo / "model.pt2.json").read_text())["compared"].keys() == {"noise"}
+        done = call(repo, "stages.report")
+        assert done.returncode == 0
+        assert "models/final knows: the page shows none" in done.stdout
+        assert "no longer those that are stored" in (repo / "report.html").read_text()
     finally:
         about.write_text(kept)
+
+
+def test_a_test_set_that_stays(repo: Path, photos: Path) -> None:
+    done = call(repo, "stages.keep_test", str(photos / "kept.csv"))
+    assert done.returncode == 0, done.stderr
+    assert f"kept.csv: 6 images; dvc exp run -S images.test={photos}" in done.stdout
+    header, first, *_ = (photos / "kept.csv").read_text().splitlines()
+    assert (header, first) == ("path,label", "test/cat/0.png,cat")
+    (photos / "kept.csv").unlink()
+    done = call(repo, "stages.keep_test", "kept.txt")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "expected the name of a .csv, got kept.txt" in done.stderr
+
+
+def test_answers_for_class_folders_say_how_many_are_right(repo: Path, photos: Path) -> None:
+    done = call(repo, "stages.predict", str(photos / "test"), "--csv", "answers.csv")
+    assert done.returncode == 0, done.stderr
+    score = json.loads((repo / "metrics/eval.json").read_text())
+    told = f"{score['accuracy']:.2f} %; the mean over 2 classes is {score['balanced_accuracy']:.2f}"
+    assert "predict: 6 images lie in folders named after classes: " in done.stderr
+    assert told in done.stderr
 
 
 def test_only_a_change_is_decoded(repo: Path, photos: Path) -> None:

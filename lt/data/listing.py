@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections import Counter
@@ -9,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from lt import files as on_disk
 from lt.data import folders, lists
 from lt.data.folders import ENDINGS, Found, Picture
 from lt.params import Listing
@@ -24,7 +24,8 @@ def make(options: Listing) -> dict[str, Any]:
     """Return what data/listing.json holds, and "skipped", how many files are left alone and why.
 
     "files" has for train, val and test a list of files, each with path, label, bytes and time of
-    its last change. Labels count the classes that have a training image.
+    its last change. Labels count the classes that have a training image. "roots" are the folders
+    that the paths start from.
 
     Raises:
         ValueError: with the key, what is allowed and what was given, for all that can be seen
@@ -42,9 +43,11 @@ def make(options: Listing) -> dict[str, Any]:
     classes = _classes(files["train"], found, options.train)
     _check_classes(files, classes, test)
     warnings = [f"{name} has no image: left out" for name in found.empty]
+    warnings += _twins(classes)
     drawn = not files["test"]
+    roots = list(dict.fromkeys(_root(one, options) for one in (options.train, options.test) if one))
     if drawn:
-        files = _draw_test(files, classes, options)
+        files = _draw_test(files, classes, options, roots[0])
     warnings += _without_test(files, classes)
     labels = {name: k for k, name in enumerate(classes)}
     return {
@@ -54,6 +57,7 @@ def make(options: Listing) -> dict[str, Any]:
         "val": "given" if files["val"] else "data.val_fraction",
         "skipped": dict(sorted((+found.skipped).items())),  # without zeros
         "warnings": warnings,
+        "roots": roots,
         "files": {
             part: [[os.path.abspath(o.path), labels[o.label], *marks[o.path]] for o in pictures]
             for part, pictures in files.items()
@@ -71,8 +75,23 @@ def in_words(listing: Mapping[str, Any]) -> str:
     )
 
 
-def _read(given: str, key: str, options: Listing) -> Found:
+def _there(given: str) -> Path:
+    """Return a path as meant: what git ignores is not in the copy that a queued experiment has."""
     path = Path(given).expanduser()
+    return path if path.exists() else on_disk.project() / path
+
+
+def _root(given: str, options: Listing) -> str:
+    """Return the folder that the paths in `given` start from."""
+    path = _there(given)
+    folder = (
+        path if path.is_dir() else path.parent if options.root is None else _there(options.root)
+    )
+    return os.path.abspath(folder)
+
+
+def _read(given: str, key: str, options: Listing) -> Found:
+    path = _there(given)
     if not path.exists():
         raise ValueError(
             f"{key}: expected a folder of class folders, a .csv or a list, got {given!r}; "
@@ -96,7 +115,7 @@ def _read_folder(path: Path, key: str, options: Listing) -> Found:
 
 
 def _read_file(path: Path, key: str, options: Listing) -> Found:
-    root = path.parent if options.root is None else Path(options.root).expanduser()
+    root = path.parent if options.root is None else _there(options.root)
     if not root.is_dir():
         raise ValueError(f"images.root: expected a folder, got {options.root!r}")
     part = "test" if key == "images.test" else "train"
@@ -104,7 +123,7 @@ def _read_file(path: Path, key: str, options: Listing) -> Found:
         if part == "train":
             _expect_null(options, "classes")
         return lists.read_csv(path, root, part)
-    names = options.classes and lists.read_names(Path(options.classes).expanduser())
+    names = options.classes and lists.read_names(_there(options.classes))
     return lists.read_list(path, root, names or None, part)
 
 
@@ -125,7 +144,32 @@ def _with_test(files: Files, given: Found, options: Listing) -> Files:
             f"images.test: expected null, since {options.train} has a test part; got "
             f"{options.test!r}"
         )
-    return {**files, "test": given.pictures["test"]}
+    test = given.pictures["test"]
+    return {**_held_out(files, test, given, options), "test": test}
+
+
+def _held_out(files: Files, test: Sequence[Picture], given: Found, options: Listing) -> Files:
+    """Leave out of training what a file names as a test image: a test set that is to stay.
+
+    Raises:
+        ValueError: if its class there is another, or nothing is left.
+    """
+    if not given.places:  # folders
+        return files
+    label_of = {os.path.abspath(one.path): one for one in test}
+    problems = [
+        f"{given.places[other.path]}: expected the class of its folder, {one.label}, got "
+        f"{other.label}: {one.path}"
+        for one in (*files["train"], *files["val"])
+        if (other := label_of.get(os.path.abspath(one.path))) and other.label != one.label
+    ]
+    lists.refuse(problems)
+    if all(os.path.abspath(one.path) in label_of for one in files["train"]):
+        raise ValueError(f"images.test: {options.test} names every training image")
+    return {
+        part: [one for one in pictures if os.path.abspath(one.path) not in label_of]
+        for part, pictures in files.items()
+    }
 
 
 def _classes(train: Sequence[Picture], found: Found, given: str) -> list[str]:
@@ -150,21 +194,25 @@ def _check_classes(files: Files, classes: Sequence[str], test: str) -> None:
             more = f" and {len(strange) - MOST} more" if len(strange) > MOST else ""
             raise ValueError(
                 f"images.{'test' if part == 'test' else 'train'}: {place} has classes without a "
-                f"training image: {told}{more}; allowed: {_some(classes)}"
+                f"training image: {told}{more}; add some, or take these out; allowed: "
+                f"{_some(classes)}"
             )
 
 
-def _draw_test(files: Files, classes: Sequence[str], options: Listing) -> Files:
-    """Take the test images out of those of each class that has two, at least one of each."""
+def _draw_test(files: Files, classes: Sequence[str], options: Listing, root: str) -> Files:
+    """Take the test images out of those of each class that has two, at least one of each.
+
+    A file's name draws for it: where images are added or removed, nearly all others stay.
+    """
     train = files["train"]
-    rng = np.random.default_rng(options.seed)
     of_class: dict[str, list[int]] = {name: [] for name in classes}
     for k, one in enumerate(train):
         of_class[one.label].append(k)
     taken: set[int] = set()
     for index in of_class.values():
         number = min(max(round(len(index) * options.test_fraction), 1), len(index) - 1)
-        taken |= set(rng.permutation(index)[:number].tolist())
+        index.sort(key=lambda k: _lot(train[k], root, options.seed))
+        taken |= set(index[:number])
     if not taken:
         raise ValueError(
             "images.test: expected a test set, or a class with two images to take one; got "
@@ -174,6 +222,21 @@ def _draw_test(files: Files, classes: Sequence[str], options: Listing) -> Files:
     for k, picture in enumerate(train):
         split["test" if k in taken else "train"].append(picture)
     return split
+
+
+def _lot(picture: Picture, root: str, seed: int) -> bytes:
+    """Return what is drawn for a file, whatever other files there are."""
+    name = os.path.relpath(os.path.abspath(picture.path), root)
+    return hashlib.sha256(f"{seed} {name}".encode(errors="surrogateescape")).digest()
+
+
+def _twins(classes: Sequence[str]) -> list[str]:
+    """Warn of classes whose names are the same but for case."""
+    by_name: dict[str, list[str]] = {}
+    for name in classes:
+        by_name.setdefault(name.casefold(), []).append(name)
+    same = [" and ".join(names) for names in by_name.values() if len(names) > 1]
+    return [f"the same name but for case, and two classes: {one}" for one in same]
 
 
 def _without_test(files: Files, classes: Sequence[str]) -> list[str]:

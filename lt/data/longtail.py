@@ -136,7 +136,10 @@ def check_raw(folder: Path, summary: Mapping[str, Any], owner: Path) -> None:
         about = files.read_json(folder / "about.json", "sha256")
         same = same and about["sha256"] == summary["raw"]["sha256"]
     if not same:
-        raise ValueError(f"{folder} is not the dataset that {owner} was made of: run `dvc repro`")
+        trains = ", which trains on what is there now" if "raw" in summary else ""
+        raise ValueError(
+            f"{folder} is not the dataset that {owner} was made of: run `dvc repro`{trains}"
+        )
 
 
 def class_counts(img_max: int, num_classes: int, imb_type: str, imb_factor: float) -> Ints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def store(
     parts = [Part.of("train", found["train"], found["val"]), Part.of("test", found["test"])]
     _decode(parts, options.size, folder, processes, report)
     corrupt = _drop_corrupt(parts, options.skip_corrupt, folder)
-    _check_classes(parts, listing["classes"])
+    _check_classes(parts, listing["classes"], corrupt)
     warnings = [*listing["warnings"], *check_same(parts, drawn=listing["test"].startswith("drawn"))]
     train, test = parts
     for part in parts:
@@ -88,18 +89,26 @@ def store(
     if any(train.val):
         np.save(folder / "val.npy", np.flatnonzero(train.val))
     files.write_json(folder / "classes.json", listing["classes"])
-    files.write_json(folder / "files.json", {p.name: [one[0] for one in p.files] for p in parts})
+    paths = {p.name: [_short(one[0], listing) for one in p.files] for p in parts}
+    files.write_json(folder / "files.json", paths)
     about = {
-        **{name: listing[name] for name in ("given", "test", "val")},
+        **{name: listing[name].split(":")[0] for name in ("given", "test", "val")},
         "images": {"train": train.val.count(False), "val": sum(train.val), "test": len(test.files)},
         "size": options.size,
         "recipe": asdict(_recipe(folder, np.flatnonzero(~np.array(train.val)), options)),
         "sha256": {p.name: files.sha256(path(folder, f"{p.name}_images")) for p in parts},
-        "corrupt": corrupt,
-        "warnings": warnings,
+        "corrupt": [_short(one, listing) for one in corrupt],
+        "warnings": [_short(one, listing) for one in warnings],
     }
     files.write_json(folder / "about.json", about)
     return about
+
+
+def _short(text: str, listing: Mapping[str, Any]) -> str:
+    """Shorten paths: photos that are moved as a whole stay the dataset that they are."""
+    for root in listing["roots"]:
+        text = text.replace(f"{root}{os.sep}", "")
+    return text
 
 
 def _decode(
@@ -158,7 +167,7 @@ def _close_up(array: Path, bad: Sequence[int]) -> None:
     closed.replace(array)
 
 
-def _check_classes(parts: Sequence[Part], classes: Sequence[str]) -> None:
+def _check_classes(parts: Sequence[Part], classes: Sequence[str], corrupt: Sequence[str]) -> None:
     """Refuse a class whose training images were all skipped, and a test set without an image."""
     train, test = parts
     there = {file[1] for file, val in zip(train.files, train.val, strict=True) if not val}
@@ -166,8 +175,9 @@ def _check_classes(parts: Sequence[Part], classes: Sequence[str]) -> None:
     gone += [] if test.files else ["the test set"]
     if gone:
         raise ValueError(
-            "images.skip_corrupt: expected an image that can be read of each class and of the "
-            f"test set; got none of {', '.join(gone)}"
+            "images.skip_corrupt: expected, of each class to train on and of the test set, an "
+            f"image that can be read; got none of {', '.join(gone)}; remove or replace:\n"
+            + "\n".join(corrupt[:MOST])
         )
 
 
@@ -180,7 +190,7 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
             twice is listed, since another draw tears other pairs apart.
 
     Returns:
-        a warning, if training images are the same.
+        warnings, if training images are the same, or test images of several classes.
 
     Raises:
         ValueError: if a test image is a training image, too: with the pairs, or, if they are the
@@ -211,12 +221,32 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
             "too, pixel by pixel; expected none: remove one of each pair\n"
             + "\n".join(across + more)
         )
-    if not within:
-        return []
     classes = f", {others} of them in another class" if others else ""
-    shown = [*within[:MOST], *([f"and {len(within) - MOST} more"] * (len(within) > MOST))]
-    told = f"{len(within)} training images are there before, pixel by pixel{classes}: "
-    return [told + "; ".join(shown)]
+    torn = _of_two_classes(test)
+    return [
+        f"{len(pairs)} {what} are there before, pixel by pixel{where}: {_some(pairs)}"
+        for what, where, pairs in (
+            ("training images", classes, within),
+            ("test images", ", in another class, so that one answer counts as wrong", torn),
+        )
+        if pairs
+    ]
+
+
+def _of_two_classes(part: Part) -> list[str]:
+    """Return the pairs of files that show the same in two classes."""
+    first: dict[str | None, File] = {}
+    pairs = []
+    for file, digest in zip(part.files, part.digests, strict=True):
+        before = first.setdefault(digest, file)
+        if before[1] != file[1]:
+            pairs.append(f"{before[0]} = {file[0]}")
+    return pairs
+
+
+def _some(pairs: Sequence[str]) -> str:
+    more = len(pairs) - MOST
+    return "; ".join([*pairs[:MOST], *([f"and {more} more"] * (more > 0))])
 
 
 def _recipe(folder: Path, train: NDArray[np.int64], options: Images) -> Recipe:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lt.data.folders import class_name
 from lt.data.views import ClassView
 
 Floats = NDArray[np.floating[Any]]
@@ -31,6 +32,41 @@ class Answer:
     best: list[tuple[str, float]]
     group: int
     experts: list[tuple[str, float]]
+
+
+class Hits:
+    """How often answers are right, where images lie in folders that are named after classes.
+
+    Args:
+        classes: the names of all classes.
+        folders: by path, the names of the folders that an image lies in, the innermost first.
+    """
+
+    def __init__(self, classes: Sequence[str], folders: Mapping[str, Sequence[str]]) -> None:
+        self._label = {
+            path: label
+            for path, names in folders.items()
+            if (label := next((name for name in map(class_name, names) if name in classes), None))
+        }
+        self._right: dict[str, list[bool]] = {}  # by class
+
+    def count(self, answer: Answer) -> Answer:
+        """Count an answer, and return it."""
+        if label := self._label.get(answer.path):
+            self._right.setdefault(label, []).append(answer.best[0][0] == label)
+        return answer
+
+    def tell(self) -> str:
+        """Say how many are right, and the mean over classes; "" if no folder is named so."""
+        if not self._right:
+            return ""
+        every = [one for of_class in self._right.values() for one in of_class]
+        means = [sum(one) / len(one) for one in self._right.values()]
+        return (
+            f"{len(every)} images lie in folders named after classes: {sum(every)} answers are "
+            f"right, {100 * sum(every) / len(every):.2f} %; the mean over {len(means)} classes is "
+            f"{100 * sum(means) / len(means):.2f} %"
+        )
 
 
 @dataclass(frozen=True)

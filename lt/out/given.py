@@ -3,43 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lt.data import folders, lists
 
 
-def find(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+@dataclass
+class Given:
+    """Image files, in order.
+
+    Attributes:
+        paths: of the files.
+        folders: of those that were found in a folder, the names of the folders in which a file
+            lies, from its own to that one.
+        problems: what is wrong with an argument.
+    """
+
+    paths: list[str] = field(default_factory=list)
+    folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def find(arguments: Sequence[str]) -> Given:
     """Find the image files that arguments name.
 
     Args:
         arguments: image files; folders, of which all pictures count that are not hidden, in natural
             order, those of folders inside too; lists .txt with a file or folder on each line.
 
-    Returns:
-        their paths, in order, and what is wrong with an argument.
-
     Raises:
         ValueError: if a list is no text.
     """
-    found: list[str] = []
-    problems: list[str] = []
+    found = Given()
     for argument in arguments:
         of_list = Path(argument).suffix.lower() == ".txt" and Path(argument).is_file()
         names = lists.read_paths(Path(argument)) if of_list else [argument]
         if not names:
-            problems.append(f"{argument}: no line in this list")
+            found.problems.append(f"{argument}: no line in this list")
         for name in names:
-            try:
-                inside = _pictures(Path(name)) if Path(name).is_dir() else [name]
-            except OSError as error:
-                problems.append(f"{error.filename}: {error.strerror}")
+            if not Path(name).is_dir():
+                found.paths.append(name)
                 continue
-            found += inside
-            if not inside:
-                problems.append(f"{name}: no picture in this folder")
-    return found, problems
+            try:
+                _add_pictures(Path(name), found)
+            except OSError as error:
+                found.problems.append(f"{error.filename}: {error.strerror}")
+    return found
 
 
-def _pictures(folder: Path) -> list[str]:
-    names = folders.pictures(folder, folders.Found("folder"))
-    return [str(folder / name) for name in sorted(names, key=folders.number_key)]
+def _add_pictures(folder: Path, found: Given) -> None:
+    inside = sorted(folders.pictures(folder, folders.Found("folder")), key=folders.number_key)
+    for name in inside:
+        path = str(folder / name)
+        found.paths.append(path)
+        found.folders[path] = (*reversed(Path(name).parts[:-1]), folder.resolve().name)
+    if not inside:
+        found.problems.append(f"{folder}: no picture in this folder")

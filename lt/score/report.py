@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +29,14 @@ THUMBNAIL = 96  # pixels of a picture's longer side, at most
 ALWAYS = ("data", "profile", "backbone", "epochs", "rule")  # columns that may say the same in all
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """The test images (N, H, W, channels), of which only some are read, and their names."""
+
+    images: NDArray[np.uint8]
+    names: Sequence[str]
+
+
 def thumbnail(pixels: NDArray[np.uint8]) -> str:
     """Return an image (H, W, channels) as a data URI; a large one is made smaller."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
@@ -38,7 +47,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> str:
 
 
 def confusions(
-    predictions: Ints, labels: Ints, classes: Sequence[str], images: NDArray[np.uint8]
+    predictions: Ints, labels: Ints, classes: Sequence[str], pictures: Pictures | None
 ) -> list[dict[str, Any]]:
     """Return the most frequent pairs of a class and a wrong answer, with pictures.
 
@@ -46,7 +55,7 @@ def confusions(
         predictions: (N,) answers.
         labels: (N,) true classes.
         classes: their names.
-        images: (N, H, W, channels), of which only those that are shown are read.
+        pictures: None: none is shown.
     """
     wrong = np.flatnonzero(predictions != labels)
     pairs = Counter(zip(labels[wrong].tolist(), predictions[wrong].tolist(), strict=True))
@@ -54,7 +63,11 @@ def confusions(
     found = []
     for (actual, said), num in sorted(pairs.items(), key=lambda one: (-one[1], one[0]))[:PAIRS]:
         places = wrong[(labels[wrong] == actual) & (predictions[wrong] == said)].tolist()
-        shown = [{"index": i, "src": thumbnail(np.asarray(images[i]))} for i in places[:SHOWN]]
+        shown = [
+            {"name": pictures.names[i], "src": thumbnail(np.asarray(pictures.images[i]))}
+            for i in places[:SHOWN]
+            if pictures
+        ]
         of = int(of_class[actual])
         pair = {"actual": classes[actual], "said": classes[said], "num": num, "of": of}
         found.append({**pair, "shown": shown})
@@ -105,7 +118,7 @@ def make(
     rule: str,
     said: Said,
     labels: Ints,
-    images: NDArray[np.uint8],
+    pictures: Pictures | None,
     tried: Sequence[Mapping[str, Any]],
 ) -> str:
     """Return the page.
@@ -118,7 +131,7 @@ def make(
         rule: the one in use.
         said: what it says of the test images.
         labels: (N,) their classes.
-        images: (N, H, W, channels).
+        pictures: them; None: none is shown.
         tried: what `lt.score.tables.experiments` has made.
     """
     right = said.answers == labels
@@ -132,7 +145,8 @@ def make(
     environment.filters |= {"percent": _percent, "plain": _plain}
     return environment.from_string(TEMPLATE.read_text()).render(
         title=tables.title(run),
-        small=max(images.shape[1:3]) <= THUMBNAIL,
+        small=pictures is not None and max(pictures.images.shape[1:3]) <= THUMBNAIL,
+        pictured=pictures is not None,
         run=run,
         rule=rule,
         scored=scored,
@@ -143,7 +157,7 @@ def make(
         accuracy=_svg(partial(report_figures.accuracy, rows), "Test accuracy of each class"),
         listed=listed(rows),
         methods=methods(tried),
-        confusions=confusions(said.answers, labels, run["data"]["classes"], images),
+        confusions=confusions(said.answers, labels, run["data"]["classes"], pictures),
         reliability=curve,
         facts=suggest.facts(found),
         gap=suggest.gap(found, run["model"]),

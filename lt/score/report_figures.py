@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from lt.score.figures import NAMED, STYLE, Row, number
@@ -56,7 +56,8 @@ def distribution(rows: Sequence[Row]) -> Figure:
     wide = max(images) > 20 * min(images) > 0
     if wide:
         axis.set_yscale("log")
-    axis.set(ylabel="images, of training and validation" + ", log scale" * wide)
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))  # no formula, but 100
+    axis.set(ylabel="images, training + validation" + " (log)" * wide)
     _ranks(axis, len(rows))
     return figure
 

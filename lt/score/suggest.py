@@ -10,8 +10,8 @@ the numbers those of the dataset.
 3. And `balanced_softmax` (Ren et al. 2020): the same prior, in the loss. One training, and no
    parameter to choose.
 4. And `crt` (Kang et al. 2020, 4.1): the classifier alone is trained again, on batches in which all
-   classes are equal. It was ahead of `ldam_drw` in the short trainings that LOG.md compares (2026-11-24),
-   where the smallest class has 13 images and where it has 50.
+   classes are equal. It was ahead of `ldam_drw` in the short trainings that LOG.md compares
+   (2026-11-24), where the smallest class has 13 images and where it has 50.
 """
 
 from __future__ import annotations

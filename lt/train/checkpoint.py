@@ -29,20 +29,14 @@ from lt import files, process
 # A checkpoint is put off while less than this many times what the last one took has passed since:
 # where an epoch takes milliseconds, keeping it must not be what takes the time.
 PATIENCE = 20.0
-QUEUED = (".dvc", "tmp", "exps")
 
 
 def scratch() -> Path:
     """Return the folder of all runs' checkpoints: the environment's LT_SCRATCH, or .scratch.
 
-    It lies in the project, for a queued experiment as well: DVC runs that in a copy of the project,
-    .dvc/tmp/exps/<some name>, which it deletes afterwards.
+    It lies in the project, for a queued experiment as well.
     """
-    folder = Path(os.environ.get("LT_SCRATCH") or ".scratch")
-    for parent in Path.cwd().parents:
-        if parent.parts[-len(QUEUED) :] == QUEUED:
-            return parent.parents[len(QUEUED) - 1] / folder
-    return folder
+    return files.project() / (os.environ.get("LT_SCRATCH") or ".scratch")
 
 
 @dataclass(frozen=True)

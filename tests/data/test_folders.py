@@ -127,7 +127,7 @@ def test_a_class_that_only_the_test_set_has(tmp_path: Path) -> None:
     own.classes(tmp_path / "test", {"a": 1, "dog": 3})
     assert refused(tmp_path) == (
         f"images.test: the test part of {tmp_path} has classes without a training image: "
-        "'dog' (3 images); allowed: a, b"
+        "'dog' (3 images); add some, or take these out; allowed: a, b"
     )
     own.classes(tmp_path / "valid", {"cat": 1})
     assert "the validation part has classes without a training image: 'cat' (1 i" in refused(
@@ -183,3 +183,27 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
         assert caught.value.filename == str(folder / "b")
     finally:
         (folder / "b").chmod(0o755)
+
+
+def test_a_drawn_test_set_stays_when_images_come_and_go(tmp_path: Path) -> None:
+    folder = own.classes(tmp_path / "photos", {"a": 40, "b": 30, "c": 10})
+    before = set(own.names(listing.make(own.given(folder)), "test"))
+    assert len(before) == 8 + 6 + 2
+    own.draw(folder / "a/new.png", 1)
+    own.classes(folder, {"aa": 5})
+    (folder / "c/3.png").unlink()
+    after = set(own.names(listing.make(own.given(folder)), "test"))
+    assert {name for name in after if name.startswith("b/")} < before, "nothing happened there"
+    assert len(before - after - {"c/3.png"}) <= 1, "at most the new one has taken a place"
+    folder.rename(tmp_path / "elsewhere")
+    assert set(own.names(listing.make(own.given(tmp_path / "elsewhere")), "test")) == after
+    other = own.names(listing.make(own.given(tmp_path / "elsewhere", seed=1)), "test")
+    assert after != set(other)
+
+
+def test_names_that_differ_in_case_are_told(tmp_path: Path) -> None:
+    own.classes(tmp_path, {"cat": 3, "Cat": 2, "dog": 3})
+    made = listing.make(own.given(tmp_path))
+    assert len(made["classes"]) == 3
+    told = "the same name but for case, and two classes: Cat and cat"
+    assert made["warnings"] == [told]

@@ -44,7 +44,7 @@ def test_names_and_a_root(tmp_path: Path, photos: Path) -> None:
     train = write(tmp_path / "train.txt", "cat/0.png 10\ndog/0.png 2\ncat/1.png 10\n")
     made = listing.make(own.given(train, root=photos))
     assert made["classes"] == ["2", "10"]
-    assert [file[1] for file in made["files"]["train"]] == [0, 1], "one cat tests"
+    assert sorted(file[1] for file in made["files"]["train"]) == [0, 1], "one cat tests"
     names = write(tmp_path / "names.txt", "\ufeff" + "\n".join(f"n{10 - k}" for k in range(11)))
     made = listing.make(own.given(train, root=photos, classes=names))
     assert made["classes"] == ["n8", "n0"], "in the file's order"
@@ -69,6 +69,28 @@ def test_csv(tmp_path: Path, photos: Path) -> None:
     train = write(photos / "train.csv", "path,label\ncat/0.png,a cat\ndog/0.png,dog\n")
     made = listing.make(own.given(train, test=test))
     assert own.names(made, "test") == ["cat/2.png"]
+
+
+def test_what_a_file_names_as_test_images_does_not_train(photos: Path) -> None:
+    drawn = listing.make(own.given(photos))
+    lines = [f"{one},{one.split('/')[0]}" for one in own.names(drawn, "test")]
+    test = write(photos / "test.csv", "\n".join(["path,label", *lines, ""]))
+    made = listing.make(own.given(photos, test=test))
+    assert own.names(made, "test") == own.names(drawn, "test")
+    assert own.names(made, "train") == own.names(drawn, "train")
+    own.draw(photos / "dog/new.png", 1)
+    made = listing.make(own.given(photos, test=test))
+    assert own.names(made, "test") == own.names(drawn, "test")
+    assert "dog/new.png" in own.names(made, "train")
+    write(test, "path,label\ncat/0.png,dog\n")
+    with pytest.raises(ValueError, match="line 2: expected the class of its folder, cat, got dog"):
+        listing.make(own.given(photos, test=test))
+    every = [
+        f"{kind}/{path.name},{kind}" for kind in ("cat", "dog") for path in photos.glob(f"{kind}/*")
+    ]
+    write(test, "\n".join(["path,label", *every, ""]))
+    with pytest.raises(ValueError, match=r"test\.csv names every training image"):
+        listing.make(own.given(photos, test=test))
 
 
 def test_lines_that_are_refused(tmp_path: Path, photos: Path) -> None:

@@ -142,7 +142,10 @@ def test_mean_and_deviation_are_those_of_the_training_images(tmp_path: Path) -> 
     assert (about["recipe"]["pad"], about["recipe"]["flip"]) == (1, True)
     assert about["sha256"]["test"] == files.sha256(tmp_path / "out" / "test_images.npy")
     paths = files.read_json(tmp_path / "out" / "files.json")
-    assert paths["test"] == [str(folder / "test" / f"{c}/{k}.png") for k in "01" for c in "ab"]
+    assert paths["test"] == [f"test/{c}/{k}.png" for k in "01" for c in "ab"]
+    folder.rename(tmp_path / "elsewhere")
+    assert own.store(tmp_path / "elsewhere", tmp_path / "moved") == about
+    assert files.read_json(tmp_path / "moved/files.json") == paths
 
 
 def test_a_given_validation_set_validates() -> None:
@@ -200,8 +203,11 @@ def test_skipping_corrupt_images(tmp_path: Path, corrupt: Path) -> None:
     assert same_arrays(tmp_path / "out", tmp_path / "without")
     for k in (0, 2, 3):
         (corrupt / f"train/a/{k}.png").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"images\.skip_corrupt: .* got none of a$"):
+    with pytest.raises(ValueError, match=r"images\.skip_corrupt: .* got none of a;") as caught:
         own.store(corrupt, tmp_path / "none", skip_corrupt=True)
+    assert str(caught.value).splitlines()[1:] == [
+        f"{corrupt}/train/a/{k}.png: not an image file" for k in (0, 2, 3)
+    ]
 
 
 def test_several_processes_store_the_same(tmp_path: Path) -> None:
@@ -228,7 +234,13 @@ def test_a_picture_in_train_and_test(tmp_path: Path) -> None:
     about = own.store(folder, tmp_path / "again")
     assert about["warnings"] == [
         "1 training images are there before, pixel by pixel, 1 of them in another class: "
-        f"{folder}/train/a/2.png = {folder}/train/b/same.bmp"
+        "train/a/2.png = train/b/same.bmp"
+    ]
+    for name in ("a/once.bmp", "a/twice.bmp", "b/other.bmp"):
+        Image.open(own.draw(tmp_path / "one.png", 99)).save(folder / "test" / name)
+    assert own.store(folder, tmp_path / "torn")["warnings"][1:] == [
+        "1 test images are there before, pixel by pixel, in another class, so that one answer "
+        "counts as wrong: test/a/once.bmp = test/b/other.bmp"
     ]
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from lt import images
 from lt.data.views import ClassView
-from lt.out import decode, given
+from lt.out import answers, decode, given
 from lt.out.answers import Words
 from tests.conftest import ROOT, run
 
@@ -32,13 +32,26 @@ def test_files_folders_and_lists(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text(f"a b.png\n\n{tmp_path / 'photos'}\n")
     (tmp_path / "none.txt").write_text("\n")
     arguments = [tmp_path / "list.txt", "c.png", tmp_path / "empty", tmp_path / "none.txt"]
-    found, problems = given.find([str(one) for one in arguments])
+    found = given.find([str(one) for one in arguments])
     folder = [str(tmp_path / "photos" / name) for name in ("2.png", "10.png", "b/1.jpg")]
-    assert found == ["a b.png", *folder, "c.png"]
-    assert problems == [
+    assert found.paths == ["a b.png", *folder, "c.png"]
+    assert [found.folders[path] for path in folder] == [("photos",), ("photos",), ("b", "photos")]
+    assert found.problems == [
         f"{tmp_path / 'empty'}: no picture in this folder",
         f"{tmp_path / 'none.txt'}: no line in this list",
     ]
+
+
+def test_folders_that_are_named_after_classes_tell_what_is_right() -> None:
+    folders = {"1": ("cat", "x"), "2": ("y", "cat"), "3": ("dog", "cat"), "4": ("z",)}
+    hits = answers.Hits(["cat", "dog"], folders)
+    assert hits.tell() == ""
+    for path, said in (("1", "cat"), ("2", "dog"), ("3", "dog"), ("4", "dog"), ("5", "cat")):
+        hits.count(answers.Answer(path, [(said, 0.5)], 0, []))
+    assert hits.tell() == (
+        "3 images lie in folders named after classes: 2 answers are right, 66.67 %; the mean over "
+        "2 classes is 75.00 %"
+    )
 
 
 def test_batches_are_the_files_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

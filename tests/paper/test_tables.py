@@ -155,13 +155,13 @@ def test_the_readme_quotes_what_an_offset_gives(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(ROOT)
     bar, cells = contests.BAR, Cells()
     prior = contests.with_offset(bar, "prior")
-    for dataset, n, quoted in (
-        ("cifar10-exp-0.01", 3, "from {} to {} % (`-S profile=study`, three seeds)"),
-        ("cifar100-exp-0.01", 1, "total from {} to {} %, and that of the tail from {} to {} % (one"),
+    for dataset, quoted in (
+        ("cifar10-exp-0.01", "from {} to {} % (`-S profile=study`, three seeds)"),
+        ("cifar100-exp-0.01", "it was, {} and {} %, and took the tail from {} to {} % (three"),
     ):
         parts = ("accuracy", "tail") if "tail" in quoted else ("accuracy",)
         told = [one.stat(cells, dataset, part) for part in parts for one in (bar, prior)]
-        assert {stat.n for stat in told} == {n}
+        assert {stat.n for stat in told} == {3}
         assert quoted.format(*told) in text
     (soft,) = (one for one in contests.PAIRS_OF_NETWORKS if one.found_on)
     found = [soft.stat(cells, "cifar10-exp-0.01"), bar.stat(cells, "cifar10-exp-0.01")]

@@ -31,7 +31,7 @@ def cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def page(num: int = 4, sound: bool = True, tried: Any = ()) -> str:
+def page(num: int = 4, sound: bool = True, tried: Any = (), pictures: bool = True) -> str:
     """A page of `num` classes with three test images each; the last has none."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(num - 1), 3)
@@ -76,7 +76,12 @@ def page(num: int = 4, sound: bool = True, tried: Any = ()) -> str:
         rule="concat",
         said=said.say(scores, said.within_group(scores, labels, groups), labels),
         labels=labels,
-        images=rng.integers(0, 255, (len(labels), 8, 8, 3)).astype(np.uint8),
+        pictures=report.Pictures(
+            rng.integers(0, 255, (len(labels), 8, 8, 3)).astype(np.uint8),
+            [f"<i>/{k}.png" for k in range(len(labels))],
+        )
+        if pictures
+        else None,
         tried=tried,
     )
 
@@ -85,6 +90,16 @@ def test_names_are_escaped() -> None:
     text = page()
     assert "<b>a" not in text
     assert "&lt;b&gt;a &amp; b&lt;/b&gt; $x$ 🦊" in text
+    assert "<i>" not in text
+    assert 'title="&lt;i&gt;/0.png"' in text
+    assert "<figcaption>0.png<" in text
+
+
+def test_without_pictures_there_are_the_numbers() -> None:
+    text = page(pictures=False)
+    assert "taken for" in text
+    assert "no longer those that are stored" in text
+    assert "<img" not in text
 
 
 def test_nothing_is_fetched_and_nothing_runs() -> None:
@@ -114,7 +129,7 @@ def test_its_numbers() -> None:
     assert "20.8 to 93.9" in text, "the interval of two right of three"
     assert "No test image, and so no figure: class 3." in text
     assert '<span class="soft">1 of 3</span>' in text
-    assert 'alt="test image 0"' in text
+    assert 'alt="test image &lt;i&gt;/0.png"' in text
     for mark in "todp":
         assert mark * 64 in text
 
@@ -164,9 +179,10 @@ def test_bins_are_those_of_the_ece() -> None:
 def test_confusions_by_hand() -> None:
     labels, answers = np.array([0, 0, 1, 1, 2]), np.array([1, 1, 1, 0, 2])
     images = np.zeros((5, 4, 4, 1), dtype=np.uint8)
-    found = report.confusions(answers, labels, ["a", "b", "c"], images)
+    pictures = report.Pictures(images, ["v", "w", "x", "y", "z"])
+    found = report.confusions(answers, labels, ["a", "b", "c"], pictures)
     assert [(one["actual"], one["said"], one["num"], one["of"]) for one in found] == [
         ("a", "b", 2, 2),
         ("b", "a", 1, 2),
     ]
-    assert [one["index"] for one in found[0]["shown"]] == [0, 1]
+    assert [one["name"] for one in found[0]["shown"]] == ["v", "w"]

@@ -1,0 +1,35 @@
+"""keep_test: the test images of one's own as a file, for a test set that is to stay. No stage."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from lt import files
+from stages import LISTING, Parser, main
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Write a CSV file, path and label, of the test images that data/listing.json has."""
+    parser = Parser(
+        "python -m stages.keep_test",
+        description="Write the present test set of your own images as a CSV file. With -S "
+        "images.test=FILE it stays the test set, whatever comes to the folder.",
+    )
+    parser.add_argument("out", metavar="FILE", help="a .csv, beside or in the folder of images")
+    out = Path(parser.parse_args(arguments).out)
+    if out.suffix.lower() != ".csv":
+        raise ValueError(f"expected the name of a .csv, got {out}")
+    if not LISTING.exists():
+        raise ValueError(f"{LISTING} is not there: `dvc repro` with data.name=images makes it")
+    listing = files.read_json(LISTING, "classes", "files")
+    classes, test = listing["classes"], listing["files"]["test"]
+    paths = [os.path.relpath(path, out.absolute().parent) for path, *_ in test]
+    labels = [classes[label] for _, label, *_ in test]
+    files.write_csv(out, ["path", "label"], zip(paths, labels, strict=True))
+    print(f"{out}: {len(test)} images; dvc exp run -S images.test={out} keeps them")
+
+
+if __name__ == "__main__":
+    main(run, own_help=True)
