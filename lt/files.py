@@ -35,6 +35,16 @@ def project() -> Path:
     return Path()
 
 
+def given(path: str) -> Path:
+    """Return a path that params name, ~ as the home.
+
+    A relative one that is not here starts from the project: the copy that a queued experiment runs
+    in lacks what git ignores.
+    """
+    here = Path(path).expanduser()
+    return here if here.exists() else project() / here
+
+
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; it takes the place of `path` when the block ends well.

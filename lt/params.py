@@ -243,7 +243,7 @@ def trainings(params: Params) -> list[Training]:
 def _sha256(weights: str | None) -> str | None:
     """Return the hash of the file train.weights."""
     try:
-        return weights and files.sha256(weights)
+        return weights and files.sha256(files.given(weights))
     except OSError as error:
         raise ValueError(
             f"train.weights: expected a file that can be read, got {weights} ({error.strerror})"

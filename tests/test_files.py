@@ -85,3 +85,20 @@ def test_a_manifest_tells_what_is_missing_and_what_is_another(tmp_path: Path) ->
     (tmp_path / "a").unlink()
     with pytest.raises(ValueError, match=r"a: is missing beside .*of\.json"):
         files.check_manifest(tmp_path, known, "of.json")
+
+
+def test_what_git_ignores_is_there_for_a_queued_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / ".dvc/tmp/exps/tmpabc"
+    for folder in (tmp_path / "photos", copy):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert files.given("photos") == Path("photos")
+    monkeypatch.chdir(copy)
+    assert files.given("photos") == tmp_path / "photos"
+    assert files.given("/nowhere") == Path("/nowhere")
+    (copy / "photos").mkdir()
+    assert files.given("photos") == Path("photos"), "of this copy, if git tracks it"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.given("~/photos") == tmp_path / "photos"

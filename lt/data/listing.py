@@ -75,23 +75,21 @@ def in_words(listing: Mapping[str, Any]) -> str:
     )
 
 
-def _there(given: str) -> Path:
-    """Return a path as meant: what git ignores is not in the copy that a queued experiment has."""
-    path = Path(given).expanduser()
-    return path if path.exists() else on_disk.project() / path
-
-
 def _root(given: str, options: Listing) -> str:
     """Return the folder that the paths in `given` start from."""
-    path = _there(given)
+    path = on_disk.given(given)
     folder = (
-        path if path.is_dir() else path.parent if options.root is None else _there(options.root)
+        path
+        if path.is_dir()
+        else path.parent
+        if options.root is None
+        else on_disk.given(options.root)
     )
     return os.path.abspath(folder)
 
 
 def _read(given: str, key: str, options: Listing) -> Found:
-    path = _there(given)
+    path = on_disk.given(given)
     if not path.exists():
         raise ValueError(
             f"{key}: expected a folder of class folders, a .csv or a list, got {given!r}; "
@@ -115,7 +113,7 @@ def _read_folder(path: Path, key: str, options: Listing) -> Found:
 
 
 def _read_file(path: Path, key: str, options: Listing) -> Found:
-    root = path.parent if options.root is None else _there(options.root)
+    root = path.parent if options.root is None else on_disk.given(options.root)
     if not root.is_dir():
         raise ValueError(f"images.root: expected a folder, got {options.root!r}")
     part = "test" if key == "images.test" else "train"
@@ -123,7 +121,7 @@ def _read_file(path: Path, key: str, options: Listing) -> Found:
         if part == "train":
             _expect_null(options, "classes")
         return lists.read_csv(path, root, part)
-    names = options.classes and lists.read_names(_there(options.classes))
+    names = options.classes and lists.read_names(on_disk.given(options.classes))
     return lists.read_list(path, root, names or None, part)
 
 

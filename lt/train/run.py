@@ -277,7 +277,7 @@ def _with_weights(
     """Read train.weights into the setting, and return what was loaded, unless there are none."""
     if training.weights is None:
         return setting, None
-    path = Path(str(training.train.weights))
+    path = files.given(str(training.train.weights))
     if files.sha256(path) != training.weights:
         raise ValueError(f"train.weights: {path} has changed; run `dvc repro`, which looks again")
     *_, channels = setting.train.pixels.shape

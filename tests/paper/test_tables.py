@@ -167,7 +167,7 @@ def test_the_readme_quotes_what_an_offset_gives(monkeypatch: pytest.MonkeyPatch)
     found = [soft.stat(cells, "cifar10-exp-0.01"), bar.stat(cells, "cifar10-exp-0.01")]
     gain = found[0] - found[1]
     low, high = gain.interval() or (0.0, 0.0)
-    assert f"it has {found[0]} %, which is {gain.mean:.2f} points more" in text
+    assert f"it has {found[0]} %: {gain.mean:.2f} points more" in text
     less = (prior.stat(cells, "cifar10-exp-0.01") - found[0]).mean
     assert f"(95 % interval {low:.2f} to {high:.2f}), and {less:.2f} less than they have" in text
 
