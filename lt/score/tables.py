@@ -28,6 +28,7 @@ SECTIONS = ("data.", "images.", "partition.", "train.", "methods.")
 OF_DATA = ("name", "imb_type", "imb_factor")
 SHOWN = {*(f"data.{key}" for key in OF_DATA), "train.backbone", "train.epochs"}
 DECODED = "data/raw/images"  # of which DVC gives the hash: images of one's own
+PLACES = {"images.train", "images.test", "images.root"}  # of these images: no matter, by the hash
 EXPERIMENT_METRICS = ["accuracy", "balanced_accuracy", "head", "tail", "within_group"]
 EXPERIMENT_METRICS += ["group_accuracy", "macro_f1"]
 
@@ -66,9 +67,9 @@ def title(run: Mapping[str, Any]) -> str:
     """Say in a line what was trained; `run`: what run.json holds."""
     data, train = run["data"], run["train"]
     shape = _shape(data["name"], data["imb_type"], f"{data['imb_factor']:g}")
+    subset = "" if data["imb_type"] == "none" else f"{data['subset']}, "
     return (
-        f"{run['model']} on {shape} "
-        f"({data['subset']}, {data['images']} images), {train['backbone']}, "
+        f"{run['model']} on {shape} ({subset}{data['images']} images), {train['backbone']}, "
         f"{train['epochs']} epochs, seed {run['seed']}"
     )
 
@@ -222,11 +223,14 @@ def _same_but_for_seed(experiment: Mapping[str, Any]) -> str:
     """Return what an experiment depends on but its seed: params that act on it, and photos."""
     model, profile = experiment["model"], experiment["profile"]
     sections = (*SECTIONS, "evaluate.", f"profiles.{profile}.")
+    photos = _photos(experiment)
     acting = {
-        k: v for k, v in experiment.items() if k.startswith(sections) and _acts(experiment, k)
+        k: v
+        for k, v in experiment.items()
+        if k.startswith(sections) and _acts(experiment, k) and not (photos and k in PLACES)
     }
     params_ = sorted((k, str(v)) for k, v in acting.items())
-    return str((model, profile, params_, _photos(experiment)))
+    return str((model, profile, params_, photos))
 
 
 def _stat(experiments: Mapping[int, Mapping[str, Any]], key: str) -> Stat:

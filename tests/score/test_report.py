@@ -145,6 +145,8 @@ def test_a_thousand_classes_are_the_worst_and_the_best() -> None:
     text = page(1000)
     assert "The worst 20" in text
     assert text.count('<tr><td class="n">') == 40
+    assert "<!-- 1000 -->" in text, "of 10 to 10,000 images, on a scale of numbers"
+    assert "mathdefault" not in text
 
 
 def test_listed_classes_do_not_repeat() -> None:

@@ -227,3 +227,6 @@ def test_experiments_on_other_images_are_no_other_seeds() -> None:
         ("fedcba.d", 2, "70.00 ± 0.00"),
         (tables.MISSING, 1, "50.00"),
     ]
+    moved = {**row, "images.train": "elsewhere", "seed": 1.0, "accuracy": 60.0}
+    (one,) = tables.experiments([row, moved])
+    assert (one["n"], str(one["accuracy"])) == (2, "55.00 ± 7.07"), "the same pixels"
