@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 # What a file that the pipeline has written needs, if it is not whole. DVC takes what its cache
 # holds for whole; docs/damage.md says how to find out.
 AGAIN = "run `dvc repro`, which makes it anew (docs/damage.md, if it says so again)"
-
-
 QUEUED = (".dvc", "tmp", "exps")
 
 
@@ -203,7 +201,10 @@ def _remove_leftovers(path: Path) -> None:
     for leftover in path.parent.glob(f".{path.name}.*"):
         pid, _, kind = leftover.name.removeprefix(f".{path.name}.").partition(".")
         if pid.isdecimal() and kind in ("tmp", "old") and not _runs(int(pid)):
-            _remove(leftover)
+            if kind == "old" and not path.exists():  # killed between two renames
+                os.replace(leftover, path)
+            else:
+                _remove(leftover)
 
 
 def _runs(pid: int) -> bool:

@@ -124,6 +124,10 @@ def lock(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         _wait_for(file.fileno(), path)
+        if not _is_there(file.fileno(), path):  # removed by the one who held it
+            with lock(path):
+                yield
+            return
         holder = {
             "process": os.getpid(),
             "host": socket.gethostname(),
@@ -137,6 +141,10 @@ def lock(path: Path) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+def _is_there(descriptor: int, path: Path) -> bool:
+    return path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
 
 
 def _wait_for(descriptor: int, path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,3 +103,20 @@ def test_what_git_ignores_is_there_for_a_queued_experiment(
     assert files.given("photos") == Path("photos"), "of this copy, if git tracks it"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert files.given("~/photos") == tmp_path / "photos"
+
+
+def test_what_a_kill_left_aside_comes_back(tmp_path: Path) -> None:
+    """Between its two renames, a folder is not in its place."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    aside = tmp_path / f".out.{gone.pid}.old"
+    aside.mkdir()
+    (aside / "kept").touch()
+
+    def fail() -> None:
+        with files.whole(tmp_path / "out"):
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "kept"]

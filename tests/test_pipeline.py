@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import subprocess
 import time
 import warnings
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 from PIL import Image
 
@@ -165,6 +167,19 @@ def test_editing_one_method_leaves_the_others_cached(repo: Path) -> None:
     assert ran(dvc(repo, "repro")) == ["resolve", "train", "finetune", "evaluate", "table"]
     run("git", "checkout", "lt", cwd=repo)
     assert not {"train", "finetune"} & set(ran(dvc(repo, "repro")))
+
+
+def test_other_weights_in_the_same_file_train_again(repo: Path) -> None:
+    path = repo / "data/weights/begin.safetensors"
+    shutil.copy(repo / "models/final/expert_0.safetensors", path)
+    dvc(repo, "exp", "run", "-S", "train.weights=data/weights/begin.safetensors", "-S", "seed=5")
+    assert not ran(dvc(repo, "repro"))
+    kept = safetensors.numpy.load_file(path)
+    safetensors.numpy.save_file({name: np.asarray(2 * one) for name, one in kept.items()}, path)
+    assert ran(dvc(repo, "repro"))[:2] == ["resolve", "train"]
+    path.unlink()
+    undo(repo)
+    dvc(repo, "repro")
 
 
 def test_what_waits_in_a_queue_has_no_row(repo: Path) -> None:

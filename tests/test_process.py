@@ -68,6 +68,32 @@ def test_a_holder_that_ends_soon_is_waited_for(tmp_path: Path) -> None:
     end(child)
 
 
+REMOVES = """
+import shutil, sys, time
+from pathlib import Path
+from lt import process
+with process.lock(Path(sys.argv[1]) / ".lock"):
+    print("held", flush=True)
+    time.sleep(0.7)
+    shutil.rmtree(sys.argv[1])
+"""
+
+
+def test_a_lock_that_was_removed_with_its_folder_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that waited must hold what the next one finds there."""
+    folder = tmp_path / "work"
+    child = start(REMOVES, str(folder))
+    assert first_line(child) == "held"
+    with process.lock(folder / ".lock"):
+        assert (folder / ".lock").exists()
+        monkeypatch.setattr(process, "PATIENCE_S", 0.0)
+        with pytest.raises(ValueError, match="another run"), process.lock(folder / ".lock"):
+            pytest.fail("two hold it")
+    end(child)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_becomes_one_message(number: int, capsys: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(number)

@@ -3,9 +3,9 @@
 Aimar et al., "Balanced Product of Calibrated Experts for Long-Tailed Recognition", CVPR 2023: where
 the taus have the mean 1, the mean of the logits is that of a balanced prior; mixup calibrates the
 branches, which this needs. Held against emasa/BalPoE-CalibratedLT at ca607ae, model/loss.py,
-utils/combiner.py and configs/mixup/standard_training/config_cifar10_ir100_bs-experts.json, which
-also trains with Nesterov's momentum, a weight decay of 5e-4 and falls of the learning rate to a
-tenth; here these are the train section's.
+utils/combiner.py and configs/mixup/standard_training/config_cifar100_ir100_bs-experts.json, whose
+alpha of mixup is 0.4 (0.8 in that of CIFAR-10). It also trains with Nesterov's momentum, a weight
+decay of 5e-4 and falls of the learning rate to a tenth; here these are the train section's.
 """
 
 from __future__ import annotations

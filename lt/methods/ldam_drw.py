@@ -7,8 +7,6 @@ Cui et al. 2019.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from lt.data import samplers
 from lt.nets import heads, losses, surgery
 from lt.params import Count, Fraction, Positive
@@ -18,18 +16,12 @@ from lt.train.plan import ClassView, Expert, Phase, Task
 def experts(
     task: Task,
     *,
-    classifier: Literal["cosine", "linear"],
     scale: Positive,
     largest_margin: Positive,
     beta: Fraction,
     drw_epoch: Count,
 ) -> tuple[Expert, ...]:
     """Return a single expert for all classes; `drw_epoch` is the last epoch without weights."""
-    if classifier != "cosine":
-        raise ValueError(
-            "methods.ldam_drw.classifier: expected cosine, got linear: the margins are of cosines, "
-            f"and at scale {scale:g} unbounded logits fall to chance"
-        )
     if drw_epoch >= task.epochs:
         raise ValueError(
             f"methods.ldam_drw.drw_epoch: expected less than train.epochs, {task.epochs}, since "

@@ -45,9 +45,10 @@ def focal(gamma: float) -> Loss:
 
 def weighted(weights: Sequence[float]) -> Loss:
     """Make the weighted mean of the cross entropies, with weights by target."""
+    weight = constant(weights)
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
-        return functional.cross_entropy(logits, targets, _on(tuple(weights), logits.device))
+        return functional.cross_entropy(logits, targets, weight(logits.device))
 
     return loss
 
@@ -126,11 +127,12 @@ def ldam(
     re-weighting).
     """
     each = torch.tensor(counts, dtype=torch.float64) ** -0.25
-    margins = tuple((scale * largest * each / each.max()).tolist())
+    margins = constant((scale * largest * each / each.max()).tolist())
+    weight_of = constant(weights)
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
-        margin, weight = _on(margins, logits.device), _on(tuple(weights), logits.device)
-        logits = logits - functional.one_hot(targets, len(margins)) * margin
+        margin, weight = margins(logits.device), weight_of(logits.device)
+        logits = logits - functional.one_hot(targets, len(counts)) * margin
         late = torch.where(epoch > from_epoch, weight, torch.ones_like(weight))
         return functional.cross_entropy(logits, targets, late)
 

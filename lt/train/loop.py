@@ -218,7 +218,8 @@ def _begin(job: Job) -> Net:
         job.expert, job.number, (setting.options.backbone, channels, size), job.start
     )
     if not job.start or job.expert.start == "teachers":
-        generator = _generator(torch.device("cpu"), setting.seed, job.number)
+        number = len(job.start) + job.number  # a student begins like none of its teachers
+        generator = _generator(torch.device("cpu"), setting.seed, number)
         nets.initialise(net, generator, setting.options.init)
     if setting.weights and not job.start:
         branches.fill(net, setting.weights, setting.options.backbone, channels, size)

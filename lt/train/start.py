@@ -108,6 +108,12 @@ def _in_words(form: Mapping[str, Any]) -> str:
     return " with".join([form["kind"], *own])
 
 
+def _num_groups(options: params.Partition) -> int:
+    """Return how many groups there are going to be, if none of them turns out to be empty."""
+    by_counts = {"shots": 3, "thresholds": len(options.thresholds) + 1}
+    return by_counts.get(options.criterion, options.num_groups)
+
+
 def rehearse(options: params.Params) -> None:
     """Plan all that `options` asks for, trainings and combination, without an image.
 
@@ -119,7 +125,9 @@ def rehearse(options: params.Params) -> None:
     train, val_fraction = options.train, options.data.val_fraction
     if options.data.name == "images":  # whose validation images may be given: a second look tells
         val_fraction = val_fraction or 0.5
-    task = Task((8, 4, 2, 2), ((0, 1), (2, 3)), train.epochs, train.batch_size, train.lr)
+    groups = tuple((2 * k, 2 * k + 1) for k in range(_num_groups(options.partition)))
+    counts = tuple(range(2 * len(groups) + 1, 1, -1))
+    task = Task(counts, groups, train.epochs, train.batch_size, train.lr)
     start = Start()
     for one in params.trainings(options):
         task = replace(task, start=start.views)

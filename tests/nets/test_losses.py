@@ -196,3 +196,13 @@ def test_outputs_that_are_not_those_of_the_teachers_are_an_error() -> None:
 def test_a_constant_is_copied_to_a_device_once() -> None:
     make: Callable[[torch.device], Tensor] = losses.constant((1, 2))
     assert make(torch.device("cpu")) is make(torch.device("cpu"))
+
+
+def test_whole_numbers_as_weights_are_no_other_weights() -> None:
+    """Nor do they change what the same numbers as floats give afterwards."""
+    logits, targets = torch.randn(4, 2), torch.tensor([0, 1, 1, 0])
+    each = [
+        losses.weighted(weights)(logits, targets, torch.tensor(1))
+        for weights in ((3, 1), (3.0, 1.0))
+    ]
+    assert torch.equal(*each)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from lt.data import samplers
-from lt.nets import heads, losses, surgery
+from lt.nets import heads, losses, mixing, surgery
 from lt.nets import net as nets
 from lt.nets.surgery import Given
 from lt.score import predict, store
 from lt.train import loop, step
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.train.plan import ClassView, Expert, Mix, Phase, Task
 from tests.conftest import quiet, train
 
 SHUFFLED = samplers.shuffled(32)
@@ -86,6 +86,47 @@ def test_seed_and_expert_change_the_weights(setting: step.Setting, what: str) ->
     first = state(train(single(main_phase(1)), 0, setting))
     second = state(train(single(main_phase(1)), number, other))
     assert not torch.equal(first["classifier.weight"], second["classifier.weight"])
+
+
+def test_a_student_begins_like_none_of_its_teachers(setting: step.Setting) -> None:
+    experts = [single(main_phase(0)) for _ in range(2)]
+    teachers = [train(one, k, setting).net for k, one in enumerate(experts)]
+    student = dataclasses.replace(single(main_phase(0)), start="teachers")
+    begun = loop._begin(loop.Job(student, 0, setting, quiet, start=tuple(teachers)))
+    for one in teachers:
+        assert not torch.equal(begun.classifier.weight, one.classifier.weight)
+
+
+@pytest.mark.parametrize(("seed", "number"), [(1, 0), (0, 1)])
+def test_what_the_seed_draws_beside_the_weights(
+    setting: step.Setting, monkeypatch: pytest.MonkeyPatch, seed: int, number: int
+) -> None:
+    """Batches, augmentation, mixup's shares; experts have the same batches."""
+    mix = Mix(1.0, mixing.plain)
+
+    def drawn(seed: int, number: int) -> list[Any]:
+        found: list[Any] = []
+        run, shares = step.Steps.run, step.Steps._shares
+
+        def record(self: step.Steps, batches: Any, epoch: int, lr: float, generator: Any) -> Any:
+            draws = torch.rand(5, generator=generator.clone_state())
+            found.append((np.concatenate(batches), draws, shares(self, 4, generator)))
+            return run(self, batches, epoch, lr, generator)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(step.Steps, "run", record)
+            train(single(main_phase(mix=mix)), number, dataclasses.replace(setting, seed=seed))
+        return found
+
+    first, other = drawn(0, 0), drawn(seed, number)
+    for (batches, draws, shares), (same, others, mixed) in zip(first, other, strict=True):
+        assert np.array_equal(batches, same) is (seed == 0)
+        assert not torch.equal(draws, others)
+        assert not torch.equal(shares, mixed)
+    (batches, draws, shares), (later, others, mixed) = first
+    assert not np.array_equal(batches, later), "another epoch"
+    assert not torch.equal(draws, others)
+    assert not torch.equal(shares, mixed)
 
 
 def test_bf16_stays_close_to_fp32(setting: step.Setting) -> None:

@@ -5,12 +5,15 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import TypeAdapter
 
 from lt import params, params_file
 from lt.train.start import rehearse
 from lt.validate import check
 from tests.conftest import ROOT
+
+PROFILES = yaml.safe_load((ROOT / "params.yaml").read_text())["profiles"]
 
 
 def test_what_a_training_is_comes_back_from_json() -> None:
@@ -21,7 +24,7 @@ def test_what_a_training_is_comes_back_from_json() -> None:
 
 
 @pytest.mark.parametrize("method", params.method_names())
-@pytest.mark.parametrize("profile", ["default", "seed", "ldam"])
+@pytest.mark.parametrize("profile", PROFILES)
 def test_every_method_can_be_run_in_every_profile(method: str, profile: str) -> None:
     rehearse(params_file.load([f"model={method}", f"profile={profile}"], ROOT / "params.yaml"))
 
@@ -67,3 +70,23 @@ def test_a_rehearsal_refuses_what_training_would(overrides: list[str], message: 
 def test_validation_images_that_may_be_given_are_left_to_the_second_look() -> None:
     overrides = ["model=tau_norm", "data.name=images", "data.val_fraction=0"]
     rehearse(params_file.load(overrides, ROOT / "params.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("cut", "lean", "fits"),
+    [
+        ("partition.num_groups=3", "[0,1,2.5]", True),
+        ("partition.num_groups=3", "[0,2.5]", False),
+        ("partition.criterion=shots", "[0,1,2.5]", True),
+        ("partition.criterion=thresholds", "[0,1,2.5]", True),
+        ("partition.num_groups=2", "[0,1,2.5]", False),
+    ],
+)
+def test_a_number_per_group_is_one_for_each_of_them(cut: str, lean: str, fits: bool) -> None:
+    given = ["model=soft_split", cut, f"methods.soft_split.lean={lean}"]
+    options = params_file.load(given, ROOT / "params.yaml")
+    if fits:
+        rehearse(options)
+    else:
+        with pytest.raises(ValueError, match=r"^methods\.soft_split\.lean: expected a number, or"):
+            rehearse(options)
