@@ -160,6 +160,19 @@ def rules(cells: Cells) -> Answer:
 
 def left_open(cells: Cells) -> Answer:
     """Answer question 3: of each comparison that was run, the lowest and the highest figure."""
+    theirs = [row["ours – the seed's"] for row in study.beside_the_seed(cells)]
+    run = [stat for stat in theirs if stat.n]
+    near = sum(abs(stat.mean) <= study.NEAR for stat in run)
+    said = _agreement(cells, near, len(run), len(theirs)) if run else []
+    brief = f"{near} of {len(run)} figures of the seed lie within {study.NEAR:g} points of ours"
+    if cells.scored:
+        diverged = sum(cell.failed is not None for cell in cells.scored.values())
+        said += [f"of {len(cells.scored)} cells {diverged or 'none'} diverged"]
+    return Answer(_sentences(said), _compared_settings(cells), brief=_brief(brief, run))
+
+
+def _compared_settings(cells: Cells) -> list[Row]:
+    """Make a row for each setting of which several values were run."""
     compared_are = {
         "how to cut": ("cuts", FITTED),
         "clipping norm": ("clipping", FITTED),
@@ -183,16 +196,7 @@ def left_open(cells: Cells) -> Answer:
                 }
                 title = f"{what} ({method})" if method else what
                 rows.append({"what": title, "dataset": dataset, "compared": len(same)} | ends)
-    near, compared_to, number = _near_the_seed(cells)
-    said, brief = [], NOT_RUN
-    if compared_to:
-        said = _agreement(cells, near, compared_to, number)
-        brief = f"{near} of {compared_to} figures of the seed lie within {study.NEAR:g} points of"
-        brief += " ours, n = 1"
-    if cells.scored:
-        diverged = sum(cell.failed is not None for cell in cells.scored.values())
-        said += [f"of {len(cells.scored)} cells {diverged or 'none'} diverged"]
-    return Answer(_sentences(said), rows, brief)
+    return rows
 
 
 def best_split(cells: Cells) -> Answer:
@@ -257,13 +261,6 @@ def _beside_the_bar(cells: Cells) -> list[Row]:
                 row |= {"this": f"{ours} †" if one.found_on == dataset else ours, "less": theirs}
                 rows.append(row | _difference("difference", difference))
     return rows
-
-
-def _near_the_seed(cells: Cells) -> tuple[int, int, int]:
-    """Return how many of the seed's figures are near ours, how many were run, how many it has."""
-    every = [row["ours – the seed's"] for row in study.beside_the_seed(cells)]
-    run = [stat for stat in every if stat.n]
-    return sum(abs(stat.mean) <= study.NEAR for stat in run), len(run), len(every)
 
 
 def _agreement(cells: Cells, near: int, run: int, number: int) -> list[str]:

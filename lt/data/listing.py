@@ -45,7 +45,8 @@ def make(options: Listing) -> dict[str, Any]:
     warnings = [f"{name} has no image: left out" for name in found.empty]
     warnings += _twins(classes)
     drawn = not files["test"]
-    roots = list(dict.fromkeys(_root(one, options) for one in (options.train, options.test) if one))
+    sources = [on_disk.given(one) for one in (options.train, options.test) if one]
+    roots = list(dict.fromkeys(os.path.abspath(_root(one, options)) for one in sources))
     if drawn:
         files = _draw_test(files, classes, options, roots[0])
     warnings += _without_test(files, classes)
@@ -75,17 +76,11 @@ def in_words(listing: Mapping[str, Any]) -> str:
     )
 
 
-def _root(given: str, options: Listing) -> str:
-    """Return the folder that the paths in `given` start from."""
-    path = on_disk.given(given)
-    folder = (
-        path
-        if path.is_dir()
-        else path.parent
-        if options.root is None
-        else on_disk.given(options.root)
-    )
-    return os.path.abspath(folder)
+def _root(path: Path, options: Listing) -> Path:
+    """Return the folder that the paths in a folder or file start from."""
+    if path.is_dir():
+        return path
+    return path.parent if options.root is None else on_disk.given(options.root)
 
 
 def _read(given: str, key: str, options: Listing) -> Found:
@@ -113,7 +108,7 @@ def _read_folder(path: Path, key: str, options: Listing) -> Found:
 
 
 def _read_file(path: Path, key: str, options: Listing) -> Found:
-    root = path.parent if options.root is None else on_disk.given(options.root)
+    root = _root(path, options)
     if not root.is_dir():
         raise ValueError(f"images.root: expected a folder, got {options.root!r}")
     part = "test" if key == "images.test" else "train"
@@ -156,7 +151,7 @@ def _held_out(files: Files, test: Sequence[Picture], given: Found, options: List
         return files
     label_of = {os.path.abspath(one.path): one for one in test}
     problems = [
-        f"{given.places[other.path]}: expected the class of its folder, {one.label}, got "
+        f"{given.places[other.path]}: expected {one.label}, as in {options.train}, got "
         f"{other.label}: {one.path}"
         for one in (*files["train"], *files["val"])
         if (other := label_of.get(os.path.abspath(one.path))) and other.label != one.label

@@ -92,7 +92,7 @@ def store(
     paths = {p.name: [_short(one[0], listing) for one in p.files] for p in parts}
     files.write_json(folder / "files.json", paths)
     about = {
-        **{name: listing[name].split(":")[0] for name in ("given", "test", "val")},
+        **{name: listing[name].split(":")[0] for name in ("given", "test", "val")},  # no path
         "images": {"train": train.val.count(False), "val": sum(train.val), "test": len(test.files)},
         "size": options.size,
         "recipe": asdict(_recipe(folder, np.flatnonzero(~np.array(train.val)), options)),

@@ -5,9 +5,8 @@ Recognition", NeurIPS 2022, section 4.1: cross entropy, balanced softmax, and a 
 in reverse order, on cosine classifiers. Held against Vanint/SADE-AgnosticLT at cba11b8,
 model/loss.py and configs/config_cifar100_ir100_sade.json, which also trains with Nesterov's
 momentum, a weight decay of 5e-4 and falls of the learning rate to a tenth; here these are the train
-section's. Branches are averaged, as
-for a balanced test set; the combination rule "unlabelled" weights them by the test outputs (their
-section 4.2, in another form: lt/score/unlabelled.py).
+section's. Branches are averaged, as for a balanced test set; the combination rule "unlabelled"
+weights them by the test outputs (their section 4.2, in another form: lt/score/unlabelled.py).
 """
 
 from __future__ import annotations
