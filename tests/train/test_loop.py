@@ -74,6 +74,18 @@ def test_a_row_per_epoch(setting: step.Setting) -> None:
     assert 0 <= rows[-1]["val_accuracy"] <= 100
 
 
+def test_the_training_loss_counts_images_alike(setting: step.Setting) -> None:
+    """The last batch is a small one."""
+
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
+        return 0 * logits.sum() + targets.float().mean()
+
+    labels = setting.train.labels
+    assert len(labels) % 32
+    (row,) = train(single(main_phase(1, loss=loss)), 0, setting).history
+    assert row["train_loss"] == pytest.approx(labels.mean())
+
+
 def test_twice_the_same_is_the_same_bit_for_bit(setting: step.Setting) -> None:
     first, again = (state(train(single(main_phase()), 0, setting)) for _ in range(2))
     assert all(torch.equal(first[key], again[key]) for key in first)
