@@ -163,13 +163,31 @@ def test_the_readme_quotes_what_an_offset_gives(monkeypatch: pytest.MonkeyPatch)
         told = [one.stat(cells, dataset, part) for part in parts for one in (bar, prior)]
         assert {stat.n for stat in told} == {3}
         assert quoted.format(*told) in text
-    (soft,) = (one for one in contests.PAIRS_OF_NETWORKS if one.found_on)
-    found = [soft.stat(cells, "cifar10-exp-0.01"), bar.stat(cells, "cifar10-exp-0.01")]
-    gain = found[0] - found[1]
-    low, high = gain.interval() or (0.0, 0.0)
-    assert f"it has {found[0]} %: {gain.mean:.2f} points more" in text
-    less = (prior.stat(cells, "cifar10-exp-0.01") - found[0]).mean
-    assert f"(95 % interval {low:.2f} to {high:.2f}), and {less:.2f} less than they have" in text
+
+
+def test_the_readme_quotes_what_leaning_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    monkeypatch.chdir(ROOT)
+    bar, cells = contests.BAR, Cells()
+    by_title = {one.title: one for one in contests.PAIRS_OF_NETWORKS}
+    for title, dataset, quoted in (
+        (
+            "lean 2.5",
+            "cifar100-exp-0.01",
+            "{} points ahead of those two networks on CIFAR-100 exp ",
+        ),
+        ("lean 2.5", "cifar10-exp-0.01", "seeds) and {} behind on CIFAR-10 exp 0.01 ({} to {})"),
+        ("leans 0 and 2.5", "cifar10-exp-0.01", "are {} points ahead on CIFAR-10 ({} to {})"),
+    ):
+        gain = by_title[f"soft_split, {title}"].stat(cells, dataset) - bar.stat(cells, dataset)
+        assert gain.n == 3
+        low, high = gain.interval() or (0.0, 0.0)
+        told = [f"{one:.2f}" for one in (abs(gain.mean), low, high)]
+        assert quoted.format(*told) in text
+        assert f"{told[1]} to {told[2]}" in text
+    soft, prior = by_title["soft_split, leans 0 and 2.5"], contests.with_offset(bar, "prior")
+    less = prior.stat(cells, "cifar10-exp-0.01") - soft.stat(cells, "cifar10-exp-0.01")
+    assert f"and {less.mean:.2f} behind what the two networks have after the offset" in text
 
 
 def test_the_readme_quotes_what_batches_do(monkeypatch: pytest.MonkeyPatch) -> None:
