@@ -185,6 +185,12 @@ def test_the_readme_quotes_what_leaning_gives(monkeypatch: pytest.MonkeyPatch) -
         told = [f"{one:.2f}" for one in (abs(gain.mean), low, high)]
         assert quoted.format(*told) in text
         assert f"{told[1]} to {told[2]}" in text
+    pair = by_title["soft_split, lean 2.5"], bar
+    head, tail = (
+        [f"{one.stat(cells, 'cifar100-exp-0.01', part).mean:.2f}" for one in pair]
+        for part in ("head", "tail")
+    )
+    assert "head: {} and {} %; on the tail it has {} and they have {}".format(*head, *tail) in text
     soft, prior = by_title["soft_split, leans 0 and 2.5"], contests.with_offset(bar, "prior")
     less = prior.stat(cells, "cifar10-exp-0.01") - soft.stat(cells, "cifar10-exp-0.01")
     assert f"and {less.mean:.2f} behind what the two networks have after the offset" in text
