@@ -87,8 +87,8 @@ def _within_rows(cells: Cells) -> list[Row]:
             for column, one in (("split", ours), ("control", control)):
                 model, variation = one
                 row[column] = _name(one)
-                path = "metrics.within_group.accuracy"
-                row[f"{column}, group given"] = cells.stat(dataset, model, path, variation)
+                given = cells.stat(dataset, model, "metrics.within_group.accuracy", variation)
+                row[f"{column}, group given"] = given.over(total.by_seed)
             row |= _difference("split – control", total)
             row |= {"on the head": head, "on the tail": tail}
             images = study.tail_in_batch(cells, dataset, *ours)
@@ -135,7 +135,7 @@ def rules(cells: Cells) -> Answer:
         if fitted.n:
             lost.append((oracle - fitted).mean)
             row = {"dataset": dataset, "n": fitted.n, "group given": oracle}
-            row |= {"concat": concat, FITTED: fitted, "baseline": base}
+            row |= {"concat": concat, FITTED: fitted, "baseline": base.over(fitted.by_seed)}
             rows.append(row | _difference(f"{FITTED} – baseline", by_fitted[dataset]))
         if base.n:
             lost_by_base.append((base_given - base).mean)
