@@ -25,7 +25,7 @@ class Answer:
         rows: the numbers, a row for each dataset or comparison; empty if nothing was run.
         brief: the answer in a few words, with the number of seeds.
         counts: in how many comparisons it is yes; "" if the question is not one of yes or no.
-        besides: the numbers of a second table.
+        beside_the_bar: of question 4, the numbers of a second table.
     """
 
     said: str
@@ -33,7 +33,7 @@ class Answer:
     brief: str = NOT_RUN
     counts: str = ""
     points: Sequence[str] = ()
-    besides: Sequence[Row] = ()
+    beside_the_bar: Sequence[Row] = ()
 
 
 def within(cells: Cells) -> Answer:
@@ -235,7 +235,7 @@ def best_split(cells: Cells) -> Answer:
         rows,
         brief=_brief(counts, differences.values()),
         counts=f"**{counts}.**" if counts else "",
-        besides=tuple(_beside_the_bar(cells)),
+        beside_the_bar=tuple(_beside_the_bar(cells)),
     )
 
 

@@ -81,7 +81,7 @@ def pages(
 
 def _filled(one: Answer) -> dict[str, Any]:
     """Return what the template takes, its rows as markdown."""
-    tables_of = {"table": one.rows, "besides": one.besides}
+    tables_of = {"table": one.rows, "beside_the_bar": one.beside_the_bar}
     return asdict(one) | {name: tables.as_text(rows).strip() for name, rows in tables_of.items()}
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lt import files
+from lt import files, params, resolved
 from stages import LISTING, Parser, main
 
 
@@ -25,7 +25,9 @@ def run(arguments: Sequence[str]) -> None:
         raise ValueError(f"{LISTING} is not there: `dvc repro` with data.name=images makes it")
     listing = files.read_json(LISTING, "classes", "files")
     classes, test = listing["classes"], listing["files"]["test"]
-    paths = [os.path.relpath(path, out.absolute().parent) for path, *_ in test]
+    root = resolved.what(params.Listing, "listing").root  # from which the paths are to start
+    start = out.absolute().parent if root is None else files.given(root)
+    paths = [os.path.relpath(path, start) for path, *_ in test]
     labels = [classes[label] for _, label, *_ in test]
     files.write_csv(out, ["path", "label"], zip(paths, labels, strict=True))
     print(f"{out}: {len(test)} images; dvc exp run -S images.test={out} keeps them")

@@ -96,6 +96,13 @@ def test_a_test_set_that_stays(repo: Path, photos: Path) -> None:
     header, first, *_ = (photos / "kept.csv").read_text().splitlines()
     assert (header, first) == ("path,label", "test/cat/0.png,cat")
     (photos / "kept.csv").unlink()
+    asked = repo / "resolved/listing.json"
+    kept = asked.read_text()
+    asked.write_text(kept.replace('"root": null', f'"root": "{photos / "test"}"'))
+    assert call(repo, "stages.keep_test", "kept.csv").returncode == 0
+    assert (repo / "kept.csv").read_text().splitlines()[1] == "cat/0.png,cat", "from images.root"
+    asked.write_text(kept)
+    (repo / "kept.csv").unlink()
     done = call(repo, "stages.keep_test", "kept.txt")
     assert (done.returncode, done.stdout) == (1, "")
     assert "expected the name of a .csv, got kept.txt" in done.stderr

@@ -200,7 +200,7 @@ def test_what_an_offset_adds_to_the_bar(root: Path) -> None:
     bar = "two balanced_softmax networks, averaged"
     assert sides[::2] == [f"{bar}, prior offset", f"{bar}, group offset"]
     assert [str(value) for value in sides[1::2]] == ["61.00", "61.50"]
-    found = [(row["this"], row["less"], str(row["difference"])) for row in best.besides]
+    found = [(row["this"], row["less"], str(row["difference"])) for row in best.beside_the_bar]
     assert found == [
         ("the bar, group offset", "the bar", "1.50"),
         ("the bar, prior offset", "the bar", "1.00"),
@@ -228,4 +228,4 @@ def test_what_a_test_set_has_suggested_does_not_compete_there(
     monkeypatch.setattr(contests, "PAIRS_OF_NETWORKS", found)
     best = answers.best_split(small(root))
     assert ours.title not in [row["with one"] for row in best.rows]
-    assert [row["this"] for row in best.besides] == [f"{ours.title} †"]
+    assert [row["this"] for row in best.beside_the_bar] == [f"{ours.title} †"]
