@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from lt import params, params_file
 from lt.data import datasets, longtail, partition
 from lt.data.stored import Stored
+from lt.score import store
+from lt.train import checkpoint
 from lt.train import run as training
 from lt.train.together import ALONE
 from tests.conftest import ROOT
@@ -98,6 +102,71 @@ def test_a_training_begins_with_weights_of_a_file(
     before, after = load_file(path), load_file(tmp_path / "second" / "expert_0.safetensors")
     assert np.array_equal(before["backbone.0.weight"], after["backbone.0.weight"])
     assert not np.array_equal(before["classifier.weight"], after["classifier.weight"])
+
+
+class Cut(BaseException):
+    """The run is cut off."""
+
+
+@pytest.fixture
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Give the name of the checkpoints of a training, without the training."""
+
+    def fit(*arguments: Any) -> None:
+        (found,) = (one for one in arguments if isinstance(one, checkpoint.Checkpoints))
+        raise Cut(found.key)
+
+    def of(one: params.Training, given: training.Inputs, start: Path | None = None) -> str:
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "_fit", fit)
+            with pytest.raises(Cut) as cut:
+                training.run(one, given, tmp_path / "out", start, quiet=True)
+        return str(cut.value)
+
+    return of
+
+
+def test_checkpoints_are_of_these_images_and_labels(
+    raw: dict[str, Any], key: Callable[..., str]
+) -> None:
+    def of(**changes: NDArray[Any]) -> str:
+        (one,) = resolved()
+        return key(one, dataclasses.replace(given, raw={**raw, **changes}))
+
+    given, labels = inputs(raw), raw["train_labels"]
+    for index in (given.train, given.val):
+        images = np.array(raw["train_images"])
+        images[index[0], 0, 0] += 1
+        assert of() != of(train_images=images)
+        other = next(k for k in index if labels[k] != labels[index[0]])
+        swapped = np.array(labels)
+        swapped[[index[0], other]] = labels[[other, index[0]]]
+        assert of() != of(train_labels=swapped)
+    images = np.array(raw["train_images"])
+    images[np.setdiff1d(np.arange(len(labels)), np.concatenate([given.train, given.val]))] = 0
+    assert of() == of(train_images=images), "of no image that takes part"
+
+
+def test_checkpoints_are_of_these_weights_to_start_from(
+    raw: dict[str, Any], tmp_path: Path, key: Callable[..., str]
+) -> None:
+    folder = tmp_path / "first"
+    first, second = resolved("model=crt")
+    training.run(first, inputs(raw), folder, quiet=True)
+    before = key(second, inputs(raw), folder)
+    path = folder / "expert_0.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")  # of the last tensor
+    (folder / "run.json").write_text(json.dumps({**run_json(folder), "files": {}}))
+    assert before != key(second, inputs(raw), folder)
+
+
+def test_a_second_stage_counts_the_first(raw: dict[str, Any], tmp_path: Path) -> None:
+    first, second = resolved("model=crt", "methods.crt.epochs=1")
+    training.run(first, inputs(raw), tmp_path / "first", quiet=True)
+    training.run(second, inputs(raw), tmp_path / "second", tmp_path / "first", quiet=True)
+    once, twice = (store.load_costs(tmp_path / name) for name in ("first", "second"))
+    assert twice["updates"] == 2 * once["updates"] > 0, "an epoch each"
+    assert twice["images"] == 2 * once["images"] > 0
 
 
 def test_the_content_of_the_file_counts(raw: dict[str, Any], tmp_path: Path) -> None:
