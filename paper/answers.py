@@ -1,18 +1,19 @@
-"""The four questions of the study, each answered in a sentence or two and a small table."""
+"""The questions of the study, each answered in a few sentences and a small table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lt.score.stats import Stat
 from paper import contests, study, tables
 from paper.cells import Cells
-from paper.contests import Candidate, best, best_on_test, with_offset
+from paper.contests import BY_CLASS, Candidate, best, best_on_test, with_offset
 from paper.study import FITTED
 from paper.tables import PARTS, Row
+from paper.wording import NOT_RUN, NOTHING, ahead, compared, number_ahead, sentences, span, with_n
 
-NOTHING, NOT_RUN = "No cell that would answer this has been run.", "not run"  # and in brief
+BY_TEST = "with – without, by the test set"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,6 @@ class Answer:
         rows: the numbers, a row for each dataset or comparison; empty if nothing was run.
         brief: the answer in a few words, with the number of seeds.
         counts: in how many comparisons it is yes; "" if the question is not one of yes or no.
-        beside_the_bar: of question 4, the numbers of a second table.
     """
 
     said: str
@@ -33,41 +33,38 @@ class Answer:
     brief: str = NOT_RUN
     counts: str = ""
     points: Sequence[str] = ()
-    beside_the_bar: Sequence[Row] = ()
 
 
 def within(cells: Cells) -> Answer:
     """Answer question 1, the true group given on both sides."""
     points: list[str] = []
     won: dict[str, list[Stat]] = {part: [] for part in PARTS}
-    splits = set()
+    splits: dict[tuple[str, ...], list[Stat]] = {}  # the differences of each in total
     for ours, control, besides in study.PAIRS.values():
         total: dict[str, Stat] = {}
         for dataset in study.paired(cells, ours, control):
             parts = [study.within_difference(cells, dataset, ours, control, p) for p in PARTS]
             total[dataset] = parts[0]
             if parts[0].n:
-                splits.add((dataset, ours))
+                splits.setdefault((dataset, *ours), []).append(parts[0])
                 for part, difference in zip(PARTS, parts, strict=True):
                     won[part].append(difference)
         if text := compared(f"`{_name(ours)}`", f"`{_name(control)}`", total):
-            points.append(_sentences([text, f"the two differ in {besides}"]))
+            points.append(sentences([text, f"the two differ in {besides}"]))
     if not splits:
         return Answer(NOTHING, [])
-    counts = ahead(won["accuracy"])
-    twice = len(won["accuracy"]) - len(splits)
+    counts = ahead([min(of, key=lambda stat: stat.mean) for of in splits.values()], "split")
+    number, twice = len(won["accuracy"]), len(won["accuracy"]) - len(splits)
     said = [
-        f"on the head alone, the split is ahead in {_won(won['head'])}, on the tail in "
-        f"{_won(won['tail'])}",
-        f"{len(splits)} splits are compared; {twice} of them have two controls and count twice"
-        if twice
-        else "",
+        f"{twice} of them have two controls, which makes {number} comparisons" if twice else "",
+        f"on the head alone, the split is ahead in {number_ahead(won['head'])} of {number}, on the "
+        f"tail in {number_ahead(won['tail'])}",
         _learned_nothing(cells),
     ]
     return Answer(
-        _sentences(said),
+        sentences(said),
         _within_rows(cells),
-        brief=_brief(counts, won["accuracy"]),
+        brief=with_n(counts, won["accuracy"]),
         counts=f"**{counts}.**",
         points=tuple(points),
     )
@@ -147,15 +144,30 @@ def rules(cells: Cells) -> Answer:
         compared(f"`split_lws` with {FITTED}", "`baseline`", by_fitted),
         f"{FITTED} is a rule that is fitted on validation images",
         compared("with the rule that is best on the test set, it", "`baseline`", by_best),
-        f"from the figure with the group given to that without, `split_lws` loses {_span(lost)} "
-        "points",
+        f"from the figure with the group given to {FITTED}, `split_lws` loses {span(lost)} points",
         f"it loses least on {least}, where its tail network is at chance and has nothing to lose"
         if least in chance
         else "",
-        f"the baseline loses {_span(lost_by_base)}" if lost_by_base else "",
+        f"the baseline, not told the group, loses {span(lost_by_base)}" if lost_by_base else "",
+        compared(
+            "with a class for the rest, a split (`split_rest`, thinning and rule chosen on "
+            "validation)",
+            "`baseline`",
+            _rests(cells),
+        ),
     ]
     brief = f"`split_lws` is ahead of one network {ahead(by_fitted.values()).lower()}"
-    return Answer(_sentences(said), rows, brief=_brief(brief, by_fitted.values()))
+    return Answer(sentences(said), rows, brief=with_n(brief, by_fitted.values()))
+
+
+def _rests(cells: Cells) -> dict[str, Stat]:
+    """Return what the best `split_rest` by validation has less the baseline, by dataset."""
+    every = [one for one in contests.CANDIDATES if one.model == "split_rest"]
+    return {
+        dataset: (one.stat(cells, dataset) if (one := best(cells, dataset, every)) else Stat())
+        - cells.stat(dataset, "baseline", "metrics.accuracy")
+        for dataset in cells.size["study"]
+    }
 
 
 def left_open(cells: Cells) -> Answer:
@@ -168,7 +180,7 @@ def left_open(cells: Cells) -> Answer:
     if cells.scored:
         diverged = sum(cell.failed is not None for cell in cells.scored.values())
         said += [f"of {len(cells.scored)} cells {diverged or 'none'} diverged"]
-    return Answer(_sentences(said), _compared_settings(cells), brief=_brief(brief, run))
+    return Answer(sentences(said), _compared_settings(cells), brief=with_n(brief, run))
 
 
 def _compared_settings(cells: Cells) -> list[Row]:
@@ -223,51 +235,71 @@ def best_split(cells: Cells) -> Answer:
             for some in (*([c for c in s if c.stat(cells, dataset).n] for s in sides), candidates)
         ]
         row: Row = {"dataset": dataset, "protocol": protocol, "n": difference.n or None}
-        row |= {"methods run": "{} and {} of {}".format(*of_methods)}
+        row |= {"run: without, with, of": ", ".join(map(str, of_methods))}
         row |= {"without a split": plain.named(cells, dataset), "accuracy": first}
         row |= {"with one": split.named(cells, dataset), "its accuracy": second}
         row |= _difference("with – without", difference)
         highest = [best_on_test(cells, dataset, side) for side in sides]
-        rows.append(row | {"chosen on the test set": highest[1] - highest[0]})
+        rows.append(row | {BY_TEST: highest[1] - highest[0]})
     counts = ahead(differences.values())
+    by_test = [row[BY_TEST].mean for row in rows if row[BY_TEST].n]
+    said = [
+        compared("the best split", "the best method without one", differences),
+        f"with both sides chosen on the test set, the difference is {span(by_test)} points"
+        if by_test
+        else "",
+    ]
     return Answer(
-        _sentences([compared("the best split", "the best method without one", differences)]),
+        sentences(said),
         rows,
-        brief=_brief(counts, differences.values()),
+        brief=with_n(counts, differences.values()),
         counts=f"**{counts}.**" if counts else "",
-        beside_the_bar=tuple(_beside_the_bar(cells)),
     )
 
 
-def _beside_the_bar(cells: Cells) -> list[Row]:
-    """Compare the bar with an offset, and each soft split, with the bar, shifted or not."""
-    bar = contests.BAR
+def beside_the_bar(cells: Cells) -> Answer:
+    """Compare the bar with an offset, and each soft split, with the bar, shifted or not.
+
+    A soft split is compared with its control as well, which is built as it is, without a lean.
+    """
+    bar, control = (
+        replace(contests.BAR, title="the bar"),
+        replace(contests.CONTROL, title="the control"),
+    )
     group, prior = with_offset(bar, "group"), with_offset(bar, "prior")
-    pairs = [
-        ("the bar, group offset", group, "the bar", bar),
-        ("the bar, prior offset", prior, "the bar", bar),
-        ("the bar, group offset", group, "the bar, prior offset", prior),
-    ]
+    pairs = [(group, bar), (prior, bar), (group, prior), (control, bar)]
     for one in (one for one in contests.PAIRS_OF_NETWORKS if one.is_split):
-        shifted = with_offset(one, "prior")
-        pairs += [(one.title, one, "the bar", bar)]
-        pairs += [(shifted.title, shifted, "the bar, prior offset", prior)]
+        pairs += [(one, bar), (with_offset(one, "prior"), prior), (one, control)]
     rows = []
     for dataset in cells.size["falling"]:
-        for ours, one, theirs, other in pairs:
-            difference = one.stat(cells, dataset) - other.stat(cells, dataset)
-            if difference.n:
+        for one, other in pairs:
+            parts = {
+                title: one.stat(cells, dataset, name) - other.stat(cells, dataset, name)
+                for name, title in {
+                    "accuracy": "",
+                    "head": "head",
+                    "tail": "tail",
+                    **BY_CLASS,
+                }.items()
+            }
+            if (difference := parts.pop("")).n:
                 row: Row = {"dataset": dataset, "n": difference.n}
-                row |= {"this": f"{ours} †" if one.found_on == dataset else ours, "less": theirs}
-                rows.append(row | _difference("difference", difference))
-    return rows
+                row |= {"this": one.named(cells, dataset), "compared with": other.title}
+                rows.append(row | _difference("accuracy", difference) | parts)
+    number = sum(row["n"] > 1 for row in rows)
+    said = (
+        f"{number} of the differences have an interval, so that one of these may exclude zero by "
+    )
+    return Answer(sentences([said + "chance" if number > 1 else ""]), rows)
 
 
 def _agreement(cells: Cells, near: int, run: int, number: int) -> list[str]:
     """Say how far the seed's figures and ours agree, and what that is worth."""
+    parts = " and ".join(f"{_near(cells, part)} on the {part} alone" for part in ("head", "tail"))
     return [
-        f"of the {number} rows of the seed's main table and its re-sampling, {run} have been run; "
-        f"{near} of them lie within {study.NEAR:g} points of ours",
+        f"the seed's main table and the re-sampling of its Table 2 have {number} figures; we have "
+        f"run {run}, and {near} of these lie within {study.NEAR:g} points of ours",
+        f"of the main table's, {parts} do",
         _told_twice(cells),
         *_last_epochs(study.spans(cells)),
     ]
@@ -285,9 +317,19 @@ def _told_twice(cells: Cells) -> str:
     if not apart:
         return ""
     return (
-        f"{len(apart)} figures of the main table are in the seed's Table 2 as well, and are "
-        f"{_span(apart)} points apart from it"
+        f"the seed has {len(apart)} of its figures twice, of two random splits, {span(apart)} "
+        "points apart"
     )
+
+
+def _near(cells: Cells, part: str) -> str:
+    """Say how many figures of the main table on head or tail lie near ours."""
+    apart = [
+        abs(row[f"within: {part}" if row["the seed's is"] == "within" else part].mean - theirs)
+        for row in tables.main_table(cells)
+        if (theirs := row[f"the seed's: {part}"]) is not None and row[part].n
+    ]
+    return f"{sum(one <= study.NEAR for one in apart)} of {len(apart)}"
 
 
 def _last_epochs(spans: Mapping[str, Sequence[float]]) -> list[str]:
@@ -295,89 +337,18 @@ def _last_epochs(spans: Mapping[str, Sequence[float]]) -> list[str]:
     said = []
     if one := spans["all classes"]:
         group = spans["a group"]
-        also = f", of a split's network {_span(group)}" if group else ""
+        also = f", that of a split's network by {span(group)}" if group else ""
         said += [
-            "where lr never falls, any of the last epochs could have been the last: in the main "
-            "table's cells, the validation accuracy of a network of all classes moves by "
-            f"{_span(one)} points in them{also}"
+            "where lr never falls, any of the last epochs could have been the last",
+            "in the fourteen before it, the validation accuracy of a network of all classes moves "
+            f"by {span(one)} points{also} (main table)",
         ]
     if fall := spans[contests.FALLS]:
-        said += [f"where lr falls, it moves by {_span(fall)} (profile study)"]
+        said += [
+            f"of what was run at both protocols, it moves by {span(spans[contests.SEEDS])} where "
+            f"lr never falls, and by {span(fall)} where it falls"
+        ]
     return said
-
-
-def ahead(differences: Iterable[Stat]) -> str:
-    """Say in how many comparisons the difference is above zero, and of these, how many surely.
-
-    It is "" if none was run.
-    """
-    run = [stat for stat in differences if stat.n]
-    several = "s" if len(run) > 1 else ""
-    text = f"In {_won(run)} of {len(run)} comparison{several}"
-    if won := [stat for stat in run if stat.mean > 0]:
-        text += f"; the 95 % interval excludes zero in {_surely(won) or 'none'} of them"
-    return text if run else ""
-
-
-def _brief(counts: str, differences: Iterable[Stat]) -> str:
-    """Add the number of seeds to what is said of these differences."""
-    numbers = sorted({stat.n for stat in differences if stat.n})
-    ends = " to ".join(map(str, numbers[:: max(len(numbers) - 1, 1)]))
-    return f"{counts}, n = {ends}" if numbers else NOT_RUN
-
-
-def _won(run: Iterable[Stat]) -> str:
-    return str(sum(stat.mean > 0 for stat in run) or "none")
-
-
-def _surely(differences: Iterable[Stat]) -> int:
-    """Count the differences whose 95 % interval is on one side of zero; one seed has none."""
-    known = [ends for ends in (stat.interval() for stat in differences) if ends]
-    return sum(low > 0 or high < 0 for low, high in known)
-
-
-def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
-    """Say in how many comparisons `ours` is ahead, by how much, and how sure that is.
-
-    differences: by what they are of, which is named where one alone was run.
-
-    Returns a sentence in lower case, without a full stop; "" if none was run.
-    """
-    run = [stat for stat in differences.values() if stat.n]
-    if not run:
-        return ""
-    where = "".join(f" on {name}" for name, stat in differences.items() if stat.n)
-    parts = []
-    for word, side in (("ahead of", 1), ("behind", -1)):
-        there = [stat for stat in run if side * stat.mean > 0]
-        if there:
-            known = [stat for stat in there if stat.interval()]
-            sure = _surely(known)
-            by = f"by {_span([side * stat.mean for stat in there])} points"
-            if len(run) > 1:
-                of = f"{sure or 'none'} of {len(known)} with several seeds"
-                by += f"; the 95 % interval excludes zero in {of}" if known else ""
-                by = f"in {len(there)} of {len(run)} ({by})"
-            else:
-                by += where
-                by += f"; the 95 % interval {'ex' if sure else 'in'}cludes zero" if known else ""
-            parts.append(f"{word} {theirs} {by}")
-    text = f"{ours} is {' and '.join(parts) or f'level with {theirs}'}"
-    if all(stat.n == 1 for stat in run):
-        text += f", on one seed{' each' if len(run) > 1 else ''}"
-    if missing := len(differences) - len(run):
-        text += f"; {missing} more {'is' if missing == 1 else 'are'} to be run"
-    return text
-
-
-def _sentences(said: Sequence[str]) -> str:
-    whole = [f"{one[0].upper()}{one[1:]}." for one in said if one]
-    return " ".join(whole) or NOTHING
-
-
-def _span(values: Sequence[float]) -> str:
-    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
-    return low if low == high else f"{low} to {high}"
 
 
 def _difference(title: str, difference: Stat) -> Row:
@@ -389,4 +360,5 @@ ANSWERS: dict[str, Callable[[Cells], Answer]] = {
     "rules": rules,
     "left_open": left_open,
     "best_split": best_split,
+    "beside_the_bar": beside_the_bar,
 }

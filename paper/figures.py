@@ -301,9 +301,8 @@ def methods(cells: Cells) -> Figure:
         axis.set_yticks(
             range(len(run)), [f"{name} (n = {stat.n})" for name, _, stat in reversed(run)]
         )
-        axis.set(
-            xlabel="test accuracy (%); filled: built on the split", ylim=(-0.7, len(run) - 0.3)
-        )
+        axis.set(xlabel="test accuracy (%)", ylim=(-0.7, len(run) - 0.3))
+    figure.suptitle("filled: built on the split; †: its test set suggested it", fontsize=8)
     ends = [axis.get_xlim() for axis in axes.flat]
     side = max(*(high - low for low, high in ends), LEAST_SPAN) / 2
     for axis, (low, high) in zip(axes.flat, ends, strict=True):

@@ -12,7 +12,8 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from paper import answers, study, tables
+from lt import params
+from paper import answers, contests, study, tables
 from paper.answers import Answer
 from paper.cells import Cells
 from paper.tables import Row
@@ -34,7 +35,7 @@ TITLES = {  # of the tables that may have no cell
     "cuts": "how to cut",
     "clipping": "the clipping norm",
     "divergence": "the NaN of the tail network",
-    "schedules": "the seed's protocol for longer, or with lr falling",
+    "schedules": "the seed's network for longer, or with lr falling",
     "protocols": "the two protocols",
     "tau": "τ of τ-normalisation",
     "everything": "all methods",
@@ -63,6 +64,8 @@ def pages(
         "tables": {name: one.strip() and _part(rows[name], one) for name, one in text.items()},
         "shown": {name: one.split("\n")[0] for name, one in text.items()},  # columns
         "not_run": [title for name, title in TITLES.items() if not text[name]],
+        "methods_not_run": contests.not_run(cells),
+        "not_in_the_grid": ", ".join(_not_in_the_grid(cells)),
         "run": len(cells.scored),
         "alone": _alone(cells),
         "cells": len(cells.entries),
@@ -81,8 +84,7 @@ def pages(
 
 def _filled(one: Answer) -> dict[str, Any]:
     """Return what the template takes, its rows as markdown."""
-    tables_of = {"table": one.rows, "beside_the_bar": one.beside_the_bar}
-    return asdict(one) | {name: tables.as_text(rows).strip() for name, rows in tables_of.items()}
+    return asdict(one) | {"table": tables.as_text(one.rows).strip()}
 
 
 def _alone(cells: Cells) -> int:
@@ -90,6 +92,11 @@ def _alone(cells: Cells) -> int:
     entries = [cells.entries[name] for name in cells.scored]
     kinds = Counter((one["dataset"], one["model"], one["variation"]) for one in entries)
     return sum(number == 1 for number in kinds.values())
+
+
+def _not_in_the_grid(cells: Cells) -> list[str]:
+    there = {entry["model"] for entry in cells.entries.values()}
+    return [f"`{name}`" for name in params.method_names() if name not in there]
 
 
 def _wrapped(block: str) -> str:

@@ -9,7 +9,16 @@ from lt.score.combine import RULES
 from lt.score.stats import MISSING, Stat
 from paper import tables
 from paper.cells import Cells
-from paper.contests import BAR, CANDIDATES, FALLING, FALLS, SEEDS, THINS, Candidate
+from paper.contests import (
+    BAR,
+    BY_CLASS,
+    CANDIDATES,
+    FALLING,
+    FALLS,
+    SEEDS,
+    THINS,
+    Candidate,
+)
 from paper.tables import Row
 
 CHOSEN = "chosen on validation"
@@ -90,15 +99,19 @@ def within_difference(
 
 
 def tail_in_batch(cells: Cells, dataset: str, model: str, variation: str = "") -> float | None:
-    """Return how many tail images a training batch of a split has on average.
+    """Return how many tail images a training batch of a split's tail network has on average.
 
-    The tail network sees no others. It is None if batches are drawn from each group's own images.
+    It sees no others. None: no such cell was run.
     """
     facts, runs = cells.datasets[dataset], cells.finished(dataset, model, variation)
-    if not facts or not runs or runs[0].score["method"].get("batches") != "shared":
+    if not facts or not runs:
         return None
+    score = runs[0].score
+    size = score["train"]["batch_size"]
     left = sum(facts["counts"][label] - facts["val_counts"][label] for label in facts["tail"])
-    return float(runs[0].score["train"]["batch_size"] * left / facts["train_images"])
+    if score["method"].get("batches") == "own":
+        return float(left / math.ceil(left / size))
+    return float(size * left / facts["train_images"])
 
 
 def at_chance(cells: Cells) -> list[Row]:
@@ -209,16 +222,25 @@ def schedules(cells: Cells) -> list[Row]:
 
 
 def protocols(cells: Cells) -> list[Row]:
-    """Compare the two protocols, on the methods without a split that were run at both."""
+    """Compare the two protocols, on the methods without a split that the grid has at both."""
     rows = []
-    for dataset in cells.size["falling"]:
-        for one, other in ((a, b) for a in CANDIDATES for b in FALLING):
-            if one.title == other.title and not one.is_split:
-                for protocol, candidate in ((SEEDS, one), (FALLS, other)):
-                    row: Row = {"dataset": dataset, "method": one.title, "protocol": protocol}
-                    n = cells.seeds(dataset, candidate.model, candidate.variation)
-                    rows.append(row | {"n": n, "accuracy": candidate.stat(cells, dataset)})
+    for dataset, pair in _at_both(cells):
+        for protocol, one in zip((SEEDS, FALLS), pair, strict=True):
+            row: Row = {"dataset": dataset, "method": one.title, "protocol": protocol}
+            n = cells.seeds(dataset, one.model, one.variation)
+            rows.append(row | {"n": n, "accuracy": one.stat(cells, dataset)})
     return rows
+
+
+def _at_both(cells: Cells) -> list[tuple[str, tuple[Candidate, Candidate]]]:
+    """List what `protocols` compares: a dataset, and a method at the seed's and where lr falls."""
+    return [
+        (dataset, (one, other))
+        for dataset in cells.size["falling"]
+        for one in CANDIDATES
+        for other in FALLING
+        if one.title == other.title and not one.is_split
+    ]
 
 
 def has_comparison(name: str, rows: Sequence[Row]) -> bool:
@@ -258,6 +280,7 @@ def falling(cells: Cells) -> list[Row]:
         for one in FALLING:
             difference = Stat() if one is BAR else one.stat(cells, dataset) - bar
             row = {"– the bar": difference, "95 % interval": interval(difference)}
+            row |= {title: one.stat(cells, dataset, name) for name, title in BY_CLASS.items()}
             rows.append(_honestly(cells, dataset, one) | row)
     return rows
 
@@ -318,25 +341,29 @@ def spans(cells: Cells) -> dict[str, list[float]]:
 
     Returns:
         points between the lowest and the highest, of each network: of "all classes" and of "a
-        group" at the seed's protocol, and of "lr falls".
+        group" in the main table; at "the seed's" protocol and where "lr falls", of the methods that
+        were run at both.
     """
-    found: dict[str, list[float]] = {"all classes": [], "a group": [], FALLS: []}
+    found: dict[str, list[float]] = {"all classes": [], "a group": [], SEEDS: [], FALLS: []}
     for row in swings(cells):
         network = "all classes" if row["network"] == "all classes" else "a group"
-        found[network] += _moves(row["lowest before"], row["highest before"])
-    for dataset in cells.size["falling"]:
-        for model, variation in dict.fromkeys((one.model, one.variation) for one in FALLING):
-            for k in range(2):
-                low, high = (
-                    cells.stat(dataset, model, f"last_epochs.{k}.{end} before", variation)
-                    for end in ("lowest", "highest")
-                )
-                found[FALLS] += _moves(low, high)
+        found[network] += list((row["highest before"] - row["lowest before"]).by_seed.values())
+    for dataset, pair in _at_both(cells):
+        moves = [_moves(cells, dataset, one) for one in pair]
+        for protocol, points in zip((SEEDS, FALLS), moves, strict=True):
+            found[protocol] += points if all(moves) else []
     return found
 
 
-def _moves(low: Stat, high: Stat) -> list[float]:
-    return list((high - low).by_seed.values())
+def _moves(cells: Cells, dataset: str, one: Candidate) -> list[float]:
+    moves: list[float] = []
+    for k in range(2):
+        low, high = (
+            cells.stat(dataset, one.model, f"last_epochs.{k}.{end} before", one.variation)
+            for end in ("lowest", "highest")
+        )
+        moves += (high - low).by_seed.values()
+    return moves
 
 
 def _of_split(cells: Cells, dataset: str, variation: str) -> Row:

@@ -55,6 +55,7 @@ def score(name: str, accuracy: float, fails: bool = False) -> dict[str, Any]:
             **parts,
             "within_group": {key: value + 15 for key, value in parts.items()},
             "group_accuracy": accuracy + 20,
+            "macro_f1": accuracy - 1,
             "parameters": 2_000_000,
             "images": 500_000,
             "updates": 4000,

@@ -10,13 +10,14 @@ import pytest
 
 from lt.score.stats import Stat
 from paper import SMALL as SMALL_FOLDER
-from paper import answers, contests, study, tables
+from paper import answers, contests, study, tables, wording
+from paper.cells import Cells
 from tests.paper.conftest import score, small
 
 
 def test_answers_say_which_way_and_how_surely() -> None:
     def words(**differences: Stat) -> str:
-        return answers.compared("A", "B", differences)
+        return wording.compared("A", "B", differences)
 
     ahead, behind = Stat({0: 2.0}), Stat({0: -1.5})
     alone = "A is ahead of B by 2.00 points on x, on one seed"
@@ -28,34 +29,36 @@ def test_answers_say_which_way_and_how_surely() -> None:
     )
     sure, unsure = Stat({0: -2.0, 1: -2.2, 2: -1.8}), Stat({0: -2.0, 1: 2.2})
     assert words(x=sure, y=unsure, z=ahead) == (
-        "A is ahead of B in 2 of 3 (by 0.10 to 2.00 points; the 95 % interval excludes zero in "
-        "none of 1 with several seeds) and behind B in 1 of 3 (by 2.00 points; the 95 % interval "
-        "excludes zero in 1 of 1 with several seeds)"
+        "A is ahead of B in 2 of 3 (by 0.10 to 2.00 points; one has several seeds, and its 95 % "
+        "interval includes zero) and behind B in 1 of 3 (by 2.00 points; the 95 % interval "
+        "excludes zero)"
+    )
+    assert words(x=sure, y=sure, z=behind) == (
+        "A is behind B in 3 of 3 (by 1.50 to 2.00 points; 2 have several seeds, and the 95 % "
+        "interval excludes zero in 2 of them)"
     )
     assert words(x=sure) == ("A is behind B by 2.00 points on x; the 95 % interval excludes zero")
     assert words(x=Stat({0: 0.0})).startswith("A is level with B, on one seed")
     assert words(x=Stat()) == ""
-    assert answers.ahead([ahead, behind, Stat(), sure]) == (
-        "In 1 of 3 comparisons; the 95 % interval excludes zero in none of them"
-    )
+    assert wording.ahead([ahead, behind, Stat(), sure]) == "In 1 of 3 comparisons"
     clear = Stat({0: 2.0, 1: 2.2, 2: 1.8})
-    assert answers.ahead([clear, ahead]) == (
-        "In 2 of 2 comparisons; the 95 % interval excludes zero in 1 of them"
+    assert wording.ahead([clear, ahead], "split") == (
+        "In 2 of 2 splits; one has several seeds, and its 95 % interval excludes zero"
     )
-    assert answers.ahead([behind, Stat({0: 0.0})]) == "In none of 2 comparisons"
-    assert answers.ahead([Stat()]) == ""
+    assert wording.ahead([behind, Stat({0: 0.0})]) == "In none of 2 comparisons"
+    assert wording.ahead([Stat()]) == ""
 
 
 def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     cells = small(root)
     within = answers.within(cells)
-    assert within.said == ("On the head alone, the split is ahead in 1, on the tail in 1.")
+    assert within.said == "On the head alone, the split is ahead in 1 of 1, on the tail in 1."
     assert within.points == (
         "`split_lws` is ahead of `baseline` by 9.00 points on digits-exp-0.1; the 95 % interval "
         "includes zero; 1 more is to be run. The two differ in the grouping, the images per step "
         "that come with it, the clipping and the scales.",
     )
-    counts = "In 1 of 1 comparison; the 95 % interval excludes zero in none of them"
+    counts = "In 1 of 1 split; the 95 % interval includes zero"
     assert (within.counts, within.brief) == (f"**{counts}.**", f"{counts}, n = 2")
     (row,) = within.rows
     figures_of = row["n"], str(row["split, group given"]), str(row["control, group given"])
@@ -64,8 +67,8 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     # of 376 training images 79 are of the tail (87 less 8 for validation): 128 * 79 / 376
     assert row["tail images in a batch"] == "26.9"
     rules = answers.rules(cells)
-    lost = "to that without, `split_lws` loses 14.00 points. The baseline loses 15.00."
-    assert rules.said.endswith(lost)
+    lost = "group given to affine, `split_lws` loses 14.00 points. The baseline, not told the "
+    assert rules.said.endswith(f"{lost}group, loses 15.00.")
     assert "`split_lws` with affine is ahead of `baseline` by 10.00 points" in rules.said
     assert "best on the test set, it is ahead of `baseline` by 10.00 points" in rules.said
     (row,) = rules.rows
@@ -78,8 +81,8 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     (row,) = best.rows
     assert (row["without a split"], str(row["accuracy"])) == ("ensemble", "60.00")
     assert (row["with one"], str(row["its accuracy"])) == ("split_lws, affine", "51.00")
-    assert row["methods run"] == "2 and 1 of 17", "two rules of one training are one method"
-    assert str(row["chosen on the test set"]) == "-9.00"
+    assert row["run: without, with, of"] == "2, 1, 17", "two rules of one training are one method"
+    assert str(row[answers.BY_TEST]) == "-9.00"
     assert best.counts == "**In none of 1 comparison.**"
     assert "is behind the best method without one by 9.00 points on digits-exp-0.1" in best.said
 
@@ -114,7 +117,7 @@ def test_answers_where_nothing_was_run(root: Path) -> None:
     for path in root.glob("paper/small/*/*.json"):
         path.unlink()
     for make in answers.ANSWERS.values():
-        assert make(small(root)) == answers.Answer(answers.NOTHING, [])
+        assert make(small(root)) == answers.Answer(wording.NOTHING, [])
 
 
 def test_validation_chooses_and_not_the_test(root: Path) -> None:
@@ -125,7 +128,7 @@ def test_validation_chooses_and_not_the_test(root: Path) -> None:
     (row,) = answers.best_split(small(root)).rows
     assert (row["without a split"], str(row["accuracy"])) == ("baseline", "42.00 ± 2.83")
     assert str(row["with – without"]) == "10.00 ± 1.41"
-    assert str(row["chosen on the test set"]) == "-9.00", "51 less the 60 of ensemble, on seed 0"
+    assert str(row[answers.BY_TEST]) == "-9.00", "51 less the 60 of ensemble, on seed 0"
 
 
 def test_a_seed_that_one_method_lacks_does_not_choose(root: Path) -> None:
@@ -151,14 +154,40 @@ def test_a_tail_network_at_chance_is_named(root: Path) -> None:
 
 
 def test_where_lr_falls_the_last_epoch_moves_less(root: Path) -> None:
-    assert study.spans(small(root)) == {
-        "all classes": [11, 11],
-        "a group": [11, 11, 12, 12],
-        "lr falls": [],
-    }
-    path = root / "paper/small/scores/digits-exp-0.1_ensemble_studytau1_s0.json"
-    path.write_text(json.dumps(score("ensemble_studytau1_s0", 60.0)))
-    assert study.spans(small(root))["lr falls"] == [11, 12]
+    """Where lr falls, of what was run at both protocols alone."""
+    main = {"all classes": [11, 11], "a group": [11, 11, 12, 12]}
+    for name, both in (("ensemble_studytau1_s0", []), ("ensemble_tau1_s0", [11, 12])):
+        path = root / f"paper/small/scores/digits-exp-0.1_{name}.json"
+        path.write_text(json.dumps(score(name, 60.0)))
+        assert study.spans(small(root)) == {**main, "the seed's": both, "lr falls": both}
+
+
+def test_tail_images_in_a_batch_of_the_tails_own(root: Path) -> None:
+    path = root / "paper/small/scores/digits-exp-0.1_split_own_s0.json"
+    path.write_text(json.dumps(score("split_own_s0", 30.0)))
+    cells = small(root)
+    assert study.tail_in_batch(cells, "digits-exp-0.1", "split", "own") == 79, "all, in one of 128"
+    cells.scored["digits-exp-0.1_split_own_s0"].score["train"]["batch_size"] = 32
+    assert study.tail_in_batch(cells, "digits-exp-0.1", "split", "own") == pytest.approx(79 / 3)
+
+
+def test_how_many_figures_on_head_and_tail_lie_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    def row(kind: str, **figures: float) -> tables.Row:
+        both = {f"{word}{part}": Stat() for word in ("", "within: ") for part in ("head", "tail")}
+        theirs = {f"the seed's: {part}": 50.0 for part in ("head", "tail")}
+        return {**both, **theirs, "the seed's is": kind} | {
+            key.replace("_", ": "): Stat({0: value}) for key, value in figures.items()
+        }
+
+    rows = [
+        row("honest", head=52.0, tail=47.9),
+        row("within", head=50.0, tail=0.0, within_head=52.1, within_tail=51.0),
+        row("honest", head=49.0) | {"the seed's: tail": None},
+        row("honest"),
+    ]
+    monkeypatch.setattr(tables, "main_table", lambda _: rows)
+    found = [answers._near(Cells(), part) for part in ("head", "tail")]
+    assert found == ["2 of 3", "1 of 2"]
 
 
 def test_one_setting_alone_is_no_comparison(root: Path) -> None:
@@ -184,7 +213,6 @@ def test_the_two_protocols_beside_each_other(root: Path) -> None:
 
 
 def test_what_an_offset_adds_to_the_bar(root: Path) -> None:
-    """The same networks on both sides; by group it is a split, by prior it is none."""
     made = score("ensemble_studytau1_s0", 60.0)
     rules = made["rules"]
     for rule, accuracy in (("group_offset", 61.5), ("prior_offset", 61.0)):
@@ -194,13 +222,9 @@ def test_what_an_offset_adds_to_the_bar(root: Path) -> None:
     old = path.with_name("digits-exp-0.1_ensemble_studytau1_s1.json")
     old.write_text(json.dumps(score("ensemble_studytau1_s1", 60.0)))
     cells = small(root)
-    best = answers.best_split(cells)
-    *_, row = best.rows
-    sides = [row[key] for key in ("without a split", "accuracy", "with one", "its accuracy")]
+    rows = answers.beside_the_bar(cells).rows
+    found = [(row["this"], row["compared with"], str(row["accuracy"])) for row in rows]
     bar = "two balanced_softmax networks, averaged"
-    assert sides[::2] == [f"{bar}, prior offset", f"{bar}, group offset"]
-    assert [str(value) for value in sides[1::2]] == ["61.00", "61.50"]
-    found = [(row["this"], row["less"], str(row["difference"])) for row in best.beside_the_bar]
     assert found == [
         ("the bar, group offset", "the bar", "1.50"),
         ("the bar, prior offset", "the bar", "1.00"),
@@ -228,4 +252,6 @@ def test_what_a_test_set_has_suggested_does_not_compete_there(
     monkeypatch.setattr(contests, "PAIRS_OF_NETWORKS", found)
     best = answers.best_split(small(root))
     assert ours.title not in [row["with one"] for row in best.rows]
-    assert [row["this"] for row in best.beside_the_bar] == [f"{ours.title} †"]
+    (row,) = answers.beside_the_bar(small(root)).rows
+    assert row["this"] == f"{ours.title} †"
+    assert (str(row["accuracy"]), str(row["few"]), str(row["macro F1"])) == ("3.00", "–", "3.00")

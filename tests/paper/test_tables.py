@@ -171,26 +171,21 @@ def test_the_readme_quotes_what_leaning_gives(monkeypatch: pytest.MonkeyPatch) -
     bar, cells = contests.BAR, Cells()
     by_title = {one.title: one for one in contests.PAIRS_OF_NETWORKS}
     for title, dataset, quoted in (
-        (
-            "lean 2.5",
-            "cifar100-exp-0.01",
-            "{} points ahead of those two networks on CIFAR-100 exp ",
-        ),
-        ("lean 2.5", "cifar10-exp-0.01", "seeds) and {} behind on CIFAR-10 exp 0.01 ({} to {})"),
+        ("lean 2.5", "cifar100-exp-0.01", "{} points more accuracy (95 % interval {} to {}, three"),
+        ("lean 2.5", "cifar10-exp-0.01", "On CIFAR-10 exp 0.01 it is {} behind ({} to {})"),
         ("leans 0 and 2.5", "cifar10-exp-0.01", "are {} points ahead on CIFAR-10 ({} to {})"),
     ):
         gain = by_title[f"soft_split, {title}"].stat(cells, dataset) - bar.stat(cells, dataset)
         assert gain.n == 3
-        low, high = gain.interval() or (0.0, 0.0)
-        told = [f"{one:.2f}" for one in (abs(gain.mean), low, high)]
+        told = [f"{one:.2f}" for one in (abs(gain.mean), *(gain.interval() or ()))]
         assert quoted.format(*told) in text
-        assert f"{told[1]} to {told[2]}" in text
-    pair = by_title["soft_split, lean 2.5"], bar
-    head, tail = (
-        [f"{one.stat(cells, 'cifar100-exp-0.01', part).mean:.2f}" for one in pair]
-        for part in ("head", "tail")
+    ours = by_title["soft_split, lean 2.5"]
+    f1, many, few = (
+        ours.stat(cells, "cifar100-exp-0.01", name) - bar.stat(cells, "cifar100-exp-0.01", name)
+        for name in ("macro_f1", "many", "few")
     )
-    assert "head: {} and {} %; on the tail it has {} and they have {}".format(*head, *tail) in text
+    assert f"and {-f1.mean:.2f} less macro F1" in text
+    assert f"gain {many.mean:.2f} points by it, those of fewer than 20 lose {-few.mean:.2f}" in text
     soft, prior = by_title["soft_split, leans 0 and 2.5"], contests.with_offset(bar, "prior")
     less = prior.stat(cells, "cifar10-exp-0.01") - soft.stat(cells, "cifar10-exp-0.01")
     assert f"and {less.mean:.2f} behind what the two networks have after the offset" in text
@@ -206,8 +201,12 @@ def test_the_readme_quotes_what_batches_do(monkeypatch: pytest.MonkeyPatch) -> N
         for batches in ("own", "")
     )
     assert (own.n, shared.n) == (2, 1)
-    assert f"a split is {-own.mean:.2f} points behind on CIFAR-10 exp 0.01" in text
-    assert f"gives the group (two runs), instead of {-shared.mean:.2f} (one run)" in text
+    low, high = own.interval() or (0.0, 0.0)
+    assert (
+        f"is then {-shared.mean:.2f} points behind a baseline that is clipped as it is (o" in text
+    )
+    told = f"it is {-own.mean:.2f} behind (two runs, 95 % interval {low:.2f} to {high:.2f})"
+    assert told in text
 
 
 def test_tables_ask_for_nothing_that_is_not_in_the_grid(

@@ -1,0 +1,86 @@
+"""Sentences about differences: who is ahead, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from lt.score.stats import Stat
+
+NOTHING, NOT_RUN = "No cell that would answer this has been run.", "not run"  # and in brief
+
+
+def ahead(differences: Iterable[Stat], what: str = "comparison") -> str:
+    """Say in how many comparisons the difference is above zero, and of these, how many surely.
+
+    It is "" if none was run.
+    """
+    run = [stat for stat in differences if stat.n]
+    text = f"In {number_ahead(run)} of {len(run)} {what}{'s' if len(run) > 1 else ''}"
+    sure = _how_sure([stat for stat in run if stat.mean > 0])
+    return f"{text}{sure}" if run else ""
+
+
+def with_n(counts: str, differences: Iterable[Stat]) -> str:
+    """Add the number of seeds to what is said of these differences."""
+    numbers = sorted({stat.n for stat in differences if stat.n})
+    ends = " to ".join(map(str, numbers[:: max(len(numbers) - 1, 1)]))
+    return f"{counts}, n = {ends}" if numbers else NOT_RUN
+
+
+def number_ahead(run: Iterable[Stat]) -> str:
+    """Return in how many of the differences the first is ahead, or "none"."""
+    return str(sum(stat.mean > 0 for stat in run) or "none")
+
+
+def _how_sure(differences: Sequence[Stat]) -> str:
+    """Say where the 95 % interval is on one side of zero; "" where none has several seeds."""
+    known = [ends for ends in (stat.interval() for stat in differences) if ends]
+    sure = sum(low > 0 or high < 0 for low, high in known)
+    if len(known) > 1:
+        both = f"{len(known)} have several seeds, and the 95 % interval excludes zero"
+        return f"; {both} in {sure or 'none'} of them"
+    if not known:
+        return ""
+    whose = "the" if len(differences) == 1 else "one has several seeds, and its"
+    return f"; {whose} 95 % interval {'ex' if sure else 'in'}cludes zero"
+
+
+def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
+    """Say in how many comparisons `ours` is ahead, by how much, and how sure that is.
+
+    differences: by what they are of, which is named where one alone was run.
+
+    Returns a sentence in lower case, without a full stop; "" if none was run.
+    """
+    run = [stat for stat in differences.values() if stat.n]
+    if not run:
+        return ""
+    where = "".join(f" on {name}" for name, stat in differences.items() if stat.n)
+    parts = []
+    for word, side in (("ahead of", 1), ("behind", -1)):
+        there = [stat for stat in run if side * stat.mean > 0]
+        if there:
+            by, sure = f"by {span([side * stat.mean for stat in there])} points", _how_sure(there)
+            if len(run) > 1:
+                by = f"in {len(there)} of {len(run)} ({by}{sure})"
+            else:
+                by += where + sure
+            parts.append(f"{word} {theirs} {by}")
+    text = f"{ours} is {' and '.join(parts) or f'level with {theirs}'}"
+    if all(stat.n == 1 for stat in run):
+        text += f", on one seed{' each' if len(run) > 1 else ''}"
+    if missing := len(differences) - len(run):
+        text += f"; {missing} more {'is' if missing == 1 else 'are'} to be run"
+    return text
+
+
+def sentences(said: Sequence[str]) -> str:
+    """Make sentences of texts in lower case; those that are "" are left out."""
+    whole = [f"{one[0].upper()}{one[1:]}." for one in said if one]
+    return " ".join(whole) or NOTHING
+
+
+def span(values: Sequence[float]) -> str:
+    """Return the lowest and the highest of the values, or one of them where both read the same."""
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
