@@ -33,7 +33,7 @@ undo: git
 	@git reset -q HEAD -- dvc.lock metrics  # staged by DVC, which then refuses the next experiment
 	@test ! -e .dvc/tmp/rwlock || $(PYTHON) -m json.tool .dvc/tmp/rwlock >/dev/null 2>&1 || { \
 	  rm .dvc/tmp/rwlock; echo "removed .dvc/tmp/rwlock, which a full disk has cut short"; }
-	@other=$$(git diff --name-only HEAD -- . ':!dvc.lock' ':!metrics' | paste -sd ' '); \
+	@other=$$(git diff --name-only HEAD -- . ':!dvc.lock' ':!data/dvc.lock' ':!metrics' | paste -sd ' '); \
 	test -z "$$other" || echo "not as in the last commit, and left alone: $$other"
 	@echo "outputs that dvc.lock names and that are not there come back from DVC's cache:"
 	@dvc checkout --quiet --allow-missing && echo "  done; \`dvc repro\` goes on from here"

@@ -11,8 +11,7 @@ import numpy as np
 
 from lt import files, params
 from lt.data.views import Ints
-from lt.score import combine, metrics, store, validation
-from lt.score.combine import Views
+from lt.score import metrics, store, validation
 from paper import EXAMPLES
 
 RULE = "concat"  # of what has one rule only: classes, confusion, calibration
@@ -58,7 +57,7 @@ def _scores(model: Path, cut: Mapping[str, Any]) -> dict[str, Any]:
         "metrics": {**scored.as_dict(), **store.load_costs(model)},
         "rules": {
             rule: {name: getattr(one[0], name) for name in OF_A_RULE}
-            | {"val_balanced": _on_validation(rule, views, outputs, cut)}
+            | {"val_balanced": metrics.on_validation(rule, views, outputs, cut)}
             if one
             else None
             for rule, one in every.items()
@@ -113,22 +112,6 @@ def _last_epochs(model: Path) -> dict[str, dict[str, float]]:
                 "highest before": max(before),
             }
     return found
-
-
-def _on_validation(
-    rule: str, views: Views, outputs: store.Outputs, cut: Mapping[str, Any]
-) -> float | None:
-    """Return the balanced accuracy as validation images tell it, by which the study chooses.
-
-    None if head or tail has no validation image.
-    """
-    labels = outputs.val_labels
-    if not len(labels):
-        return None
-    make = combine.make(rule, combine.Validation.of(outputs, views, cut))
-    predictions = make(outputs.val, views).argmax(axis=1)
-    halves = [cut[half] for half in validation.HALVES]
-    return validation.balanced_accuracy(predictions, labels, halves)
 
 
 def _confusion(labels: Ints, predictions: Ints, classes: int) -> list[list[int]] | None:

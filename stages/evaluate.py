@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lt import files, params
@@ -25,20 +25,29 @@ def run(arguments: Sequence[str]) -> None:
     every = metrics.by_rule(views, outputs, cut)
     # what does not apply is refused there
     scored, said = every[rule] or metrics.score(rule, views, outputs, cut)
-    val_classes = validation.halves_shown(outputs.val_labels, cut)
+    of_validation = {
+        "val_balanced_accuracy": metrics.on_validation(rule, views, outputs, cut),
+        "val_classes": validation.halves_shown(outputs.val_labels, cut),
+    }
     costs, history = store.load_costs(FINAL), store.load_history(FINAL)
     started.check()
-    files.write_json(METRICS / "eval.json", {**scored.as_dict(), "val_classes": val_classes})
+    files.write_json(METRICS / "eval.json", scored.as_dict() | of_validation)
     files.write_json(METRICS / "costs.json", costs)
     rows = ([name, *_of_a_rule(one and one[0])] for name, one in every.items())
     files.write_csv(METRICS / "rules.csv", ["rule", *OF_A_RULE], rows)
     _write_classes(said.answers, said.within, outputs.test_labels, cut)
     curves = ([row[name] for name in CURVES] for row in history)
     files.write_csv(METRICS / "curves.csv", CURVES, curves)
-    made_from = {"training": run["training"], "rule": rule}
+    made_from = {"training": run["training"], "rule": rule, "code": _code(run, started.code)}
     for name in ("eval.json", "per_class.csv"):
         made_from[name] = files.sha256(METRICS / name)
     files.write_json(METRICS / "made_from.json", made_from)
+
+
+def _code(run: Mapping[str, Any], own: Mapping[str, str]) -> str:
+    """Return a hash of the code that trained, what was started from too, and scored."""
+    start = run["start"]
+    return files.digest([run["code"], start and start["code"], own])
 
 
 def _of_a_rule(scored: metrics.Metrics | None) -> list[Any]:

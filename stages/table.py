@@ -1,4 +1,7 @@
-"""table: metrics as a table and a figure; --experiments: those of this commit's experiments."""
+"""table: metrics as a table and a figure; --experiments: those of this commit's experiments.
+
+--experiments --csv FILE also writes a row for each run, with all of its metrics.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,20 @@ from pathlib import Path
 
 from lt import files, resolved, unchanged
 from lt.score import extremes, figures, scored, store, tables, tried
-from stages import CODE, CODE_ROOT, FINAL, METRICS, main, refuse_if_changed
+from stages import CODE, CODE_ROOT, FINAL, METRICS, Parser, main, refuse_if_changed
 
 RUN = FINAL / "run.json"
 TABLE, FIGURE = METRICS / "table.md", METRICS / "accuracy.png"
+USAGE = "python -m stages.table --experiments [--csv FILE]"
 EXPERIMENTS = METRICS / "experiments.png"  # not in git: it is of one clone's experiments
 
 
 def run(arguments: Sequence[str]) -> None:
     """Write table.md and accuracy.png; with --experiments print and draw DVC's experiments."""
-    if list(arguments) == ["--experiments"]:
-        _experiments()
+    if arguments[:1] == ["--experiments"]:
+        parser = Parser(usage=USAGE)
+        parser.add_argument("--csv", type=Path)
+        _experiments(parser.parse_args(arguments[1:]).csv)
         return
     if arguments:
         raise ValueError(f"expected --experiments or nothing, got {' '.join(arguments)}")
@@ -33,7 +39,7 @@ def run(arguments: Sequence[str]) -> None:
         refuse_if_changed([*map(str, inputs.changed()), *edited])
 
 
-def _experiments() -> None:
+def _experiments(csv: Path | None) -> None:
     if not Path("dvc.yaml").exists():
         raise ValueError(f"no dvc.yaml in {Path.cwd()}: run it in the repository's folder")
     known = tried.experiments()
@@ -42,9 +48,15 @@ def _experiments() -> None:
         print(tables.experiments_table(rows))
         if "photos" in rows[0]:
             print("photos: another mark, with the same params of images, means other pictures.\n")
+        if tried.CODE in rows[0]:
+            print("code: another mark means that a method, training or scores were edited.\n")
         with files.whole(EXPERIMENTS) as drawn:
             figures.save(figures.experiments(tables.experiments_points(rows)), drawn)
         print(f"{EXPERIMENTS} shows them.")
+        if csv:
+            with files.whole(csv) as written:
+                tables.runs(known.shown).to_csv(written, index=False)
+            print(f"{csv} has a row for each run.")
     else:
         print("no experiment yet: dvc exp run -S model=split_lws")
     if rows and any(row not in rows for row in tables.experiments([*known.not_run, *known.shown])):
@@ -52,10 +64,8 @@ def _experiments() -> None:
     if known.unfinished:
         states = ", ".join(f"{number} {state}" for state, number in known.unfinished.items())
         print(f"Not shown: experiments of the queue that have no result: {states}.")
-    if known.earlier:
-        print(
-            f"Not shown: {known.earlier} of earlier commits (`dvc exp show -n 9`: the last nine)."
-        )
+    if known.others:
+        print(f"Not shown: {known.others} of other commits (`dvc exp list --all-commits`).")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from bench import kills
-from lt.score import combine
+from lt.score import combine, tables
 from tests.conftest import call, run, spawn
 
 METRICS = ["eval.json", "costs.json", "rules.csv", "per_class.csv", "confusion.csv", "curves.csv"]
@@ -114,8 +114,17 @@ def test_other_methods_reuse_what_is_there_and_going_back_trains_nothing(repo: P
     diff = dvc(repo, "metrics", "diff")
     assert "macro_f1" in diff
     assert "within_group.accuracy" in diff
-    table = call(repo, "stages.table", "--experiments").stdout
+    table = call(repo, "stages.table", "--experiments", "--csv", "runs.csv").stdout
     assert "split_lws" in table
+    rows = read_csv(repo / "runs.csv")
+    (repo / "runs.csv").unlink()
+    now = json.loads((repo / "metrics/eval.json").read_text())
+    mine = next(row for row in rows if row["model"] == "split_lws")
+    for name, value in (("few", now["few"]), ("within_group.tail", now["within_group"]["tail"])):
+        assert float(mine[name]) == pytest.approx(value)
+    flat = {**now, **json.loads((repo / "metrics/costs.json").read_text())}
+    known = {name.partition(".")[0] for name in tables.RUN_METRICS}
+    assert known | {"val_classes", "trained_parameters"} == set(flat), "a figure without a column"
     for model in ("crt", "ncm"):
         text = dvc(repo, "exp", "run", "-S", f"model={model}", "-S", "methods.crt.epochs=1")
         assert ran(text) == ["resolve", "finetune", "evaluate", "table"], "they share the first"
@@ -127,6 +136,10 @@ def test_other_methods_reuse_what_is_there_and_going_back_trains_nothing(repo: P
     assert not {"train", "finetune"} & set(ran(text))
     assert results(repo) == before
     assert run("git", "status", "--short", cwd=repo).stdout == ""
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
 
 
 STAGES = ("resolve", "prepare", "partition", "train", "finetune", "evaluate")
@@ -190,13 +203,29 @@ def test_what_waits_in_a_queue_has_no_row(repo: Path) -> None:
     assert "Not shown: experiments of the queue that have no result: 1 queued." in table
 
 
-def test_experiments_of_earlier_commits_are_counted(repo: Path) -> None:
+def test_a_method_that_was_edited_between_two_seeds_is_another(repo: Path) -> None:
+    path = repo / "lt/methods/mixup.py"
+    kept = path.read_text()
+    for seed, more in (("0", ""), ("1", "# edited\n")):
+        path.write_text(kept + more)
+        dvc(repo, "exp", "run", "-S", "model=mixup", "-S", f"seed={seed}")
+    path.write_text(kept)
+    undo(repo)
+    table = call(repo, "stages.table", "--experiments", "--csv", "runs.csv").stdout
+    assert "code: another mark means that a method, training or scores were edited." in table
+    marks = {row["code"] for row in read_csv(repo / "runs.csv") if row["model"] == "mixup"}
+    assert len(marks) == 2
+    (repo / "runs.csv").unlink()
+    dvc(repo, "repro")
+
+
+def test_experiments_of_other_commits_are_counted(repo: Path) -> None:
     before = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
-    assert "earlier" not in before
+    assert "other commits" not in before
     run("git", "commit", "--allow-empty", "-m", "later", cwd=repo)
     table = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
     number = len(dvc(repo, "exp", "list", "-A", "--name-only").split())
-    assert f"Not shown: {number} of earlier commits" in table
+    assert f"Not shown: {number} of other commits" in table
     run("git", "reset", "--soft", "HEAD~1", cwd=repo)
 
 
@@ -246,6 +275,7 @@ SPAWNED = ("table",)
         (["train", "train.lr=1e30"], "expert 0, phase 1, epoch 1, step"),
         (["prepare", "--fast"], "expected no arguments, got --fast; params are given to"),
         (["table", "--all"], "expected --experiments or nothing, got --all"),
+        (["table", "--experiments", "--cvs"], "unrecognized arguments: --cvs; see --help"),
         (["download", "mnist"], "expected one dataset of digits, cifar10, cifar100, got mnist"),
     ],
 )

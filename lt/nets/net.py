@@ -168,7 +168,7 @@ def save(net: Net, path: Path) -> None:
 
 
 def load(folder: Path) -> tuple[Net, ...]:
-    """Read back the networks of a training, of whatever method.
+    """Read back the networks of a training, of whatever method, in evaluation mode.
 
     Args:
         folder: what a training has written: experts.json and expert_<k>.safetensors.
@@ -178,7 +178,8 @@ def load(folder: Path) -> tuple[Net, ...]:
     """
     forms = files.read_json(folder / "experts.json")
     return tuple(
-        load_weights(_build(one), folder / f"expert_{k}.safetensors") for k, one in enumerate(forms)
+        load_weights(_build(one), folder / f"expert_{k}.safetensors").eval()
+        for k, one in enumerate(forms)
     )
 
 

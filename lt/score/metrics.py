@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lt.data.views import Ints
-from lt.score import combine
+from lt.score import combine, validation
 from lt.score.blocks import Floats, Views, row_blocks
 from lt.score.said import Said, group_of, say, within_group
 from lt.score.stats import wilson
@@ -133,6 +133,31 @@ def by_rule(views: Views, outputs: Outputs, cut: Mapping[str, Any]) -> dict[str,
     same = {rule: combine.same_as(rule, views) for rule in allowed}
     found = {rule: score(rule, views, outputs, cut, within) for rule in {*same.values()}}
     return {rule: found[same[rule]] if rule in same else None for rule in combine.RULES}
+
+
+def on_validation(
+    rule: str, views: Views, outputs: Outputs, cut: Mapping[str, Any]
+) -> float | None:
+    """Estimate a rule's accuracy on a balanced test set from the validation images, in percent.
+
+    By it one chooses (`validation.balanced_accuracy`). A rule that is fitted on these images is
+    judged by them, too.
+
+    Args:
+        rule: one that applies to these experts.
+        views: the classes of each expert.
+        outputs: what the experts say of the images.
+        cut: what partition.json holds.
+
+    Returns:
+        None if head or tail has no validation image.
+    """
+    labels = outputs.val_labels
+    if not len(labels):
+        return None
+    make = combine.make(rule, combine.Validation.of(outputs, views, cut))
+    answers = make(outputs.val, views).argmax(axis=1)
+    return validation.balanced_accuracy(answers, labels, [cut[half] for half in validation.HALVES])
 
 
 def evaluate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 from lt import params
 from lt.score import validation
 from lt.score.stats import MISSING, Stat
+from lt.score.tried import CODE
 
 # What the 2022 report printed; `figure` says which of ours is the same quantity: its split was
 # scored with the true group given.
@@ -30,7 +32,12 @@ SHOWN = {*(f"data.{key}" for key in OF_DATA), "train.backbone", "train.epochs"}
 DECODED = "data/raw/images"  # of which DVC gives the hash: images of one's own
 PLACES = {"images.train", "images.test", "images.root"}  # of these images: no matter, by the hash
 EXPERIMENT_METRICS = ["accuracy", "balanced_accuracy", "head", "tail", "within_group"]
-EXPERIMENT_METRICS += ["group_accuracy", "macro_f1"]
+EXPERIMENT_METRICS += ["group_accuracy", "macro_f1", "val_balanced_accuracy"]
+# of a single run: all that eval.json and costs.json hold
+RUN_METRICS = ["accuracy", "balanced_accuracy", "head", "tail", "many", "medium", "few"]
+RUN_METRICS += ["within_group.accuracy", "within_group.head", "within_group.tail"]
+RUN_METRICS += ["group_accuracy", "macro_f1", "ece", "nll", "val_balanced_accuracy"]
+RUN_METRICS += ["parameters", "updates", "images"]
 
 
 def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any], rule: str) -> str:
@@ -84,35 +91,91 @@ def experiments(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     """Make a row for all DVC experiments that differ in nothing but the seed of training.
 
     Args:
-        experiments: as dvc.api.exp_show gives them: flat, with metrics, params and hashes by name.
+        experiments: as `lt.score.tried` gives them: flat, with metrics, params and hashes by name.
 
     Returns:
         columns by name: params, n, the number of seeds, and the metrics, each a Stat. `photos` is a
-        mark of the decoded images, if it differs among experiments with the same params of them.
+        mark of the decoded images, if it differs among experiments with the same params of them;
+        `code` is one of the code, if it differs among experiments that are alike but for the seed.
     """
-    groups: dict[str, dict[int, Mapping[str, Any]]] = {}
+    return [
+        {
+            **settings,
+            "n": len(group),
+            **{name: _stat(group, _metric_key(name)) for name in EXPERIMENT_METRICS},
+            "updates": int(next(iter(group.values()))["updates"]),
+        }
+        for settings, group in _groups(experiments)
+    ]
+
+
+def runs(experiments: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Make a row for each of the DVC experiments, with its params that differ, seed and metrics.
+
+    experiments: as `lt.score.tried` gives them.
+    """
+    return pd.DataFrame(
+        {
+            **settings,
+            "seed": seed,
+            **{name: _number(one.get(name)) for name in RUN_METRICS},
+            "experiment": one["Experiment"] or one["rev"],
+        }
+        for settings, group in _groups(experiments)
+        for seed, one in sorted(group.items())
+    )
+
+
+def _groups(
+    experiments: Sequence[Mapping[str, Any]],
+) -> list[tuple[dict[str, Any], dict[int, Mapping[str, Any]]]]:
+    """Put experiments that differ in nothing but the seed together.
+
+    Returns:
+        of each group its params by column, and its experiments by seed. Those of one method stand
+        together, by its params; the method that was run last stands first.
+    """
+    found: dict[tuple[str, Any], dict[int, Mapping[str, Any]]] = {}
     for one in experiments:
         if isinstance(one.get("accuracy"), float):  # DVC writes "!" where eval.json is missing
             # the newest of several runs of one seed comes first, and the workspace before all
-            groups.setdefault(_same_but_for_seed(one), {}).setdefault(int(one["seed"]), one)
-    firsts = [next(iter(group.values())) for group in groups.values()]
-    differing, changed = _differing(firsts), _photos_changed(firsts)
-    return [
+            group = found.setdefault((_same_but_for_seed(one), one.get(CODE)), {})
+            group.setdefault(int(one["seed"]), one)
+    firsts = [next(iter(group.values())) for group in found.values()]
+    differing, photos = _differing(firsts), _photos_changed(firsts)
+    code = len({key for key, _ in found}) < len(found)
+    columns = [
         {
             "data": _shape(*(str(_param(first, f"data.{key}")) for key in OF_DATA)),
-            **({"photos": _text(_photos(first)[:8])} if changed else {}),
+            **({"photos": _text(_photos(first)[:8])} if photos else {}),
+            **({CODE: _text((first.get(CODE) or "")[:8])} if code else {}),
             "profile": first["profile"],
             "backbone": _param(first, "train.backbone"),
             "epochs": int(_param(first, "train.epochs")),  # DVC makes every number a float
             "model": first["model"],
             **{name: _text(_param(first, name)) for name in differing},
             "rule": first["evaluate.combine"],
-            "n": len(group),
-            **{name: _stat(group, _metric_key(name)) for name in EXPERIMENT_METRICS},
-            "updates": int(first["updates"]),
         }
-        for group, first in zip(groups.values(), firsts, strict=True)
+        for first in firsts
     ]
+    models = [(one["data"], one["profile"], one["model"]) for one in columns]
+    order = sorted(
+        range(len(models)),
+        key=lambda k: (
+            models.index(models[k]),
+            [_by_number(columns[k][name]) for name in ("epochs", *differing)],
+        ),
+    )
+    groups = list(found.values())
+    return [(columns[k], groups[k]) for k in order]
+
+
+def _by_number(value: Any) -> tuple[float, str]:
+    """Return what sorts values, numbers by size and before texts."""
+    try:
+        return float(value), ""
+    except ValueError:
+        return math.inf, value
 
 
 def experiments_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -168,8 +231,13 @@ def _differing(experiments: Sequence[Mapping[str, Any]]) -> list[str]:
     names = dict.fromkeys(name for one in experiments for name in one if name.startswith(SECTIONS))
     found = []
     for name in names:
-        values = {_text(_param(one, name)) for one in experiments if _acts(one, name)}
-        if len(values) > 1 and name not in SHOWN:
+        acting = [one for one in experiments if _acts(one, name)]
+        values = {(one["profile"], _text(_param(one, name))) for one in acting}
+        differs = len({text for _, text in values}) > 1
+        # by the profile's name, where each stands for one value
+        told = all(one.get(name) == params.PROFILE for one in acting)
+        told &= len({profile for profile, _ in values}) == len(values)
+        if differs and not told and name not in SHOWN:
             found.append(name)
     return found
 
@@ -214,7 +282,7 @@ def _param(experiment: Mapping[str, Any], name: str) -> Any:
 
 def _text(value: Any) -> str:
     """Write a param: DVC makes every number a float."""
-    if value is None or value == "":
+    if value in (None, "", "None"):  # DVC's null is a text
         return MISSING
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -234,9 +302,14 @@ def _same_but_for_seed(experiment: Mapping[str, Any]) -> str:
 
 
 def _stat(experiments: Mapping[int, Mapping[str, Any]], key: str) -> Stat:
-    """Return a metric by seed; DVC writes a text where it has none."""
-    values = {seed: one.get(key) for seed, one in experiments.items()}
-    return Stat({seed: value for seed, value in values.items() if isinstance(value, float)})
+    """Return a metric by seed."""
+    values = {seed: _number(one.get(key)) for seed, one in experiments.items()}
+    return Stat({seed: value for seed, value in values.items() if value is not None})
+
+
+def _number(value: Any) -> float | None:
+    """Return a metric; DVC writes a text where it has none."""
+    return value if isinstance(value, float) else None
 
 
 def to_markdown(frame: pd.DataFrame) -> str:

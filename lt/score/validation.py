@@ -123,6 +123,8 @@ def in_words(seen: Mapping[str, int], num_classes: int) -> str:
     >>> in_words({"head": 50, "tail": 38}, 100)
     'validation images show 50 of 50 head classes and 38 of 50 tail classes'
     """
+    if not any(seen.values()):
+        return "there are no validation images"
     head = num_classes // 2
     return (
         f"validation images show {seen['head']} of {head} head classes "

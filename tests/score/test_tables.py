@@ -89,7 +89,50 @@ def test_what_the_start_was_trained_with_keeps_experiments_apart() -> None:
     ]
     rows = tables.experiments(some)
     assert [row["n"] for row in rows] == [1, 1]
-    assert [row["methods.mixup.alpha"] for row in rows] == ["1", "0.2"]
+    assert [row["methods.mixup.alpha"] for row in rows] == ["0.2", "1"], "sorted"
+
+
+def test_other_code_keeps_experiments_apart() -> None:
+    """A method that was edited between two seeds is another method."""
+    some = [experiment("ros", float(k), 60.0 + k, code=f"{k // 2}" * 64) for k in range(3)]
+    marks = [(row["code"], row["n"], str(row["accuracy"])) for row in tables.experiments(some)]
+    assert marks == [("00000000", 2, "60.50 ± 0.71"), ("11111111", 1, "62.00")]
+    edited = [experiment("rus", 0.0, 60.0, code="2" * 64), *some[:2]]
+    assert "code" not in tables.experiments(edited)[0], "the two methods differ anyway"
+    before = [{**one, "code": None} for one in some[:1]]
+    marks = [row["code"] for row in tables.experiments([*some[1:2], *before])]
+    assert marks == ["00000000", tables.MISSING], "from before it was recorded"
+
+
+def test_what_the_profile_tells_has_no_column() -> None:
+    gammas = {f"profiles__{name}__train__gamma": k for k, name in enumerate(("default", "study"))}
+    epochs = {"profiles__study__train__epochs": 60.0}
+    some = [
+        experiment("ros", 0.0, 60.0, train__gamma="profile", **gammas, **epochs) | {"profile": name}
+        for name in ("default", "study")
+    ]
+    rows = tables.experiments(some)
+    assert [row["profile"] for row in rows] == ["default", "study"]
+    assert "train.gamma" not in rows[0]
+    given = {**some[1], "train.gamma": 0.5}
+    assert [row["train.gamma"] for row in tables.experiments([some[0], given])] == ["0", "0.5"]
+    edited = {**some[0], "profiles.default.train.gamma": 0.7}
+    assert [row["train.gamma"] for row in tables.experiments([*some, edited])] == ["0", "0.7", "1"]
+
+
+def test_a_row_for_each_run() -> None:
+    taus = [0.5, 1.0]
+    some = [
+        experiment("logit_adjust", seed, 60.0 + tau + seed, methods__logit_adjust__tau=tau, few="!")
+        for seed in (1.0, 0.0)
+        for tau in taus
+    ]
+    frame = tables.runs(some)
+    assert frame["seed"].tolist() == [0, 1, 0, 1]
+    assert frame["methods.logit_adjust.tau"].tolist() == ["0.5", "0.5", "1", "1"]
+    assert frame["accuracy"].tolist() == [60.5, 61.5, 61.0, 62.0]
+    assert frame["few"].isna().all()
+    assert set(tables.RUN_METRICS) < set(frame.columns)
 
 
 def test_a_profile_keeps_experiments_apart_where_it_acts() -> None:
@@ -173,8 +216,8 @@ def test_experiments_show_the_params_that_differ() -> None:
     experiments = tables.experiments([row, lr, match, other])
     points = tables.experiments_points(experiments)
     assert [point["name"] for point in points] == [
-        "ros\ntrain.lr=0.1\nmethods.ros.epoch_length=full",
         "ros\ntrain.lr=0.03\nmethods.ros.epoch_length=full",
+        "ros\ntrain.lr=0.1\nmethods.ros.epoch_length=full",
         "ros\ntrain.lr=0.1\nmethods.ros.epoch_length=match",
         "baseline\ntrain.lr=0.1",
     ]
@@ -183,8 +226,8 @@ def test_experiments_show_the_params_that_differ() -> None:
     head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert head[:4] == ["model", "train.lr", "methods.ros.epoch_length", "n"]
     assert [cells[:3] for cells in rows] == [
-        ["ros", "0.1", "full"],
         ["ros", "0.03", "full"],
+        ["ros", "0.1", "full"],
         ["ros", "0.1", "match"],
         ["baseline", "0.1", "–"],
     ]
