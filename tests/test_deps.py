@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from functools import cache
 
@@ -122,3 +123,12 @@ def test_the_committed_state_is_that_of_the_committed_code() -> None:
     done = run("dvc", "repro", "--allow-missing", "--dry", cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "Running stage" not in done.stdout + done.stderr, done.stdout
+
+
+def test_the_lock_of_the_datasets_is_of_the_committed_code() -> None:
+    """Else every run on CIFAR changes a file that git tracks."""
+    lock = yaml.safe_load((ROOT / "data" / "dvc.lock").read_text())["stages"]
+    assert set(lock) == {f"download@{name}" for name in ("digits", "cifar10", "cifar100")}
+    for stage in lock.values():
+        for dep in stage["deps"]:
+            assert dep["md5"] == hashlib.md5((ROOT / dep["path"]).read_bytes()).hexdigest()
