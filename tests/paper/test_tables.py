@@ -171,21 +171,25 @@ def test_the_readme_quotes_what_leaning_gives(monkeypatch: pytest.MonkeyPatch) -
     bar, cells = contests.BAR, Cells()
     by_title = {one.title: one for one in contests.PAIRS_OF_NETWORKS}
     for title, dataset, quoted in (
-        ("lean 2.5", "cifar100-exp-0.01", "{} points more accuracy (95 % interval {} to {}, three"),
+        ("lean 2.5", "cifar100-exp-0.01", "{} points more accuracy than those two networks (95 % "),
+        ("lean 2.5", "cifar100-exp-0.01", "(95 % interval {1} to {2}, three seeds)"),
         ("lean 2.5", "cifar10-exp-0.01", "On CIFAR-10 exp 0.01 it is {} behind ({} to {})"),
-        ("leans 0 and 2.5", "cifar10-exp-0.01", "are {} points ahead on CIFAR-10 ({} to {})"),
+        ("leans 0 and 2.5", "cifar10-exp-0.01", "are {} points ahead there ({} to {})"),
     ):
         gain = by_title[f"soft_split, {title}"].stat(cells, dataset) - bar.stat(cells, dataset)
         assert gain.n == 3
         told = [f"{one:.2f}" for one in (abs(gain.mean), *(gain.interval() or ()))]
         assert quoted.format(*told) in text
-    ours = by_title["soft_split, lean 2.5"]
-    f1, many, few = (
-        ours.stat(cells, "cifar100-exp-0.01", name) - bar.stat(cells, "cifar100-exp-0.01", name)
-        for name in ("macro_f1", "many", "few")
+    ours, control = by_title["soft_split, lean 2.5"], contests.CONTROL
+    lean, f1, few = (
+        ours.stat(cells, "cifar100-exp-0.01", name) - other.stat(cells, "cifar100-exp-0.01", name)
+        for other, name in ((control, "accuracy"), (bar, "macro_f1"), (bar, "few"))
     )
-    assert f"and {-f1.mean:.2f} less macro F1" in text
-    assert f"gain {many.mean:.2f} points by it, those of fewer than 20 lose {-few.mean:.2f}" in text
+    low, high = lean.interval() or (0.0, 0.0)
+    assert lean.n == 2
+    assert f"the difference is {lean.mean:.2f} ({low:.2f} to {high:.2f}, two seeds)" in text
+    assert f"a lean of 2.5 is {-f1.mean:.2f} behind, and classes of fewer than 20 images " in text
+    assert f"images lose {-few.mean:.2f} points" in text
     soft, prior = by_title["soft_split, leans 0 and 2.5"], contests.with_offset(bar, "prior")
     less = prior.stat(cells, "cifar10-exp-0.01") - soft.stat(cells, "cifar10-exp-0.01")
     assert f"and {less.mean:.2f} behind what the two networks have after the offset" in text
