@@ -46,7 +46,7 @@ def cifar10(
     val = step.Images(on_device[:0], train.labels[:0])
     precision = pick_precision(options.precision, on_device.device)
     recipe, counts = datasets.RECIPES["cifar10"], np.bincount(train.labels, minlength=10)
-    return step.Setting(train, val, recipe, options, seed, precision, counts)
+    return step.Setting(train, val, recipe, options, seed, on_device.device, precision, counts)
 
 
 def longtail(counts: list[int]) -> np.ndarray:

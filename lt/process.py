@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
 import signal
 import socket
@@ -71,48 +70,6 @@ def stop_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def cpus() -> int:
-    """Return how many processes can compute at once here, at least 1.
-
-    The CPUs that this process may use, as far as the system tells (macOS does not), and no more
-    than its cgroups allow.
-    """
-    allowed = cgroup_cpus(Path("/"))
-    if hasattr(os, "sched_getaffinity"):
-        return min(allowed, len(os.sched_getaffinity(0)))
-    return allowed
-
-
-def cgroup_cpus(root: Path) -> int:
-    """Return the CPUs' worth of time that cgroups allow this process, at least 1.
-
-    If no cgroup sets a limit, it is all CPUs that there are. A container limited to two CPUs still
-    sees all of the host's. `root` is that of the file system.
-    """
-    quotas = [float(os.cpu_count() or 1)]
-    own = root / "proc/self/cgroup"
-    for line in own.read_text().splitlines() if own.exists() else []:
-        _, controllers, group = line.split(":", 2)  # of version 2, there are no controllers
-        if controllers == "" or "cpu" in controllers.split(","):
-            base = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
-            folder = base / group.lstrip("/")
-            quotas += [_quota(at) for at in (folder, *folder.parents) if at.is_relative_to(base)]
-    return max(1, int(min(quotas)))
-
-
-def _quota(folder: Path) -> float:
-    """Return the CPUs that one cgroup allows; infinite if it sets no limit."""
-    try:
-        if (folder / "cpu.max").exists():
-            quota, period = (folder / "cpu.max").read_text().split()
-        else:
-            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-            quota, period = ((folder / name).read_text().strip() for name in names)
-    except OSError:
-        return math.inf
-    return math.inf if quota in ("max", "-1") else int(quota) / int(period)
-
-
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
     """Hold the lock file `path`; the system lets go of it however the process ends.
@@ -177,66 +134,52 @@ def _has_terminal() -> bool:
     return sys.stderr.isatty() and min(os.get_terminal_size(sys.stderr.fileno())) > 1
 
 
-class Progress:
-    """A bar in a terminal, plain lines elsewhere; it counts epochs over all experts and phases.
+class Bar:
+    """A bar in a terminal, plain lines elsewhere; it counts things that are done.
 
-    `report` takes a row of the history; `before`: the epochs that an earlier process has done.
+    `unit`: what they are, in the plural; `before`: those that an earlier process has done.
     """
 
-    def __init__(self, epochs: int, name: str, before: int = 0) -> None:
-        self.epochs, self.name, self.before, self.done = epochs, name, before, before
+    def __init__(self, total: int, name: str, unit: str, before: int = 0) -> None:
+        self.total, self.name, self.unit, self.before, self.done = total, name, unit, before, before
         self.start = self.printed = time.monotonic()
         self.bar = None
         if _has_terminal():
             shown = "{desc} {percentage:3.0f}%|{bar}| {n}/{total} [{elapsed}<{remaining}]{postfix}"
-            self.bar = tqdm(total=epochs, initial=before, desc=name, bar_format=shown)
+            self.bar = tqdm(total=total, initial=before, desc=name, bar_format=shown)
 
-    def report(self, row: dict[str, Any]) -> None:
-        """Count an epoch that is over."""
-        self.done += 1
-        val = "–" if row["val_accuracy"] is None else f"{row['val_accuracy']:.2f} %"
-        # what matters first: a narrow terminal cuts the rest off
-        figures = (
-            f"loss {row['train_loss']:.4f}, val {val}, {row['images_per_s']:.0f} images/s, "
-            f"expert {row['expert']} phase {row['phase']} epoch {row['epoch']}"
-        )
-        now = time.monotonic()
-        if self.bar is not None:
-            self.bar.set_postfix_str(figures, refresh=False)
-            self.bar.update()
-            if self.done == self.epochs:
-                self.bar.close()
-        elif now - self.printed >= LINE_EVERY_S or self.done in (self.before + 1, self.epochs):
-            left = (now - self.start) / (self.done - self.before) * (self.epochs - self.done)
-            print(f"{self.name} {self.done}/{self.epochs} {figures}; {left:.0f} s left", flush=True)
-            self.printed = now
-
-
-class Bar:
-    """A bar in a terminal, plain lines elsewhere; it counts things that are done, and their rate.
-
-    `unit`: what they are, in the plural.
-    """
-
-    def __init__(self, total: int, name: str, unit: str) -> None:
-        self.total, self.name, self.unit, self.done = total, name, unit, 0
-        self.start = self.printed = time.monotonic()
-        self.bar = tqdm(total=total, desc=name, unit=unit) if _has_terminal() else None
-
-    def advance(self, number: int) -> None:
-        """Count `number` things that are done."""
+    def advance(self, number: int, figures: str = "") -> None:
+        """Count `number` things that are done; `figures` are told of them, or else their rate."""
         self.done += number
         now = time.monotonic()
+        rate = (self.done - self.before) / max(now - self.start, 1e-9)
+        figures = figures or f"{rate:.0f} {self.unit}/s"
         if self.bar is not None:
+            self.bar.set_postfix_str(figures, refresh=False)
             self.bar.update(number)
             if self.done == self.total:
                 self.bar.close()
-        elif now - self.printed >= LINE_EVERY_S or self.done == self.total:
-            seconds = max(now - self.start, 1e-9)
-            left = seconds / self.done * (self.total - self.done)
-            print(
-                f"{self.name} {self.done}/{self.total} {self.unit}, "
-                f"{self.done / seconds:.0f} {self.unit}/s, {left:.0f} s left",
-                flush=True,
-            )
+            return
+        first = self.done - self.before == number
+        if first or now - self.printed >= LINE_EVERY_S or self.done == self.total:
+            left = (self.total - self.done) / rate
+            line = f"{self.name} {self.done}/{self.total} {figures}; {left:.0f} s left"
+            print(line, flush=True)
             self.printed = now
+
+
+class Progress(Bar):
+    """A bar that counts epochs over all experts and phases."""
+
+    def __init__(self, epochs: int, name: str, before: int = 0) -> None:
+        super().__init__(epochs, name, "epochs", before)
+
+    def report(self, row: dict[str, Any]) -> None:
+        """Count an epoch that is over; `row`: that of the history."""
+        val = "–" if row["val_accuracy"] is None else f"{row['val_accuracy']:.2f} %"
+        # what matters first: a narrow terminal cuts the rest off
+        self.advance(
+            1,
+            f"loss {row['train_loss']:.4f}, val {val}, {row['images_per_s']:.0f} images/s, "
+            f"expert {row['expert']} phase {row['phase']} epoch {row['epoch']}",
+        )

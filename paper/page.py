@@ -125,12 +125,13 @@ def _protocol(cells: Cells) -> str:
         for cell in cells.of(dataset, "baseline"):
             train = cell.score["train"]
             step, gamma = train["step_size"], train["gamma"]
-            falls = f"lr times {gamma:g} every {step} epochs"
+            when = f"every {step} epochs" if step else f"after epochs {train['milestones']}"
+            falls = f"lr times {gamma:g} {when}"
             return (
                 f"{train['backbone']}, SGD for {train['epochs']} epochs, lr {train['lr']:g}, "
                 f"momentum {train['momentum']:g}, weight decay {train['weight_decay']:g}, batches "
                 f"of {train['batch_size']}, {falls}"
-                f"{' (so it never falls)' if step >= train['epochs'] else ''}"
+                f"{' (so it never falls)' if step and step >= train['epochs'] else ''}"
             )
     return "that of paper/params.yaml"
 

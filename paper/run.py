@@ -21,6 +21,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import joblib
 from distributed import Client, Future, Nanny, Scheduler, SpecCluster, as_completed, get_worker
 from tqdm import tqdm
 
@@ -83,13 +84,11 @@ def workers(per_gpu: int) -> list[dict[str, str]]:
     """Return an environment for each worker: `per_gpu` for every GPU, or one for every core."""
     import torch
 
-    from lt.process import cpus
-
     number = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(gpu) for gpu in range(number)]
     gpus = [{"CUDA_VISIBLE_DEVICES": name} for name in names[:number]]
-    return gpus * per_gpu or [{}] * cpus()
+    return gpus * per_gpu or [{}] * joblib.cpu_count()
 
 
 @contextmanager

@@ -57,7 +57,6 @@ class Started:
         self.name, self.inputs = name, unchanged.Snapshot([resolved.path(name)])
         self.before = resolved.read(name)
         self.said = resolved.now(name, CODE)
-        self.code = resolved.code_of(resolved.STAGES[name], CODE)
         found = resolved.differences(self.before, self.said)
         if found:
             # DVC may hold it for up to date: without it, the next `dvc repro` makes it anew
@@ -83,14 +82,22 @@ class Started:
         """Raise `unchanged.Changed` if params, code or inputs are not what they were."""
         from lt import resolved
 
-        own = resolved.code_of(resolved.STAGES[self.name], unchanged.code(CODE_ROOT))
-        found = [str(path) for path in self.inputs.changed()]
-        found += [name for name in {**self.code, **own} if self.code.get(name) != own.get(name)]
+        found = [*map(str, self.inputs.changed()), *edited(resolved.STAGES[self.name])]
         try:
             found += resolved.differences(self.said, resolved.now(self.name, CODE))
         except (ValueError, OSError) as error:  # it is being edited
             found.append(" ".join(str(error).split()))
         refuse_if_changed(found)
+
+
+def edited(stage: str | None = None) -> list[str]:
+    """List the files of code that were edited since this process began, of a stage or all."""
+    from lt import resolved
+
+    before, now = CODE, unchanged.code(CODE_ROOT)
+    if stage:
+        before, now = (resolved.code_of(stage, code) for code in (before, now))
+    return [name for name in {**before, **now} if before.get(name) != now.get(name)]
 
 
 def refuse_if_changed(found: Sequence[str]) -> None:

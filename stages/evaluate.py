@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lt import files, params
+from lt import files, params, resolved
 from lt.data.views import Ints
 from lt.score import metrics, store, validation
 from stages import FINAL, METRICS, PARTITION, Started, main, no_arguments
@@ -19,8 +19,7 @@ def run(arguments: Sequence[str]) -> None:
     no_arguments(arguments)
     started = Started("evaluate")
     rule = started.what(params.Evaluate).combine
-    cut, run = store.load_cut(started.input(PARTITION)), store.check(started.input(FINAL))
-    store.check_cut(FINAL, run, PARTITION, cut)
+    run, cut = store.check_both(started.input(FINAL), started.input(PARTITION))
     views, outputs = store.load_views(FINAL), store.load_outputs(FINAL)
     every = metrics.by_rule(views, outputs, cut)
     # what does not apply is refused there
@@ -38,15 +37,15 @@ def run(arguments: Sequence[str]) -> None:
     _write_classes(said.answers, said.within, outputs.test_labels, cut)
     curves = ([row[name] for name in CURVES] for row in history)
     files.write_csv(METRICS / "curves.csv", CURVES, curves)
-    made_from = {"training": run["training"], "rule": rule, "code": _code(run, started.code)}
+    made_from = {"training": run["training"], "rule": rule, "code": _code(run)}
     for name in ("eval.json", "per_class.csv"):
         made_from[name] = files.sha256(METRICS / name)
     files.write_json(METRICS / "made_from.json", made_from)
 
 
-def _code(run: Mapping[str, Any], own: Mapping[str, str]) -> str:
+def _code(run: Mapping[str, Any]) -> str:
     """Return a hash of the code that trained, what was started from too, and scored."""
-    start = run["start"]
+    start, own = run["start"], resolved.read("evaluate")["code"]
     return files.digest([run["code"], start and start["code"], own])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+import joblib
+
 from lt import files, params, process
 from lt.data import photos
 from stages import LISTING, RAW, Started, main, no_arguments
@@ -20,7 +22,7 @@ def run(arguments: Sequence[str]) -> None:
     bar = process.Bar(number, "decoded", "images")
     options = started.what(params.Images)
     with files.whole(RAW / "images") as folder:
-        about = photos.store(listing, options, folder, process.cpus(), bar.advance)
+        about = photos.store(listing, options, folder, joblib.cpu_count(), bar.advance)
         started.check()
     for warning in about["warnings"][len(listing["warnings"]) :]:
         print(f"images: warning: {warning}", file=sys.stderr)

@@ -22,8 +22,7 @@ def run(arguments: Sequence[str]) -> None:
     out = Path(parser.parse_args(arguments).out)
     if out.is_dir():
         raise ValueError(f"--out: expected a file, got the folder {out}")
-    cut, about = store.load_cut(PARTITION), store.check(FINAL)
-    store.check_cut(FINAL, about, PARTITION, cut)
+    about, cut = store.check_both(FINAL, PARTITION)
     found, rows, of = scored.load(METRICS, FINAL, about)
     rule = resolved.what(params.Evaluate, "evaluate").combine
     if of != rule:

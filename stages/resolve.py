@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from lt import files, methods, params, params_file, resolved, unchanged
+from lt import files, methods, params, params_file, resolved
 from lt.train import start
-from stages import CODE, CODE_ROOT, main, refuse_if_changed
+from stages import CODE, edited, main, refuse_if_changed
 
 
 def run(overrides: Sequence[str]) -> None:
@@ -30,8 +30,7 @@ def run(overrides: Sequence[str]) -> None:
 
 def _check(overrides: Sequence[str], made: dict[str, Any]) -> None:
     """Raise `unchanged.Changed` if params.yaml or the code are not what they were."""
-    code = unchanged.code(CODE_ROOT)
-    found = [name for name in {**CODE, **code} if CODE.get(name) != code.get(name)]
+    found = edited()
     now = resolved.make(params_file.load(overrides), CODE)
     found += [one for name in made for one in resolved.differences(made[name], now[name])]
     refuse_if_changed(list(dict.fromkeys(found)))

@@ -15,8 +15,7 @@ def run(arguments: Sequence[str]) -> None:
     """Print what counts, and the two or three methods to try next, each with its reason."""
     if arguments:
         raise ValueError(f"expected no arguments, got {' '.join(arguments)}")
-    cut, run = store.load_cut(PARTITION), store.check(FINAL)
-    store.check_cut(FINAL, run, PARTITION, cut)
+    run, cut = store.check_both(FINAL, PARTITION)
     _, rows, _ = scored.load(METRICS, FINAL, run)
     val_labels = store.load_outputs(FINAL).val_labels
     val_counts = np.bincount(val_labels, minlength=len(cut["classes"])).tolist()

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lt import files, resolved, unchanged
+from lt import files, unchanged
 from lt.score import extremes, figures, scored, store, tables, tried
-from stages import CODE, CODE_ROOT, FINAL, METRICS, Parser, main, refuse_if_changed
+from stages import FINAL, METRICS, Parser, edited, main, refuse_if_changed
 
 RUN = FINAL / "run.json"
 TABLE, FIGURE = METRICS / "table.md", METRICS / "accuracy.png"
@@ -34,9 +34,7 @@ def run(arguments: Sequence[str]) -> None:
     with files.whole(FIGURE) as drawn, files.whole(TABLE) as written:
         figures.save(figure, drawn)
         written.write_text(tables.run_table(found, run, rule) + extremes.table(classes))
-        before, now = (resolved.code_of("table", c) for c in (CODE, unchanged.code(CODE_ROOT)))
-        edited = [name for name in before if before[name] != now.get(name)]
-        refuse_if_changed([*map(str, inputs.changed()), *edited])
+        refuse_if_changed([*map(str, inputs.changed()), *edited("table")])
 
 
 def _experiments(csv: Path | None) -> None:

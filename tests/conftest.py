@@ -99,8 +99,10 @@ def setting(task: Task, options: params.Params) -> step.Setting:
 
     small = dataclasses.replace(options.train, backbone="resnet20", epochs=2, batch_size=32, lr=0.1)
     recipe = datasets.Recipe((0.5,), (0.25,), pad=1, flip=True)
-    counts = np.array(task.counts)
-    return step.Setting(images(task.counts), images((6,) * 6), recipe, small, 0, "fp32", counts)
+    counts, cpu = np.array(task.counts), torch.device("cpu")
+    return step.Setting(
+        images(task.counts), images((6,) * 6), recipe, small, 0, cpu, "fp32", counts
+    )
 
 
 def views(*groups: tuple[int, ...], others: str = "drop") -> list[ClassView]:

@@ -17,7 +17,6 @@ import stages
 from lt import process
 from tests.conftest import ROOT
 
-HOST = float(os.cpu_count() or 1)
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -174,53 +173,6 @@ def test_a_mistake_of_ours_keeps_its_traceback() -> None:
         stages.main(stage)
 
 
-@pytest.mark.parametrize(
-    ("own", "files", "cpus"),
-    [
-        ("0::/\n", {"cpu.max": "100000 100000\n"}, 1),
-        ("0::/\n", {"cpu.max": "50000 100000\n"}, 1),
-        ("0::/\n", {"cpu.max": "max 100000\n"}, HOST),
-        ("0::/a/b\n", {"a/cpu.max": "100000 100000\n", "a/b/cpu.max": "max 100000\n"}, 1),
-        ("0::/a/b\n", {}, HOST),
-        (
-            "3:cpu,cpuacct:/a\n1:memory:/a\n",
-            {"cpu/a/cpu.cfs_quota_us": "100000\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
-            1,
-        ),
-        (
-            "3:cpu:/a\n",
-            {"cpu/a/cpu.cfs_quota_us": "-1\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
-            HOST,
-        ),
-        (None, {}, HOST),
-    ],
-)
-def test_threads_follow_the_cgroup(
-    tmp_path: Path, own: str | None, files: dict[str, str], cpus: float
-) -> None:
-    if own is not None:
-        (tmp_path / "proc/self").mkdir(parents=True)
-        (tmp_path / "proc/self/cgroup").write_text(own)
-    for name, text in files.items():
-        path = tmp_path / "sys/fs/cgroup" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    assert process.cgroup_cpus(tmp_path) == cpus
-
-
-@pytest.mark.parametrize(("allowed", "quota", "cpus"), [(2, 8, 2), (8, 3, 3), (None, 8, 8)])
-def test_processes_follow_affinity_where_the_system_has_it(
-    monkeypatch: pytest.MonkeyPatch, allowed: int | None, quota: int, cpus: int
-) -> None:
-    monkeypatch.setattr(process, "cgroup_cpus", lambda _root: quota)
-    if allowed is None:  # as on macOS
-        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    else:
-        mask = set(range(allowed))
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: mask, raising=False)
-    assert process.cpus() == cpus
-
-
 def test_a_bar_tells_the_rate(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,8 +183,9 @@ def test_a_bar_tells_the_rate(
         now[0] = 100.0 + seconds
         bar.advance(number)
     assert capsys.readouterr().out.splitlines() == [
-        "decoded 500/1000 images, 83 images/s, 6 s left",
-        "decoded 1000/1000 images, 100 images/s, 0 s left",
+        "decoded 100/1000 100 images/s; 9 s left",
+        "decoded 500/1000 83 images/s; 6 s left",
+        "decoded 1000/1000 100 images/s; 0 s left",
     ]
 
 

@@ -106,6 +106,11 @@ def class_name(text: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError(f"images: expected class folders named in UTF-8, got {text!r}") from None
+    return composed(text)
+
+
+def composed(text: str) -> str:
+    """Return a name with ä as one character, whether it is UTF-8 or not."""
     return unicodedata.normalize("NFC", text.strip())
 
 

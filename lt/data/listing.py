@@ -260,6 +260,8 @@ def _marks(found: Found) -> dict[str, list[int]]:
         if what:
             place = found.places.get(one.path)
             missing.append(f"{place}: {what}: {one.path}" if place else f"{one.path}: {what}")
+    if missing and not marks and found.places:
+        missing.insert(0, "images.root: expected the folder that the paths start from; got none of")
     lists.refuse(missing)
     return marks
 

@@ -13,7 +13,6 @@ from lt.nets.depthwise import Depthwise
 
 CIFAR = ("resnet20", "resnet32")
 CUT = ("resnet18", "resnet18_cifar", *CIFAR, "resnet50", "resnext50_32x4d")  # by `split`
-OTHERS = ("mobilenet_v3_small", "convnext_tiny")
 TIMM = "timm:"  # and a name of timm's, where that is installed
 
 
@@ -49,10 +48,10 @@ def make(
     elif name in CUT:
         small_stem = name == "resnet18_cifar"
         module, features = resnets.for_imagenet(name.removesuffix("_cifar"), last_width, small_stem)
-    elif name in OTHERS:
-        module, features = _torchvision(name)
-    else:
+    elif name.startswith(TIMM):
         module, features = _timm(name)
+    else:
+        module, features = _torchvision(name)
     _take_channels(module, channels)
     _leave_nothing_to_chance(module)
     return (_made_for(module, name, channels, image_size) if image_size else module), features
@@ -77,10 +76,10 @@ def split(module: nn.Module) -> tuple[nn.Module, nn.Module]:
 def _torchvision(name: str) -> tuple[nn.Module, int]:
     from torchvision.models import get_model
 
-    module: Any = get_model(name, weights=None)
-    features: int = module.classifier[-1].in_features
-    module.classifier[-1] = nn.Identity()
-    return module, features
+    module: nn.Module = get_model(name, weights=None)
+    *_, (path, last) = ((n, m) for n, m in module.named_modules() if isinstance(m, nn.Linear))
+    module.set_submodule(path, nn.Identity())
+    return module, last.in_features
 
 
 def _timm(name: str) -> tuple[nn.Module, int]:
@@ -91,7 +90,7 @@ def _timm(name: str) -> tuple[nn.Module, int]:
             f"train.backbone: {name} needs timm, which is not installed: pip install timm"
         ) from None
     own = name.removeprefix(TIMM)
-    if not name.startswith(TIMM) or not timm.is_model(own):
+    if not timm.is_model(own):
         near = ", ".join(timm.list_models(f"{own.split('_')[0]}*")[:5]) or "timm.list_models()"
         raise ValueError(f"train.backbone: timm has no {own!r}; it has {near}")
     try:
@@ -108,8 +107,7 @@ def _take_channels(module: nn.Module, channels: int) -> None:
         return
     form: dict[str, Any] = {key: getattr(conv, key) for key in ("kernel_size", "stride", "padding")}
     fresh = nn.Conv2d(channels, conv.out_channels, **form, bias=conv.bias is not None)
-    parent, _, last = name.rpartition(".")
-    setattr(module.get_submodule(parent), last, fresh)
+    module.set_submodule(name, fresh)
 
 
 def _leave_nothing_to_chance(module: nn.Module) -> None:

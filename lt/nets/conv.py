@@ -7,16 +7,13 @@ CPU reach a small part of what a matrix product does.
 
 from __future__ import annotations
 
-import itertools
+from itertools import product
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Maps up to this size are convolved as a matrix product, on a CPU. Those of 4x4 gain in bf16 alone,
-# where a convolution loses most against a matrix product (LOG.md, 2026-11-25).
-LARGEST, LARGEST_BF16 = 3, 4
+LARGEST = 3  # pixels along a side of a map, up to which a matrix product is faster, on a CPU
 
 
 class Conv(nn.Conv2d):
@@ -36,11 +33,9 @@ class Conv(nn.Conv2d):
         )
         self.size, self.taps = size, used_taps(size, kernel, stride, padding[0])
         self.out = (size + 2 * padding[0] - kernel) // stride + 1  # of the map that comes out
-        # padding that is left, before the map and after it
-        after = (self.out - 1) * stride + self.taps.stop - padding[0] - size
-        self.edges = padding[0] - self.taps.start, max(after, 0)
-        # With the padding before the map on both sides, no place more comes out.
-        assert (size + 2 * self.edges[0] - len(self.taps)) // stride + 1 == self.out
+        self.edge = padding[0] - self.taps.start  # padding that is left
+        # With it on both sides, no place more comes out.
+        assert (size + 2 * self.edge - len(self.taps)) // stride + 1 == self.out
         self.weight = nn.Parameter(self.cut(self.weight.detach()).clone())
 
     def cut(self, kernel: Tensor) -> Tensor:
@@ -57,12 +52,34 @@ class Conv(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         if input.shape[-1] != self.size or input.shape[-2] != self.size:
             return functional.conv2d(input, self.whole(), None, self.stride, self.padding)
-        if input.device.type == "cpu":
-            mixed = torch.is_autocast_enabled("cpu")
-            dtype = torch.get_autocast_dtype("cpu") if mixed else input.dtype
-            if self.size <= (LARGEST_BF16 if dtype == torch.bfloat16 else LARGEST):
-                return _multiply(input.to(dtype), self.weight.to(dtype), self)
-        return functional.conv2d(input, self.weight, None, self.stride, self.edges[0])
+        if input.device.type == "cpu" and self.size <= min(LARGEST, len(self.taps)):
+            pixels = input.permute(0, 2, 3, 1).flatten(1)  # (B, s * s * in), as they lie in memory
+            outputs = functional.linear(pixels, self._matrix())  # (B, o * o * out)
+            return outputs.view(len(input), self.out, self.out, -1).permute(0, 3, 1, 2)
+        return functional.conv2d(input, self.weight, None, self.stride, self.edge)
+
+    def _matrix(self) -> Tensor:
+        """Return the matrix (o * o * out, s * s * in) that the convolution is.
+
+        Each tap stands in it as often as it is used: nothing is multiplied with padding.
+        """
+        kernel = self.weight.permute(0, 2, 3, 1)  # (out, k, k, in)
+        if self.out == 1 and self.size == len(self.taps):
+            return kernel.flatten(1)
+        shape = self.out, self.out, self.out_channels, self.size, self.size, self.in_channels
+        matrix = kernel.new_zeros(shape)
+        for (row, rows, own), (column, columns, across) in product(self._along(), repeat=2):
+            matrix[row, column, :, rows, columns] = kernel[:, own, across]
+        return matrix.view(self.out**2 * self.out_channels, -1)
+
+    def _along(self) -> list[tuple[int, slice, slice]]:
+        """Return, by place of the output along a side, which pixels it sees with which taps."""
+        found = []
+        for place in range(self.out):
+            start = place * self.stride[0] - self.edge  # the pixel of the first tap
+            first, last = max(start, 0), min(start + len(self.taps), self.size)
+            found.append((place, slice(first, last), slice(first - start, last - start)))
+        return found
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -105,104 +122,3 @@ def used_taps(size: int, kernel: int, stride: int, padding: int) -> range:
         if any(0 <= place * stride + tap - padding < size for place in places)
     ]
     return range(used[0], used[-1] + 1)
-
-
-def _multiply(maps: Tensor, weight: Tensor, conv: Conv) -> Tensor:
-    pixels = maps.permute(0, 2, 3, 1)  # (B, s, s, in): in memory, they lie so
-    result: Tensor = _Product.apply(pixels, weight, conv)  # type: ignore[no-untyped-call]
-    return result.permute(0, 3, 1, 2)
-
-
-class _Product(torch.autograd.Function):
-    """A convolution of pixels (B, s, s, in) to (B, o, o, out) as one matrix product.
-
-    All pixels of a map that is no larger than the kernel are multiplied with a matrix in which each
-    tap stands as often as it is used: nothing is multiplied with padding. Of a larger map, the
-    patches around each place are multiplied with the kernel.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, pixels: Tensor, weight: Tensor, conv: Conv) -> Tensor:
-        kernel = weight.permute(0, 2, 3, 1)  # (out, k, k, in)
-        ctx.conv, ctx.shape, ctx.dense = conv, pixels.shape, conv.size <= len(conv.taps)
-        left = pixels.flatten(1) if ctx.dense else _patches(pixels, conv)
-        right = _matrix(kernel, conv) if ctx.dense else kernel.flatten(1)
-        ctx.save_for_backward(left, right)
-        return (left @ right.T).view(len(pixels), conv.out, conv.out, conv.out_channels)
-
-    @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> Any:
-        conv, (left, right) = ctx.conv, ctx.saved_tensors
-        slope = slope.flatten(1) if ctx.dense else slope.flatten(0, 2)
-        of_kernel, of_pixels = slope.T @ left, None
-        shape = conv.out_channels, len(conv.taps), len(conv.taps), conv.in_channels
-        of_kernel = _kernel(of_kernel, conv, shape) if ctx.dense else of_kernel.view(shape)
-        if ctx.needs_input_grad[0]:
-            of_pixels = slope @ right
-            of_pixels = (
-                of_pixels.view(ctx.shape) if ctx.dense else _fold(of_pixels, conv, ctx.shape)
-            )
-        return of_pixels, of_kernel.permute(0, 3, 1, 2), None
-
-
-def _patches(pixels: Tensor, conv: Conv) -> Tensor:
-    """Return the patch around each place, (B * o * o, k * k * in)."""
-    before, after = conv.edges
-    padded = functional.pad(pixels, (0, 0, before, after, before, after)).contiguous()
-    number, _, _, channels = padded.shape
-    images, rows, columns, _ = padded.stride()
-    steps, taps = conv.stride[0], len(conv.taps)
-    view = padded.as_strided(
-        (number, conv.out, conv.out, taps, taps, channels),
-        (images, steps * rows, steps * columns, rows, columns, 1),
-    )
-    return view.reshape(number * conv.out**2, taps * taps * channels)
-
-
-def _fold(patches: Tensor, conv: Conv, shape: torch.Size) -> Tensor:
-    """Add patches up where they lie over each other: the transpose of `_patches`."""
-    number, size, _, channels = shape
-    before, after = conv.edges
-    taps, steps, span = len(conv.taps), conv.stride[0], (conv.out - 1) * conv.stride[0] + 1
-    parts = patches.view(number, conv.out, conv.out, taps, taps, channels)
-    side = max(size + before + after, span + taps - 1)
-    total = patches.new_zeros(number, side, side, channels)
-    for row in range(taps):
-        for column in range(taps):
-            place = total[:, row : row + span : steps, column : column + span : steps]
-            place += parts[:, :, :, row, column]
-    return total[:, before : before + size, before : before + size]
-
-
-def _matrix(kernel: Tensor, conv: Conv) -> Tensor:
-    """Return the matrix (o * o * out, s * s * in) that a convolution is."""
-    if conv.out == 1 and conv.size == len(conv.taps):
-        return kernel.flatten(1)
-    outputs, _, _, inputs = kernel.shape
-    shape = conv.out, conv.out, outputs, conv.size, conv.size, inputs
-    matrix = kernel.new_zeros(shape)
-    for (row, rows, row_taps), (column, columns, column_taps) in _meetings(conv):
-        matrix[row, column, :, rows, columns] = kernel[:, row_taps, column_taps]
-    return matrix.view(conv.out**2 * outputs, -1)
-
-
-def _kernel(matrix: Tensor, conv: Conv, shape: tuple[int, ...]) -> Tensor:
-    """Add up what stands for the same tap: the transpose of `_matrix`."""
-    if conv.out == 1 and conv.size == len(conv.taps):
-        return matrix.view(shape)
-    outputs, _, _, inputs = shape
-    parts = matrix.view(conv.out, conv.out, outputs, conv.size, conv.size, inputs)
-    kernel = matrix.new_zeros(shape)
-    for (row, rows, row_taps), (column, columns, column_taps) in _meetings(conv):
-        kernel[:, row_taps, column_taps] += parts[row, column, :, rows, columns]
-    return kernel
-
-
-def _meetings(conv: Conv) -> Any:
-    """Return, by row and column of the output, which pixels it sees with which taps."""
-    along = []
-    for place in range(conv.out):
-        start = place * conv.stride[0] - conv.edges[0]  # the pixel of the first tap
-        first, last = max(start, 0), min(start + len(conv.taps), conv.size)
-        along.append((place, slice(first, last), slice(first - start, last - start)))
-    return itertools.product(along, along)

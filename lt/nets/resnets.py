@@ -53,7 +53,8 @@ def for_cifar(name: str, width: float = 1.0) -> tuple[nn.Module, int]:
     width: the part of their channels that the last two stages have, in (0, 1].
     """
     last = max(1, round(32 * width)), max(1, round(64 * width))
-    return _small_resnet({"resnet20": 3, "resnet32": 5}[name], last), last[1]
+    depth = int(name.removeprefix("resnet"))  # of layers with weights, 6 for each block of a stage
+    return _small_resnet((depth - 2) // 6, last), last[1]
 
 
 class _Block(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lt.data.folders import class_name
+from lt.data.folders import composed
 from lt.data.views import ClassView
 
 Floats = NDArray[np.floating[Any]]
@@ -46,7 +46,7 @@ class Hits:
         self._label = {
             path: label
             for path, names in folders.items()
-            if (label := next((name for name in map(class_name, names) if name in classes), None))
+            if (label := next((name for name in map(composed, names) if name in classes), None))
         }
         self._right: dict[str, list[bool]] = {}  # by class
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lt import images
+from lt.data.stored import ahead
 
 THREADS = min(8, 1 + (os.cpu_count() or 1))
-AHEAD = 2  # batches that are decoded before they are asked for
 BATCH, BATCH_BYTES = 250, 2**24  # of a batch: its images at most, and their bytes
 
 
@@ -46,18 +45,17 @@ Decoded = tuple[NDArray[np.uint8], bool]
 def batches(paths: Sequence[str], size: int, channels: int) -> Iterator[Batch]:
     """Give the files in batches: in the form that the networks were trained on."""
     number = max(1, min(BATCH, BATCH_BYTES // (size * size * channels)))
-    waiting: deque[tuple[Sequence[str], list[Future[Decoded]]]] = deque()
+    parts = [paths[start : start + number] for start in range(0, len(paths), number)]
     pool = ThreadPoolExecutor(THREADS)
+
+    def read(part: Sequence[str]) -> Batch:
+        futures = [pool.submit(_decode, path, size, channels) for path in part]
+        return _batch(part, futures, (size, size, channels))
+
     try:
         with warnings.catch_warnings():  # which threads set and reset across each other
             warnings.simplefilter("ignore")
-            for start in range(0, len(paths), number):
-                part = paths[start : start + number]
-                waiting.append((part, [pool.submit(_decode, p, size, channels) for p in part]))
-                if len(waiting) > AHEAD:
-                    yield _batch(*waiting.popleft(), (size, size, channels))
-            while waiting:
-                yield _batch(*waiting.popleft(), (size, size, channels))
+            yield from ahead(read, parts)
     finally:
         pool.shutdown(cancel_futures=True)
 

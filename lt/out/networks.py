@@ -59,8 +59,7 @@ def load(folder: Path, partition: Path, rule_name: str) -> Networks:
     Raises:
         ValueError: if files are damaged or do not belong together, or the rule does not apply.
     """
-    cut, run = store.load_cut(partition), store.check(folder)
-    store.check_cut(folder, run, partition, cut)
+    run, cut = store.check_both(folder, partition)
     form, *_ = store.load_experts(folder)
     views, known = store.load_views(folder), store.load_outputs(folder)
     groups: Sequence[Sequence[int]] = cut["groups"]

@@ -1,4 +1,4 @@
-"""From the outputs of several experts to one score per class: the thirteen rules.
+"""From the outputs of several experts to one score per class: the rules.
 
 A rule is (logits, views) -> scores and cannot see a label. softmax(scores) is the predicted
 distribution, but for the rules of NO_DISTRIBUTION, whose scores are bounded; a rule made of

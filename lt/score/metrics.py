@@ -202,7 +202,7 @@ def _measure(
         ),
         group_accuracy=percent(group_ids[said.answers] == group_ids[labels]),
         macro_f1=macro_f1(said.answers, labels, num_classes),
-        ece=_gap(said.confidence, said.sure, ECE_BINS) if is_distribution else None,
+        ece=ece(said.confidence, said.sure) if is_distribution else None,
         nll=-float(said.log_p.mean()) if is_distribution else None,
     )
 
@@ -281,26 +281,23 @@ def macro_f1(predictions: Ints, labels: Ints, num_classes: int) -> float:
     return 100 * float(np.mean(2 * hits[seen] / both[seen]))
 
 
-def ece(probabilities: Floats, labels: Ints, bins: int = ECE_BINS) -> float:
+def ece(confidence: Floats, right: NDArray[np.bool_], bins: int = ECE_BINS) -> float:
     """Return the expected calibration error in percent (Guo et al. 2017).
 
-    The bins of the top probability are equal: bin b holds the confidences in
-    (b / bins, (b + 1) / bins].
+    Args:
+        confidence: (N,) the largest probability of each image.
+        right: (N,) whether it is that of the true class.
+        bins: equal ones: bin b holds the confidences in (b / bins, (b + 1) / bins].
     """
-    return _gap(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
+    # per bin, its size times its gap
+    gaps = np.bincount(bins_of(confidence, bins), right - confidence, bins)
+    return 100 * float(np.abs(gaps).sum()) / len(right)
 
 
 def bins_of(confidence: Floats, bins: int) -> Ints:
     """Return the bin (N,) of each confidence (N,): see `ece`."""
     found: Ints = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     return found
-
-
-def _gap(confidence: Floats, right: NDArray[np.bool_], bins: int) -> float:
-    gaps = np.bincount(
-        bins_of(confidence, bins), right - confidence, bins
-    )  # per bin, its size times its gap
-    return 100 * float(np.abs(gaps).sum()) / len(right)
 
 
 def _part(right: NDArray[np.bool_], labels: Ints, classes: Sequence[int]) -> float | None:

@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lt.data.views import Ints
-from lt.score import figures, report_figures, suggest, tables
+from lt.score import extremes, figures, report_figures, suggest, tables
 from lt.score.said import Said
 from lt.score.stats import MISSING
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 PAIRS, SHOWN = 10, 5  # most frequent confusions, and pictures of each
-EXTREMES = 20  # worst and best classes that are listed where there are more than both
 THUMBNAIL = 96  # pixels of a picture's longer side, at most
 ALWAYS = ("data", "profile", "backbone", "epochs", "rule")  # columns that may say the same in all
 
@@ -82,11 +81,10 @@ def listed(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, list[Mapping[st
     Args:
         rows: those of per_class.csv.
     """
-    if len(rows) <= 2 * EXTREMES:
+    if len(rows) <= 2 * extremes.SHOWN:
         return [("All classes, the most frequent first", list(rows))]
-    tested = sorted((row for row in rows if row["accuracy"]), key=lambda r: float(r["accuracy"]))
-    worst, best = tested[:EXTREMES], tested[EXTREMES:][::-1][:EXTREMES]
-    return [(f"The worst {len(worst)}", worst), (f"The best {len(best)}", best)]
+    ends = extremes.ends(rows)
+    return [(f"The {name} {len(chosen)}", chosen) for name, chosen in ends.items()]
 
 
 def methods(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

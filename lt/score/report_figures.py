@@ -79,21 +79,20 @@ def accuracy(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def bins(confidence: NDArray[Any], right: NDArray[Any], num: int = ECE_BINS) -> Bins:
+def bins(confidence: NDArray[Any], right: NDArray[Any]) -> Bins:
     """Sort answers into equal bins of confidence, as `lt.score.metrics.ece` does.
 
     Args:
         confidence: (N,) probability of each answer.
         right: (N,) whether it is right.
-        num: number of bins.
 
     Returns:
         of each bin that has an answer: mean confidence, share that is right, and number.
     """
-    bin_of = bins_of(confidence, num)
-    size = np.bincount(bin_of, minlength=num)
+    bin_of = bins_of(confidence, ECE_BINS)
+    size = np.bincount(bin_of, minlength=ECE_BINS)
     seen = size > 0
-    sums = (np.bincount(bin_of, values, num)[seen] for values in (confidence, right))
+    sums = (np.bincount(bin_of, values, ECE_BINS)[seen] for values in (confidence, right))
     mean, share = (one / size[seen] for one in sums)
     return mean, share, size[seen]
 

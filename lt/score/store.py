@@ -93,21 +93,20 @@ def load_cut(path: Path) -> dict[str, Any]:
     return cut
 
 
-def check_cut(folder: Path, run: Mapping[str, Any], path: Path, cut: Mapping[str, Any]) -> None:
-    """Raise a ValueError if a training was made with another partition than this one.
+def check_both(folder: Path, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read run.json of the training in `folder`, as `check` does, and the partition at `path`.
 
-    Args:
-        folder: of the training.
-        run: its run.json.
-        path: of the partition.
-        cut: what it holds.
+    Raises:
+        ValueError: if a file is not whole, or the training was made with another partition.
     """
+    run, cut = check(folder), load_cut(path)
     if run["partition"]["sha256"] != files.digest(cut):
         ours, theirs = about_cut(cut), run["partition"]
         raise ValueError(
             f"{folder} was trained on {theirs['about']} ({theirs['sha256'][:8]}), {path} is of "
             f"{ours['about']} ({ours['sha256'][:8]}): run `dvc repro`"
         )
+    return run, cut
 
 
 def about_cut(cut: Mapping[str, Any]) -> dict[str, str]:

@@ -6,12 +6,10 @@ import ctypes
 import os
 import platform
 from collections.abc import Generator, Sequence
-from pathlib import Path
 from typing import TypeVar
 
+import joblib
 import torch
-
-from lt.process import cgroup_cpus
 
 T = TypeVar("T")
 
@@ -29,7 +27,7 @@ def pick_device(deterministic: bool) -> torch.device:
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not deterministic
-    cpus = cgroup_cpus(Path("/")) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    cpus = joblib.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(min(torch.get_num_threads(), max(1, cpus)))
     _keep_memory()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

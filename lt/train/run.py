@@ -248,9 +248,9 @@ def on_device(
         recipe=datasets.recipe(inputs.summary),
         options=training.train,
         seed=training.seed,
+        device=device,
         precision=pick_precision(training.train.precision, device),
         counts=np.array(inputs.partition["counts"]),
-        trained_on=device,
         team=team if training.train.spread == "images" else ALONE,
     )
     return setting, images("test")

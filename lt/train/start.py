@@ -108,10 +108,10 @@ def _in_words(form: Mapping[str, Any]) -> str:
     return " with".join([form["kind"], *own])
 
 
-def _num_groups(options: params.Partition) -> int:
-    """Return how many groups there are going to be, if none of them turns out to be empty."""
-    by_counts = {"shots": 3, "thresholds": len(options.thresholds) + 1}
-    return by_counts.get(options.criterion, options.num_groups)
+def _numbers_of_groups(options: params.Partition) -> tuple[int, ...]:
+    """Return how many groups there may be: of many, medium and few, empty ones are left out."""
+    by_counts = {"shots": (3, 2, 1), "thresholds": (len(options.thresholds) + 1,)}
+    return by_counts.get(options.criterion, (options.num_groups,))
 
 
 def rehearse(options: params.Params) -> None:
@@ -120,12 +120,22 @@ def rehearse(options: params.Params) -> None:
     Raises:
         ValueError: for what would be refused whatever the images are: now, and not after hours.
     """
+    refused = []
+    for number in _numbers_of_groups(options.partition):
+        try:
+            return _rehearse(options, number)
+        except ValueError as error:
+            refused.append(error)
+    raise refused[0]
+
+
+def _rehearse(options: params.Params, num_groups: int) -> None:
     from lt.score import combine  # no training depends on it
 
     train, val_fraction = options.train, options.data.val_fraction
     if options.data.name == "images":  # whose validation images may be given: a second look tells
         val_fraction = val_fraction or 0.5
-    groups = tuple((2 * k, 2 * k + 1) for k in range(_num_groups(options.partition)))
+    groups = tuple((2 * k, 2 * k + 1) for k in range(num_groups))
     counts = tuple(range(2 * len(groups) + 1, 1, -1))
     task = Task(counts, groups, train.epochs, train.batch_size, train.lr)
     start = Start()

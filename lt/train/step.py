@@ -75,20 +75,11 @@ class Setting:
     recipe: Recipe
     options: Train
     seed: int
+    device: torch.device  # where networks are trained, and images lie that are not on disk
     precision: str  # "fp32" or "bf16"
     counts: Ints
     weights: Mapping[str, Tensor] | None = None
-    trained_on: torch.device | None = None  # where images are on disk
     team: Team = ALONE  # the processes that share out each batch
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are trained, and the images lie that are not on disk."""
-        pixels = self.train.pixels
-        if isinstance(pixels, Tensor):
-            return pixels.device
-        assert self.trained_on
-        return self.trained_on
 
 
 class Steps:

@@ -43,7 +43,7 @@ def test_files_folders_and_lists(tmp_path: Path) -> None:
 
 
 def test_folders_that_are_named_after_classes_tell_what_is_right() -> None:
-    folders = {"1": ("cat", "x"), "2": ("y", "cat"), "3": ("dog", "cat"), "4": ("z",)}
+    folders = {"1": ("cat", "x"), "2": ("y", "cat"), "3": ("dog", "cat"), "4": ("z", "\udcff")}
     hits = answers.Hits(["cat", "dog"], folders)
     assert hits.tell() == ""
     for path, said in (("1", "cat"), ("2", "dog"), ("3", "dog"), ("4", "dog"), ("5", "cat")):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lt import files, params, params_file, process, provenance
+from lt import files, params, params_file, provenance
 from lt.data import longtail, partition
 from lt.train.start import rehearse
 from paper import CELLS, FOLDER, PARAMS, contests, run, study, tables
@@ -156,7 +156,7 @@ def test_scores_of_other_code_are_stale(root: Path) -> None:
 
 def test_a_worker_for_every_core_or_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    monkeypatch.setattr(process, "cpus", lambda: 3)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 3)
     assert run.workers(2) == [{}, {}, {}]
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lt.score import metrics, report, report_figures, said, suggest
+from lt.score import extremes, metrics, report, report_figures, said, suggest
 
 NASTY = "<b>a & b</b> $x$ 🦊"
 
@@ -156,6 +156,16 @@ def test_listed_classes_do_not_repeat() -> None:
     assert [row["class"] for row in best] == [str(k) for k in range(49, 29, -1)]
 
 
+def test_of_equal_classes_the_more_frequent_is_told_first() -> None:
+    rows = [
+        {"rank": str(k), "class": f"c{k}", "images": "9", "accuracy": "" if k == 5 else "0.0"}
+        for k in range(extremes.MANY)
+    ]
+    assert extremes.table(rows[1:]) == ""
+    told = re.findall(r"c\d+", extremes.table(rows))
+    assert told == [f"c{k}" for k in range(41) if k != 5]
+
+
 def test_the_same_page_again() -> None:
     assert page() == page()
 
@@ -175,7 +185,7 @@ def test_bins_are_those_of_the_ece() -> None:
     right = p.argmax(1) == labels
     mean, share, size = report_figures.bins(p.max(1), right)
     gap = 100 * float(np.abs(mean - share) @ size) / 500
-    assert gap == pytest.approx(metrics.ece(p, labels))
+    assert gap == pytest.approx(metrics.ece(p.max(1), p.argmax(1) == labels))
 
 
 def test_confusions_by_hand() -> None:

@@ -78,6 +78,8 @@ def test_validation_images_that_may_be_given_are_left_to_the_second_look() -> No
         ("partition.num_groups=3", "[0,1,2.5]", True),
         ("partition.num_groups=3", "[0,2.5]", False),
         ("partition.criterion=shots", "[0,1,2.5]", True),
+        ("partition.criterion=shots", "[0,2.5]", True),  # one of many, medium, few may be empty
+        ("partition.criterion=shots", "[0,1,2,2.5]", False),
         ("partition.criterion=thresholds", "[0,1,2.5]", True),
         ("partition.num_groups=2", "[0,1,2.5]", False),
     ],

@@ -120,7 +120,6 @@ def test_images_on_disk_train_as_those_in_memory(
         memory,
         train=on_disk(setting.train, tmp_path / "train.npy"),
         val=on_disk(setting.val, tmp_path / "val.npy"),
-        trained_on=torch.device("cpu"),
     )
     whole = expert(0, 1, 2)
     means = Phase(0, losses.cross_entropy, samplers.shuffled(8), (surgery.nearest_mean("cosine"),))
@@ -174,6 +173,7 @@ def test_a_recorded_step_is_the_step(
         val=images(setting.val),
         options=dataclasses.replace(setting.options, **changes),
         precision=precision,
+        device=torch.device("cuda"),
     )
     made = []
     make = step._Recording.__init__

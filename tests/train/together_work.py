@@ -73,8 +73,8 @@ def make(
     images = step.Images(rows if stored else torch.from_numpy(pixels), labels)
     recipe = datasets.Recipe((0.5,), (0.25,), pad=1, flip=True)
     cpu = torch.device("cpu")
-    where: Any = {"trained_on": cpu, "team": team}
-    setting = step.Setting(images, images, recipe, options, 0, "fp32", np.array(COUNTS), **where)
+    counts = np.array(COUNTS)
+    setting = step.Setting(images, images, recipe, options, 0, cpu, "fp32", counts, team=team)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = Small(outputs, norm)
