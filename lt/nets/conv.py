@@ -55,7 +55,7 @@ class Conv(nn.Conv2d):
         if input.device.type == "cpu" and self.size <= min(LARGEST, len(self.taps)):
             pixels = input.permute(0, 2, 3, 1).flatten(1)  # (B, s * s * in), as they lie in memory
             outputs = functional.linear(pixels, self._matrix())  # (B, o * o * out)
-            return outputs.view(len(input), self.out, self.out, -1).permute(0, 3, 1, 2)
+            return outputs.view(-1, self.out, self.out, self.out_channels).permute(0, 3, 1, 2)
         return functional.conv2d(input, self.weight, None, self.stride, self.edge)
 
     def _matrix(self) -> Tensor:
