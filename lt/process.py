@@ -153,7 +153,7 @@ class Bar:
         self.done += number
         now = time.monotonic()
         rate = (self.done - self.before) / max(now - self.start, 1e-9)
-        figures = figures or f"{rate:.0f} {self.unit}/s"
+        figures = figures or f"{self.unit}, {rate:.0f} {self.unit}/s"
         if self.bar is not None:
             self.bar.set_postfix_str(figures, refresh=False)
             self.bar.update(number)

@@ -35,7 +35,7 @@ def repo(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     assert not [line for line in warned if "data/raw" in line or "listing" in line]
     assert ran(text)[:4] == ["resolve", *DECODED, "prepare"]
     assert "warning: no test image of 1 of 3 classes: fish; their figures are null" in text
-    assert "decoded 26/26 " in text
+    assert "decoded 26/26 images" in text
     return repo
 
 

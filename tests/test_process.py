@@ -183,9 +183,9 @@ def test_a_bar_tells_the_rate(
         now[0] = 100.0 + seconds
         bar.advance(number)
     assert capsys.readouterr().out.splitlines() == [
-        "decoded 100/1000 100 images/s; 9 s left",
-        "decoded 500/1000 83 images/s; 6 s left",
-        "decoded 1000/1000 100 images/s; 0 s left",
+        "decoded 100/1000 images, 100 images/s; 9 s left",
+        "decoded 500/1000 images, 83 images/s; 6 s left",
+        "decoded 1000/1000 images, 100 images/s; 0 s left",
     ]
 
 

@@ -1,8 +1,8 @@
 """Convolutions made for maps of a known size: no tap that meets padding alone, small maps fast.
 
 The results are those of nn.Conv2d, and so are the gradients. A network on 32x32 images ends on maps
-of 1x1 to 4x4, where most of a 3x3 kernel meets padding, and where convolution libraries for the
-CPU reach a small part of what a matrix product does.
+of 1x1 to 4x4, where much of a 3x3 kernel meets padding. On the smallest of them convolution
+libraries for the CPU reach a small part of what a matrix product does.
 """
 
 from __future__ import annotations
