@@ -42,8 +42,7 @@ def unpacked(cells: Cells, path: Path) -> Iterator[Unpacked]:
     """Unpack a zip file that is named after a cell of the grid; the folder goes afterwards.
 
     Raises:
-        ValueError: if it is no cell of the grid, or the file is damaged or of another training;
-            and for whatever goes wrong while the folder is used.
+        ValueError: if it is no cell of the grid, or the file is damaged or of another training.
     """
     name = path.stem
     if name not in cells.entries:
@@ -65,9 +64,9 @@ def unpacked(cells: Cells, path: Path) -> Iterator[Unpacked]:
             told = json.loads(json.dumps(score.about(run, options)))
             if run["model"] != options.model or not belongs(told, options, facts):
                 raise ValueError("of another method, other params or images than its cell has")
-            yield Unpacked(folder, partition.describe(facts, options.partition), options)
         except Exception as error:  # BadZipFile, zlib.error, KeyError, ...
             raise ValueError(f"{path}: damaged, or not this cell's ({error})") from None
+        yield Unpacked(folder, partition.describe(facts, options.partition), options)
 
 
 def rescored(cells: Cells, path: Path) -> dict[str, Any]:
