@@ -110,6 +110,9 @@ def test_lines_that_are_refused(tmp_path: Path, photos: Path) -> None:
     lines = refused(path, root=photos).splitlines()
     assert lines[0] == f"{path} line 4: no such image file: {photos}/cat/3.png"
     assert lines[-1] == "and 3 more"
+    head, line, *_ = refused(path, root=photos / "cat").splitlines()
+    assert head == "images.root: expected the folder that the paths start from; got none of"
+    assert line == f"{path} line 1: no such image file: {photos}/cat/cat/0.png"
     write(path, "cat/0.png 0\ndog 1\n")
     assert refused(path, root=photos) == (
         f"{path} line 2: expected an image file, got no file: {photos}/dog"
