@@ -186,8 +186,8 @@ def test_the_readme_quotes_what_leaning_gives(monkeypatch: pytest.MonkeyPatch) -
         for other, name in ((control, "accuracy"), (bar, "macro_f1"), (bar, "few"))
     )
     low, high = lean.interval() or (0.0, 0.0)
-    assert lean.n == 2
-    assert f"the difference is {lean.mean:.2f} ({low:.2f} to {high:.2f}, two seeds)" in text
+    assert lean.n == 3
+    assert f"the difference is {lean.mean:.2f} ({low:.2f} to {high:.2f}, three seeds)" in text
     assert f"a lean of 2.5 is {-f1.mean:.2f} behind, and classes of fewer than 20 images " in text
     assert f"images lose {-few.mean:.2f} points" in text
     soft, prior = by_title["soft_split, leans 0 and 2.5"], contests.with_offset(bar, "prior")
