@@ -268,7 +268,8 @@ def beside_the_bar(cells: Cells) -> Answer:
     )
     group, prior = with_offset(bar, "group"), with_offset(bar, "prior")
     pairs = [(group, bar), (prior, bar), (group, prior), (control, bar)]
-    for one in (one for one in contests.PAIRS_OF_NETWORKS if one.is_split):
+    soft = [one for one in contests.PAIRS_OF_NETWORKS if one.is_split]
+    for one in soft:
         pairs += [(one, bar), (with_offset(one, "prior"), prior), (one, control)]
     rows = []
     for dataset in cells.size["falling"]:
@@ -287,10 +288,18 @@ def beside_the_bar(cells: Cells) -> Answer:
                 row |= {"this": one.named(cells, dataset), "compared with": other.title}
                 rows.append(row | _difference("accuracy", difference) | parts)
     number = sum(row["n"] > 1 for row in rows)
-    said = (
-        f"{number} of the differences have an interval, so that one of these may exclude zero by "
-    )
-    return Answer(sentences([said + "chance" if number > 1 else ""]), rows)
+    by_chance = "have an interval, so that one of these may exclude zero by chance"
+    leaning = {
+        f"{one.title}, {dataset}": one.stat(cells, dataset) - control.stat(cells, dataset)
+        for one in soft
+        for dataset in cells.size["falling"]
+        if one.found_on != dataset
+    }
+    said = [
+        compared("a soft split that its test set did not suggest", "the control", leaning),
+        f"{number} of the differences {by_chance}" if number > 1 else "",
+    ]
+    return Answer(sentences(said), rows)
 
 
 def _agreement(cells: Cells, near: int, run: int, number: int) -> list[str]:

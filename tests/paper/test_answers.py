@@ -255,3 +255,16 @@ def test_what_a_test_set_has_suggested_does_not_compete_there(
     (row,) = answers.beside_the_bar(small(root)).rows
     assert row["this"] == f"{ours.title} †"
     assert (str(row["accuracy"]), str(row["few"]), str(row["macro F1"])) == ("3.00", "–", "3.00")
+
+
+def test_a_soft_split_is_told_beside_its_control(root: Path) -> None:
+    for name, accuracy in (("soft_split_studylean1_s0", 63.0), ("soft_split_studylean0_s0", 62.5)):
+        path = root / f"paper/small/scores/digits-exp-0.1_{name}.json"
+        path.write_text(json.dumps(score(name, accuracy)))
+    answer = answers.beside_the_bar(small(root))
+    (row,) = answer.rows
+    assert (row["this"], row["compared with"]) == ("soft_split, lean 1", "the control")
+    assert answer.said.startswith(
+        "A soft split that its test set did not suggest is ahead of the control by 0.50 points on "
+        "soft_split, lean 1, digits-exp-0.1, on one seed; "
+    )
