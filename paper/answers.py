@@ -262,31 +262,25 @@ def beside_the_bar(cells: Cells) -> Answer:
 
     A soft split is compared with its control as well, which is built as it is, without a lean.
     """
-    bar, control = (
-        replace(contests.BAR, title="the bar"),
-        replace(contests.CONTROL, title="the control"),
-    )
+    bar = replace(contests.BAR, title="the bar")
+    control = replace(contests.CONTROL, title="the control")
     group, prior = with_offset(bar, "group"), with_offset(bar, "prior")
     pairs = [(group, bar), (prior, bar), (group, prior), (control, bar)]
     soft = [one for one in contests.PAIRS_OF_NETWORKS if one.is_split]
     for one in soft:
         pairs += [(one, bar), (with_offset(one, "prior"), prior), (one, control)]
+    parts = {"head": "head", "tail": "tail", **BY_CLASS}
     rows = []
     for dataset in cells.size["falling"]:
         for one, other in pairs:
-            parts = {
-                title: one.stat(cells, dataset, name) - other.stat(cells, dataset, name)
-                for name, title in {
-                    "accuracy": "",
-                    "head": "head",
-                    "tail": "tail",
-                    **BY_CLASS,
-                }.items()
-            }
-            if (difference := parts.pop("")).n:
+            difference = one.stat(cells, dataset) - other.stat(cells, dataset)
+            if difference.n:
                 row: Row = {"dataset": dataset, "n": difference.n}
                 row |= {"this": one.named(cells, dataset), "compared with": other.title}
-                rows.append(row | _difference("accuracy", difference) | parts)
+                row |= _difference("accuracy", difference)
+                rows.append(row)
+                for name, title in parts.items():
+                    row[title] = one.stat(cells, dataset, name) - other.stat(cells, dataset, name)
     number = sum(row["n"] > 1 for row in rows)
     by_chance = "have an interval, so that one of these may exclude zero by chance"
     leaning = {
