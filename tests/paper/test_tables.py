@@ -204,12 +204,12 @@ def test_the_readme_quotes_what_batches_do(monkeypatch: pytest.MonkeyPatch) -> N
         )
         for batches in ("own", "")
     )
-    assert (own.n, shared.n) == (2, 1)
+    assert (own.n, shared.n) == (3, 1)
     low, high = own.interval() or (0.0, 0.0)
     assert (
         f"is then {-shared.mean:.2f} points behind a baseline that is clipped as it is (o" in text
     )
-    told = f"it is {-own.mean:.2f} behind (two runs, 95 % interval {low:.2f} to {high:.2f})"
+    told = f"it is {-own.mean:.2f} behind (three runs, 95 % interval {low:.2f} to {high:.2f})"
     assert told in text
 
 
