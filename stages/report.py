@@ -11,7 +11,7 @@ import numpy as np
 from lt import files, params, resolved
 from lt.data import datasets, longtail
 from lt.data.views import Ints
-from lt.score import metrics, report, scored, store, suggest, tables, tried
+from lt.score import experiments, metrics, report, scored, store, suggest, tried
 from stages import FINAL, METRICS, PARTITION, RAW, Parser, main
 
 
@@ -71,7 +71,7 @@ def _tried() -> list[dict[str, Any]]:
     from dvc.scm import SCMError
 
     try:
-        return tables.experiments(tried.experiments().shown)
+        return experiments.rows(tried.experiments().shown)
     except (DvcException, SCMError):
         return []
 

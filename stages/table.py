@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lt import files, unchanged
-from lt.score import extremes, figures, scored, store, tables, tried
+from lt.score import experiments, extremes, figures, scored, store, tables, tried
 from stages import FINAL, METRICS, Parser, edited, main, refuse_if_changed
 
 RUN = FINAL / "run.json"
@@ -41,23 +41,23 @@ def _experiments(csv: Path | None) -> None:
     if not Path("dvc.yaml").exists():
         raise ValueError(f"no dvc.yaml in {Path.cwd()}: run it in the repository's folder")
     known = tried.experiments()
-    rows = tables.experiments(known.shown)
+    rows = experiments.rows(known.shown)
     if rows:
-        print(tables.experiments_table(rows))
+        print(experiments.table(rows))
         if "photos" in rows[0]:
             print("photos: another mark, with the same params of images, means other pictures.\n")
         if tried.CODE in rows[0]:
             print("code: another mark means that a method, training or scores were edited.\n")
         with files.whole(EXPERIMENTS) as drawn:
-            figures.save(figures.experiments(tables.experiments_points(rows)), drawn)
+            figures.save(figures.experiments(experiments.points(rows)), drawn)
         print(f"{EXPERIMENTS} shows them.")
         if csv:
             with files.whole(csv) as written:
-                tables.runs(known.shown).to_csv(written, index=False)
+                experiments.runs(known.shown).to_csv(written, index=False)
             print(f"{csv} has a row for each run.")
     else:
         print("no experiment yet: dvc exp run -S model=split_lws")
-    if rows and any(row not in rows for row in tables.experiments([*known.not_run, *known.shown])):
+    if rows and any(row not in rows for row in experiments.rows([*known.not_run, *known.shown])):
         print("Not shown: params.yaml as it is now, which has not been run (`dvc repro` runs it).")
     if known.unfinished:
         states = ", ".join(f"{number} {state}" for state, number in known.unfinished.items())

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from bench import kills
-from lt.score import combine, tables
+from lt.score import combine, experiments
 from tests.conftest import call, run, spawn
 
 METRICS = ["eval.json", "costs.json", "rules.csv", "per_class.csv", "confusion.csv", "curves.csv"]
@@ -124,7 +124,7 @@ def test_other_methods_reuse_what_is_there_and_going_back_trains_nothing(repo: P
     for name, value in (("few", now["few"]), ("within_group.tail", now["within_group"]["tail"])):
         assert float(mine[name]) == pytest.approx(value)
     flat = {**now, **json.loads((repo / "metrics/costs.json").read_text())}
-    known = {name.partition(".")[0] for name in tables.RUN_METRICS}
+    known = {name.partition(".")[0] for name in experiments.RUN_METRICS}
     assert known | {"val_classes", "trained_parameters"} == set(flat), "a figure without a column"
     for model in ("crt", "ncm"):
         text = dvc(repo, "exp", "run", "-S", f"model={model}", "-S", "methods.crt.epochs=1")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lt.data.views import Ints
-from lt.score import extremes, figures, report_figures, suggest, tables
+from lt.score import experiments, extremes, figures, report_figures, suggest, tables
 from lt.score.said import Said
 from lt.score.stats import MISSING
 
@@ -88,7 +88,7 @@ def listed(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, list[Mapping[st
 
 
 def methods(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return a table and a figure of what `lt.score.tables.experiments` has made; None of none.
+    """Return a table and a figure of what `lt.score.experiments.rows` has made; None of none.
 
     What is the same in all rows is said once, above them.
     """
@@ -97,7 +97,7 @@ def methods(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     same = [name for name in ALWAYS if len({str(row[name]) for row in rows}) == 1]
     left_out = {*same, "group_accuracy", "macro_f1", "model"}
     header = ["model", *(name for name in rows[0] if name not in left_out)]
-    points = tables.experiments_points(rows)
+    points = experiments.points(rows)
     draw = partial(figures.experiments, points)
     return {
         "same": ", ".join(f"{name} {rows[0][name]}" for name in same),
@@ -130,7 +130,7 @@ def make(
         said: what it says of the test images.
         labels: (N,) their classes.
         pictures: them; None: none is shown.
-        tried: what `lt.score.tables.experiments` has made.
+        tried: what `lt.score.experiments.rows` has made.
     """
     right = said.answers == labels
     curve = None

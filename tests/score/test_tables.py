@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from lt.score import tables
+from lt.score import experiments, tables
 
 METRICS = {
     "accuracy": 70.0,
@@ -87,7 +87,7 @@ def test_what_the_start_was_trained_with_keeps_experiments_apart() -> None:
         experiment("crt", 0.0, 60.0, **on_mixup, methods__mixup__alpha=1.0),
         experiment("crt", 1.0, 40.0, **on_mixup, methods__mixup__alpha=0.2),
     ]
-    rows = tables.experiments(some)
+    rows = experiments.rows(some)
     assert [row["n"] for row in rows] == [1, 1]
     assert [row["methods.mixup.alpha"] for row in rows] == ["0.2", "1"], "sorted"
 
@@ -95,12 +95,12 @@ def test_what_the_start_was_trained_with_keeps_experiments_apart() -> None:
 def test_other_code_keeps_experiments_apart() -> None:
     """A method that was edited between two seeds is another method."""
     some = [experiment("ros", float(k), 60.0 + k, code=f"{k // 2}" * 64) for k in range(3)]
-    marks = [(row["code"], row["n"], str(row["accuracy"])) for row in tables.experiments(some)]
+    marks = [(row["code"], row["n"], str(row["accuracy"])) for row in experiments.rows(some)]
     assert marks == [("00000000", 2, "60.50 ± 0.71"), ("11111111", 1, "62.00")]
     edited = [experiment("rus", 0.0, 60.0, code="2" * 64), *some[:2]]
-    assert "code" not in tables.experiments(edited)[0], "the two methods differ anyway"
+    assert "code" not in experiments.rows(edited)[0], "the two methods differ anyway"
     before = [{**one, "code": None} for one in some[:1]]
-    marks = [row["code"] for row in tables.experiments([*some[1:2], *before])]
+    marks = [row["code"] for row in experiments.rows([*some[1:2], *before])]
     assert marks == ["00000000", tables.MISSING], "from before it was recorded"
 
 
@@ -111,13 +111,13 @@ def test_what_the_profile_tells_has_no_column() -> None:
         experiment("ros", 0.0, 60.0, train__gamma="profile", **gammas, **epochs) | {"profile": name}
         for name in ("default", "study")
     ]
-    rows = tables.experiments(some)
+    rows = experiments.rows(some)
     assert [row["profile"] for row in rows] == ["default", "study"]
     assert "train.gamma" not in rows[0]
     given = {**some[1], "train.gamma": 0.5}
-    assert [row["train.gamma"] for row in tables.experiments([some[0], given])] == ["0", "0.5"]
+    assert [row["train.gamma"] for row in experiments.rows([some[0], given])] == ["0", "0.5"]
     edited = {**some[0], "profiles.default.train.gamma": 0.7}
-    assert [row["train.gamma"] for row in tables.experiments([*some, edited])] == ["0", "0.7", "1"]
+    assert [row["train.gamma"] for row in experiments.rows([*some, edited])] == ["0", "0.7", "1"]
 
 
 def test_a_row_for_each_run() -> None:
@@ -127,21 +127,21 @@ def test_a_row_for_each_run() -> None:
         for seed in (1.0, 0.0)
         for tau in taus
     ]
-    frame = tables.runs(some)
+    frame = experiments.runs(some)
     assert frame["seed"].tolist() == [0, 1, 0, 1]
     assert frame["methods.logit_adjust.tau"].tolist() == ["0.5", "0.5", "1", "1"]
     assert frame["accuracy"].tolist() == [60.5, 61.5, 61.0, 62.0]
     assert frame["few"].isna().all()
-    assert set(tables.RUN_METRICS) < set(frame.columns)
+    assert set(experiments.RUN_METRICS) < set(frame.columns)
 
 
 def test_a_profile_keeps_experiments_apart_where_it_acts() -> None:
     taus = "profiles__default__methods__tau_norm__taus"
     some = [experiment("baseline", float(k), 60.0, **{taus: f"[{k}]"}) for k in range(2)]
-    assert [row["n"] for row in tables.experiments(some)] == [2], "of another method"
+    assert [row["n"] for row in experiments.rows(some)] == [2], "of another method"
     epochs = "profiles__default__train__epochs"
     some = [experiment("baseline", float(k), 60.0, **{epochs: 10.0 + k}) for k in range(2)]
-    assert [row["n"] for row in tables.experiments(some)] == [1, 1]
+    assert [row["n"] for row in experiments.rows(some)] == [1, 1]
 
 
 def test_experiments() -> None:
@@ -175,7 +175,7 @@ def test_experiments() -> None:
         "methods.rus.redraw": "False",
     }
     match = {**row, "seed": 2.0, "methods.ros.epoch_length": "match"}
-    text = tables.experiments_table(tables.experiments([row, failed, again, seed_1, match]))
+    text = experiments.table(experiments.rows([row, failed, again, seed_1, match]))
     above, _, *lines = text.splitlines()
     same = "data digits exp 0.1, profile default, backbone resnet20, epochs 100, rule concat"
     assert above == f"In every row: {same}."
@@ -186,7 +186,7 @@ def test_experiments() -> None:
     ]
     assert "95.00 ± 0.00" in rows[0]
     assert rows[0][-1] == "400"
-    assert tables.experiments([failed]) == []
+    assert experiments.rows([failed]) == []
 
 
 def test_experiments_show_the_params_that_differ() -> None:
@@ -213,8 +213,8 @@ def test_experiments_show_the_params_that_differ() -> None:
     lr = {**row, "train.lr": 0.03, "methods.rus.redraw": "False", "train.gamma": 0.1}
     match = {**row, "methods.ros.epoch_length": "match"}
     other = {**row, "model": "baseline"}
-    experiments = tables.experiments([row, lr, match, other])
-    points = tables.experiments_points(experiments)
+    made = experiments.rows([row, lr, match, other])
+    points = experiments.points(made)
     assert [point["name"] for point in points] == [
         "ros\ntrain.lr=0.03\nmethods.ros.epoch_length=full",
         "ros\ntrain.lr=0.1\nmethods.ros.epoch_length=full",
@@ -222,7 +222,7 @@ def test_experiments_show_the_params_that_differ() -> None:
         "baseline\ntrain.lr=0.1",
     ]
     assert [(point["accuracy"], point["head"]) for point in points] == [(91.0, None)] * 4
-    lines = tables.experiments_table(experiments).splitlines()[2:]
+    lines = experiments.table(made).splitlines()[2:]
     head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert head[:4] == ["model", "train.lr", "methods.ros.epoch_length", "n"]
     assert [cells[:3] for cells in rows] == [
@@ -254,7 +254,7 @@ def test_experiments_on_other_images_are_no_other_seeds() -> None:
     larger["data/raw/images"] = "abcdef.dir"
     digits = {**row, "data.name": "digits"}
     unused = {**digits, "images.size": 64.0, "seed": 1.0, "accuracy": 60.0}
-    found = tables.experiments([row, larger, digits, unused])
+    found = experiments.rows([row, larger, digits, unused])
     assert [(one["data"], one["images.size"], one["n"]) for one in found] == [
         ("images", "32", 1),
         ("images", "64", 1),
@@ -263,7 +263,7 @@ def test_experiments_on_other_images_are_no_other_seeds() -> None:
     assert "images.train" not in found[0], "the same in all"
     assert "photos" not in found[0], "another size is another param"
     more = {**row, "data/raw/images": "fedcba.dir", "seed": 1.0, "accuracy": 70.0}
-    found = tables.experiments([row, more, {**more, "seed": 0.0}, digits])
+    found = experiments.rows([row, more, {**more, "seed": 0.0}, digits])
     marks = [(one["photos"], one["n"], str(one["accuracy"])) for one in found]
     assert marks == [
         ("01234567", 1, "50.00"),
@@ -271,5 +271,5 @@ def test_experiments_on_other_images_are_no_other_seeds() -> None:
         (tables.MISSING, 1, "50.00"),
     ]
     moved = {**row, "images.train": "elsewhere", "seed": 1.0, "accuracy": 60.0}
-    (one,) = tables.experiments([row, moved])
+    (one,) = experiments.rows([row, moved])
     assert (one["n"], str(one["accuracy"])) == (2, "55.00 ± 7.07"), "the same pixels"
