@@ -1,6 +1,7 @@
 """table: metrics as a table and a figure; --experiments: those of this commit's experiments.
 
---experiments --csv FILE also writes a row for each run, with all of its metrics.
+--experiments --all-commits (-A) shows those of other commits, too. --experiments --csv FILE also
+writes a row for each run, with all of its metrics.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from stages import FINAL, METRICS, Parser, edited, main, refuse_if_changed
 
 RUN = FINAL / "run.json"
 TABLE, FIGURE = METRICS / "table.md", METRICS / "accuracy.png"
-USAGE = "python -m stages.table --experiments [--csv FILE]"
+USAGE = "python -m stages.table --experiments [-A] [--csv FILE]"
 EXPERIMENTS = METRICS / "experiments.png"  # not in git: it is of one clone's experiments
 
 
@@ -22,8 +23,9 @@ def run(arguments: Sequence[str]) -> None:
     """Write table.md and accuracy.png; with --experiments print and draw DVC's experiments."""
     if arguments[:1] == ["--experiments"]:
         parser = Parser(usage=USAGE)
+        parser.add_argument("-A", "--all-commits", action="store_true")
         parser.add_argument("--csv", type=Path)
-        _experiments(parser.parse_args(arguments[1:]).csv)
+        _experiments(**vars(parser.parse_args(arguments[1:])))
         return
     if arguments:
         raise ValueError(f"expected --experiments or nothing, got {' '.join(arguments)}")
@@ -37,10 +39,10 @@ def run(arguments: Sequence[str]) -> None:
         refuse_if_changed([*map(str, inputs.changed()), *edited("table")])
 
 
-def _experiments(csv: Path | None) -> None:
+def _experiments(all_commits: bool, csv: Path | None) -> None:
     if not Path("dvc.yaml").exists():
         raise ValueError(f"no dvc.yaml in {Path.cwd()}: run it in the repository's folder")
-    known = tried.experiments()
+    known = tried.experiments(all_commits)
     rows = experiments.rows(known.shown)
     if rows:
         print(experiments.table(rows))
@@ -63,7 +65,7 @@ def _experiments(csv: Path | None) -> None:
         states = ", ".join(f"{number} {state}" for state, number in known.unfinished.items())
         print(f"Not shown: experiments of the queue that have no result: {states}.")
     if known.others:
-        print(f"Not shown: {known.others} of other commits (`dvc exp list --all-commits`).")
+        print(f"Not shown: {known.others} of other commits (-A shows them).")
 
 
 if __name__ == "__main__":

@@ -220,14 +220,31 @@ def test_a_method_that_was_edited_between_two_seeds_is_another(repo: Path) -> No
     dvc(repo, "repro")
 
 
-def test_experiments_of_other_commits_are_counted(repo: Path) -> None:
-    before = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
+def test_experiments_of_other_commits_are_counted_or_shown(repo: Path) -> None:
+    def table(*more: str) -> str:
+        arguments = ("-m", "stages.table", "--experiments", *more)
+        return run("python", *arguments, cwd=repo).stdout
+
+    before = table()
     assert "other commits" not in before
+    assert table("--all-commits") == before
     run("git", "commit", "--allow-empty", "-m", "later", cwd=repo)
-    table = run("python", "-m", "stages.table", "--experiments", cwd=repo).stdout
     number = len(dvc(repo, "exp", "list", "-A", "--name-only").split())
-    assert f"Not shown: {number} of other commits" in table
+    assert f"Not shown: {number} of other commits (-A shows them)." in table()
+    assert len(table().splitlines()) < len(before.splitlines())
+    assert table("-A") == before
     run("git", "reset", "--soft", "HEAD~1", cwd=repo)
+
+
+def test_a_commit_of_params_that_were_not_run_has_no_row(repo: Path) -> None:
+    path = repo / "params.yaml"
+    path.write_text(re.sub(r"\n  lr: \S+", "\n  lr: 0.0703", path.read_text()))
+    run("git", "commit", "-m", "not run", "params.yaml", cwd=repo)
+    table = run("python", "-m", "stages.table", "--experiments", "-A", cwd=repo).stdout
+    assert "0.0703" not in table, "DVC shows the metrics of those before"
+    assert "| baseline" in table, "those of other commits"
+    assert "Not shown: params.yaml as it is now" in table
+    run("git", "reset", "--hard", "HEAD~1", cwd=repo)
 
 
 def test_bad_params_stop_before_anything_is_lost(repo: Path) -> None:

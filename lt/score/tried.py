@@ -15,7 +15,8 @@ from lt.score import scored
 WORKSPACE = "workspace"
 ALWAYS = "always changed"  # what DVC says of a stage that runs every time
 CODE = "code"
-MADE_FROM = Path("metrics") / scored.MADE_FROM
+MADE_FROM = f"metrics/{scored.MADE_FROM}"
+LOCK, PARAMS = "dvc.lock", "params.yaml"
 FINISHED = (None, "", "Success")  # what DVC says of the state of an experiment that is done
 
 
@@ -24,13 +25,13 @@ class Known:
     """DVC's experiments.
 
     Attributes:
-        shown: those of the last commit whose metrics are of their params, as dvc.api.exp_show gives
-            them: flat, with metrics, params and hashes by name; CODE is the hash of the code that
-            trained and scored, None where that is not known.
+        shown: those whose metrics are of their params, as dvc.api.exp_show gives them: flat, with
+            metrics, params and hashes by name; CODE is the hash of the code that trained and
+            scored, None where that is not known. Commits that have experiments are among them.
         not_run: the workspace, as long as a stage is to run. Beside params that have not been run,
             DVC shows the metrics of those before.
         unfinished: how many of a queue are in which state. DVC shows the commit's metrics for them.
-        others: how many are of other commits.
+        others: how many are of other commits, and not shown.
     """
 
     shown: Sequence[Mapping[str, Any]]
@@ -39,8 +40,11 @@ class Known:
     others: int
 
 
-def experiments() -> Known:
+def experiments(all_commits: bool = False) -> Known:
     """Ask DVC.
+
+    Args:
+        all_commits: those of all commits, not of the last one only. The newest commit comes first.
 
     Raises:
         ValueError: if DVC cannot read its queue.
@@ -50,9 +54,12 @@ def experiments() -> Known:
     from dvc.repo import Repo
 
     with Repo() as repo:
+        # the last commit by name: a killed DVC leaves a ref that it takes for HEAD
         recorded, head = repo.experiments.ls(all_commits=True), repo.scm.get_rev()
-        every = _show(head)  # a killed DVC leaves a ref that it takes for HEAD
-        known = [one for one in every if one["State"] in FINISHED]
+        older = sorted(recorded.keys() - {head}, key=lambda rev: -_time(repo, rev))
+        every = _show([head, *older] if all_commits else [head])
+        finished = [one for one in every if one["State"] in FINISHED]
+        known = [one for one in finished if _params_were_run(repo, one["rev"])]
         for one in known:
             one[CODE] = _code(repo, one["rev"])
     not_run = [one for one in known if one["rev"] == WORKSPACE] if _to_run() else []
@@ -60,17 +67,21 @@ def experiments() -> Known:
         shown=[one for one in known if one not in not_run],
         not_run=not_run,
         unfinished=Counter(one["State"].lower() for one in every if one["State"] not in FINISHED),
-        others=sum(len(found) for rev, found in recorded.items() if rev != head),
+        others=0 if all_commits else sum(len(recorded[rev]) for rev in older),
     )
 
 
-def _show(head: str) -> list[dict[str, Any]]:
+def _time(repo: Any, revision: str) -> float:
+    return float(repo.scm.resolve_commit(revision).commit_time)
+
+
+def _show(commits: list[str]) -> list[dict[str, Any]]:
     from dvc.api import exp_show
     from dvc.exceptions import NotDvcRepoError
 
     for last in (False, True):
         try:
-            return list(exp_show(revs=head))
+            return list(exp_show(revs=commits))
         except (FileNotFoundError, NotDvcRepoError) as error:
             if last:
                 raise ValueError(
@@ -81,18 +92,39 @@ def _show(head: str) -> list[dict[str, Any]]:
     raise AssertionError
 
 
+def _params_were_run(repo: Any, revision: str) -> bool:
+    """Check whether a revision's params are those that its dvc.lock says were run.
+
+    A commit may hold params that were edited and not run, and so may `dvc exp save`. Of the
+    workspace DVC knows more.
+    """
+    from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
+
+    if revision == WORKSPACE:
+        return True
+    try:
+        lock, given = (parse_yaml(_read(repo, revision, name), name) for name in (LOCK, PARAMS))
+        run = lock["stages"]["resolve"]["params"][PARAMS]
+        return all(given.get(name) == value for name, value in run.items())
+    except (OSError, YAMLFileCorruptedError, AttributeError, KeyError, TypeError):
+        return False
+
+
 def _code(repo: Any, revision: str) -> str | None:
     """Return the hash of the code that a revision's, or the workspace's, metrics are of."""
     try:
-        if revision == WORKSPACE:
-            text = MADE_FROM.read_text()
-        else:
-            with repo.scm.get_fs(revision).open(MADE_FROM.as_posix()) as file:
-                text = file.read()
-        found: str | None = json.loads(text).get("code")
+        found: str | None = json.loads(_read(repo, revision, MADE_FROM)).get("code")
     except (OSError, ValueError):
         return None
     return found
+
+
+def _read(repo: Any, revision: str, path: str) -> str:
+    if revision == WORKSPACE:
+        return Path(path).read_text()
+    with repo.scm.get_fs(revision).open(path) as file:
+        text: str = file.read()
+    return text
 
 
 def _to_run() -> bool:
