@@ -238,6 +238,9 @@ def test_experiments_of_other_commits_are_counted_or_shown(repo: Path) -> None:
 
 def test_a_commit_of_params_that_were_not_run_has_no_row(repo: Path) -> None:
     path = repo / "params.yaml"
+    dvc(repo, "exp", "run", "-S", "seed=9")
+    undo(repo)
+    dvc(repo, "repro")
     path.write_text(re.sub(r"\n  lr: \S+", "\n  lr: 0.0703", path.read_text()))
     run("git", "commit", "-m", "not run", "params.yaml", cwd=repo)
     table = run("python", "-m", "stages.table", "--experiments", "-A", cwd=repo).stdout
