@@ -225,6 +225,9 @@ def test_experiments_of_other_commits_are_counted_or_shown(repo: Path) -> None:
         arguments = ("-m", "stages.table", "--experiments", *more)
         return run("python", *arguments, cwd=repo).stdout
 
+    dvc(repo, "exp", "run", "-S", "seed=9", "-S", "train.lr=0.07")
+    undo(repo)
+    dvc(repo, "repro")
     before = table()
     assert "other commits" not in before
     assert table("--all-commits") == before
