@@ -69,11 +69,15 @@ def load(
     raw = _read(Path(path))
     for text in overrides:
         _override(raw, text)
-    problems = _beyond(raw) + _strays(raw) + _fill_in_profile(raw)
+    no_profile = _no_profile(raw)
+    problems = _beyond(raw) + _strays(raw) + (no_profile or _fill_in_profile(raw))
     _fill_in_auto(raw)
     options: Params | None
     options, found = check(_params(), raw)
-    problems += found + _model_problems(raw, check_method) + _too_many(options)
+    found += _model_problems(raw, check_method) + _too_many(options)
+    if no_profile:  # all that was to come from there would be a problem of its own
+        found = [problem for problem in found if not problem.endswith(f"got {params.PROFILE!r}")]
+    problems += found
     if problems or options is None:
         raise ValueError("\n".join(f"{path}: {problem}" for problem in problems))
     return options
@@ -148,18 +152,20 @@ def _strays(raw: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _fill_in_profile(raw: dict[str, Any]) -> list[str]:
-    """Put the profile's values where `raw` says "profile".
-
-    Returns:
-        the problems: no such profile, or what the profile lacks.
-    """
+def _no_profile(raw: Mapping[str, Any]) -> list[str]:
+    """Return the problem that there is no profile of that name, if there is none."""
     profiles, name = raw.get("profiles"), raw.get("profile")
-    if not isinstance(profiles, dict) or not isinstance(name, str) or name not in profiles:
-        exist = ", ".join(profiles) if isinstance(profiles, dict) else "none"
-        return [f"profile: no profile {name!r}; those of `profiles` that exist: {exist}"]
+    if isinstance(profiles, dict) and isinstance(name, str) and name in profiles:
+        return []
+    exist = ", ".join(profiles) if isinstance(profiles, dict) else "none"
+    return [f"profile: no profile {name!r}; those of `profiles` that exist: {exist}"]
+
+
+def _fill_in_profile(raw: dict[str, Any]) -> list[str]:
+    """Put the profile's values where `raw` says "profile"; return what the profile lacks."""
+    name: str = raw["profile"]
     sections: dict[str, Any] = {key: raw[key] for key in ("data", "train", "methods") if key in raw}
-    return _fill_in(sections, profiles[name], "", f"profiles.{name}.")
+    return _fill_in(sections, raw["profiles"][name], "", f"profiles.{name}.")
 
 
 def _fill_in(values: dict[str, Any], profile: Any, prefix: str, place: str) -> list[str]:

@@ -137,6 +137,14 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
     assert len(message.splitlines()) == 3
 
 
+def test_of_a_profile_that_does_not_exist_nothing_is_missed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no profile 'sed'") as error:
+        load(tmp_path, TEXT, "profile=sed", "train.lr=-1")
+    first, second = str(error.value).splitlines()
+    assert "no profile 'sed'" in first
+    assert second.endswith("train.lr: expected a number above 0, got -1")
+
+
 def test_a_method_in_use_needs_its_params(tmp_path: Path) -> None:
     raw = yaml.safe_load(TEXT)
     del raw["methods"]["ros"]

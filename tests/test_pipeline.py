@@ -234,7 +234,8 @@ def test_experiments_of_other_commits_are_counted_or_shown(repo: Path) -> None:
     run("git", "commit", "--allow-empty", "-m", "later", cwd=repo)
     number = len(dvc(repo, "exp", "list", "-A", "--name-only").split())
     assert f"Not shown: {number} of other commits (-A shows them)." in table()
-    assert "0.07 " in before and "0.07 " not in table()
+    assert "0.07 " in before
+    assert "0.07 " not in table()
     assert table("-A") == before
     run("git", "reset", "--soft", "HEAD~1", cwd=repo)
 
