@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lt.score.stats import Stat
-from paper import contests, study, tables
+from paper import bar, contests, study, tables
 from paper.cells import Cells
-from paper.contests import BY_CLASS, Candidate, best, best_on_test, with_offset
+from paper.contests import Candidate, best, best_on_test
 from paper.study import FITTED
 from paper.tables import PARTS, Row
-from paper.wording import NOT_RUN, NOTHING, ahead, compared, number_ahead, sentences, span, with_n
+from paper.wording import (
+    NOT_RUN,
+    NOTHING,
+    ahead,
+    compared,
+    interval,
+    number_ahead,
+    sentences,
+    span,
+    with_n,
+)
 
 BY_TEST = "with – without, by the test set"
 
@@ -258,34 +268,16 @@ def best_split(cells: Cells) -> Answer:
 
 
 def beside_the_bar(cells: Cells) -> Answer:
-    """Compare the bar with an offset, and each soft split, with the bar, shifted or not.
+    """Compare pairs of networks with the bar, and soft splits with their control.
 
-    A soft split is compared with its control as well, which is built as it is, without a lean.
+    The control is built as a soft split is, without a lean.
     """
-    bar = replace(contests.BAR, title="the bar")
-    control = replace(contests.CONTROL, title="the control")
-    group, prior = with_offset(bar, "group"), with_offset(bar, "prior")
-    pairs = [(group, bar), (prior, bar), (group, prior), (control, bar)]
-    soft = [one for one in contests.PAIRS_OF_NETWORKS if one.is_split]
-    for one in soft:
-        pairs += [(one, bar), (with_offset(one, "prior"), prior), (one, control)]
-    parts = {"head": "head", "tail": "tail", **BY_CLASS}
-    rows = []
-    for dataset in cells.size["falling"]:
-        for one, other in pairs:
-            difference = one.stat(cells, dataset) - other.stat(cells, dataset)
-            if difference.n:
-                row: Row = {"dataset": dataset, "n": difference.n}
-                row |= {"this": one.named(cells, dataset), "compared with": other.title}
-                row |= _difference("accuracy", difference)
-                rows.append(row)
-                for name, title in parts.items():
-                    row[title] = one.stat(cells, dataset, name) - other.stat(cells, dataset, name)
+    rows = bar.of_the_page(cells)
     number = sum(row["n"] > 1 for row in rows)
-    by_chance = "have an interval, so that one of these may exclude zero by chance"
+    by_chance = "have an interval; by chance, one interval in twenty excludes zero"
     leaning = {
-        f"{one.title}, {dataset}": one.stat(cells, dataset) - control.stat(cells, dataset)
-        for one in soft
+        f"{one.title}, {dataset}": one.stat(cells, dataset) - bar.CONTROL.stat(cells, dataset)
+        for one in bar.soft_splits()
         for dataset in cells.size["falling"]
         if one.found_on != dataset
     }
@@ -355,7 +347,7 @@ def _last_epochs(spans: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 def _difference(title: str, difference: Stat) -> Row:
-    return {title: difference, "95 % interval": study.interval(difference)}
+    return {title: difference, "95 % interval": interval(difference)}
 
 
 ANSWERS: dict[str, Callable[[Cells], Answer]] = {

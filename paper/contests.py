@@ -118,10 +118,13 @@ PAIRS_OF_NETWORKS = [
     ),
     Candidate("soft_split, lean 1, shared", True, "soft_split", "study shared lean 1"),
 ]
-# what has no split, and may be shifted as well
-OTHERS = [
+BALPOE = (  # and its control
     Candidate("balpoe, taus 0 and 2", False, "balpoe", "study taus 0 2"),
     Candidate("balpoe, taus 1 and 1", False, "balpoe", "study taus 1 1"),
+)
+# what has no split, and may be shifted as well
+OTHERS = [
+    *BALPOE,
     *(Candidate(m, False, m, "study") for m in ("balanced_softmax", "baseline", "ensemble", "crt")),
 ]
 FALLING = [

@@ -40,6 +40,7 @@ TITLES = {  # of the tables that may have no cell
     "tau": "τ of τ-normalisation",
     "everything": "all methods",
     "falling": "all methods, where the learning rate falls",
+    "bar": "pairs of networks, beside the bar",
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from lt.score.combine import RULES
 from lt.score.stats import MISSING, Stat
-from paper import tables
+from paper import bar, tables
 from paper.cells import Cells
 from paper.contests import (
     BAR,
@@ -20,6 +20,7 @@ from paper.contests import (
     Candidate,
 )
 from paper.tables import Row
+from paper.wording import interval
 
 CHOSEN = "chosen on validation"
 FITTED = "affine"  # of the fitted rules, the one that levels the networks of a split
@@ -378,12 +379,6 @@ def _of_split(cells: Cells, dataset: str, variation: str) -> Row:
     return cells.row(dataset, "split_lws", variation, paths)
 
 
-def interval(difference: Stat) -> str | None:
-    """Return the 95 % interval as text; None for fewer than two seeds."""
-    ends = difference.interval()
-    return f"[{ends[0]:.2f}, {ends[1]:.2f}]" if ends else None
-
-
 STUDY: dict[str, Callable[[Cells], list[Row]]] = {
     "within": within,
     "swings": swings,
@@ -397,5 +392,6 @@ STUDY: dict[str, Callable[[Cells], list[Row]]] = {
     "tau": taus,
     "everything": everything,
     "falling": falling,
+    "bar": bar.differences,
     "beside_the_seed": beside_the_seed,
 }

@@ -80,6 +80,12 @@ def sentences(said: Sequence[str]) -> str:
     return " ".join(whole) or NOTHING
 
 
+def interval(difference: Stat) -> str | None:
+    """Return the 95 % interval as text; None for fewer than two seeds."""
+    ends = difference.interval()
+    return f"[{ends[0]:.2f}, {ends[1]:.2f}]" if ends else None
+
+
 def span(values: Sequence[float]) -> str:
     """Return the lowest and the highest of the values, or one of them where both read the same."""
     low, high = f"{min(values):.2f}", f"{max(values):.2f}"

@@ -1,0 +1,62 @@
+"""Pairs of networks, where lr falls, beside the bar and beside their control, paired by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from lt.score.stats import Stat
+from paper import contests
+from paper.cells import Cells
+from paper.contests import BY_CLASS, Candidate, with_offset
+from paper.tables import Row
+from paper.wording import interval
+
+BAR = replace(contests.BAR, title="the bar")
+CONTROL = replace(contests.CONTROL, title="the control")
+PARTS = {"head": "head", "tail": "tail", **BY_CLASS}
+OF_THE_PAGE = ("head", "tail", "few", "macro_f1")
+
+
+def soft_splits() -> list[Candidate]:
+    """Return those pairs of networks that are built on the split."""
+    return [one for one in contests.PAIRS_OF_NETWORKS if one.is_split]
+
+
+def differences(cells: Cells) -> list[Row]:
+    """Make a row for each two that are compared, with all parts of the classes."""
+    pairs = [*_plain(), *_shifted()]
+    return [_row(cells, d, *pair, PARTS) for d in cells.size["falling"] for pair in pairs]
+
+
+def of_the_page(cells: Cells) -> list[Row]:
+    """Make a short row for each two that were run and are not shifted after training."""
+    rows = [_row(cells, d, *p, OF_THE_PAGE) for d in cells.size["falling"] for p in _plain()]
+    return [row for row in rows if row["n"]]
+
+
+def _plain() -> list[tuple[Candidate, Candidate]]:
+    pairs = [(CONTROL, BAR)]
+    for one in soft_splits():
+        pairs += [(one, BAR), (one, CONTROL)]
+    balpoe, its_control = contests.BALPOE
+    return [*pairs, (balpoe, BAR), (its_control, BAR), (balpoe, its_control)]
+
+
+def _shifted() -> list[tuple[Candidate, Candidate]]:
+    group, prior = with_offset(BAR, "group"), with_offset(BAR, "prior")
+    soft = [(with_offset(one, "prior"), prior) for one in soft_splits()]
+    return [(group, BAR), (prior, BAR), (group, prior), *soft]
+
+
+def _row(cells: Cells, dataset: str, one: Candidate, other: Candidate, parts: Iterable[str]) -> Row:
+    """Return what one has less the other."""
+
+    def difference(name: str) -> Stat:
+        return one.stat(cells, dataset, name) - other.stat(cells, dataset, name)
+
+    accuracy = difference("accuracy")
+    row: Row = {"dataset": dataset, "n": accuracy.n or None}
+    row |= {"this": one.named(cells, dataset), "compared with": other.title}
+    row |= {"accuracy": accuracy, "95 % interval": interval(accuracy)}
+    return row | {PARTS[name]: difference(name) for name in parts}
