@@ -7,6 +7,9 @@ A letter before "=" stands for each network of the cell, in their order; a singl
 of them. Every seed of a cell that is in the folder takes part. A row is a kind of group: how many
 there are, and their mean accuracy in percent for each rule. That is looked up on the test set, so
 that it chooses nothing. No network runs.
+
+With --less "b b", only networks of one seed stand together. A row is then mean ± deviation over n
+seeds, and what the kind has, as it is, less the kind b b, paired by seed, with its 95 % interval.
 """
 
 from __future__ import annotations
@@ -19,14 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lt.data.views import ClassView, Ints
-from lt.score import combine, store, tables
+from lt.score import combine, store
 from lt.score.blocks import Floats
-from paper import FOLDER
+from lt.score.stats import Stat
+from paper import FOLDER, tables
 from paper.cells import Cells
 from paper.rescore import unpacked
+from paper.tables import Row
+from paper.wording import interval
 from stages import Parser, main
 
 RULES = ("concat", "group_offset", "prior_offset")
@@ -34,9 +39,10 @@ RULES = ("concat", "group_offset", "prior_offset")
 
 @dataclass(frozen=True)
 class Network:
-    """A network of a cell: its letter, its classes, and its outputs (N, width) and (M, width)."""
+    """A network of a cell: its letter, seed, classes, and outputs (N, width) and (M, width)."""
 
     letter: str
+    seed: int
     view: ClassView
     val: Floats
     test: Floats
@@ -78,26 +84,65 @@ def read(cells: Cells, kept: Path, given: str) -> list[tuple[Network, Images]]:
             raise ValueError(f"{given}: expected 1 or {len(views)} letters, for its networks")
         images = Images(outputs.val_labels, outputs.test_labels, training.cut)
         names = letters if len(letters) > 1 else letters * len(views)
-        networks = map(Network, names, views, outputs.val, outputs.test)
+        seeds = [int(path.stem.rpartition("_s")[2])] * len(views)
+        networks = map(Network, names, seeds, views, outputs.val, outputs.test)
         found += [(one, images) for one in networks]
     return found
 
 
-def table(networks: Sequence[Network], images: Images, most: int) -> pd.DataFrame:
-    """Score every group of 1 to `most` networks that knows all classes; a row for each kind."""
-    of_kind: dict[str, list[list[float]]] = defaultdict(list)
+def table(networks: Sequence[Network], images: Images, most: int) -> list[Row]:
+    """Make a row for each kind of group, of networks of any seeds."""
+    return [
+        {"networks": kind, "groups": len(each)}
+        | {rule: f"{mean:.2f}" for rule, mean in zip(RULES, np.mean(each, 0), strict=True)}
+        for kind, each in _by_kind(networks, images, most).items()
+    ]
+
+
+def table_by_seed(networks: Sequence[Network], images: Images, most: int, less: str) -> list[Row]:
+    """Make a row for each kind of group, of networks of one seed, beside the kind `less`.
+
+    Several groups of a kind are averaged for each seed.
+
+    Raises:
+        ValueError: if there is no such kind.
+    """
+    of_seeds = {
+        seed: _by_kind([one for one in networks if one.seed == seed], images, most)
+        for seed in sorted({one.seed for one in networks})
+    }
+    found = {
+        kind: {seed: np.mean(known[kind], 0) for seed, known in of_seeds.items() if kind in known}
+        for kind in dict.fromkeys(kind for known in of_seeds.values() for kind in known)
+    }
+    if less not in found:
+        raise ValueError(f"--less: expected one of {', '.join(found)}, got {less}")
+
+    def stat(kind: str, rule: int) -> Stat:
+        return Stat({seed: float(mean[rule]) for seed, mean in found[kind].items()})
+
+    rows: list[Row] = []
+    for kind, by_seed in found.items():
+        difference = stat(kind, 0) - stat(less, 0)
+        row: Row = {"networks": kind, "n": len(by_seed)}
+        row |= {rule: stat(kind, k) for k, rule in enumerate(RULES)}
+        row |= {f"{RULES[0]} less {less}": difference, "95 % interval": interval(difference)}
+        rows.append(row)
+    return rows
+
+
+def _by_kind(
+    networks: Sequence[Network], images: Images, most: int
+) -> dict[str, list[list[float]]]:
+    """Score every group of 1 to `most` networks that knows all classes, by its letters."""
+    found = defaultdict(list)
     for size in range(1, most + 1):
         for group in combinations(networks, size):
             known = {label for one in group for label in one.view.classes}
-            if len(known) < len(images.cut["counts"]):
-                continue
-            kind = " ".join(sorted(one.letter for one in group))
-            of_kind[kind].append(images.accuracies(group))
-    rows = [
-        {"networks": kind, "groups": len(each)} | dict(zip(RULES, np.mean(each, 0), strict=True))
-        for kind, each in of_kind.items()
-    ]
-    return pd.DataFrame(rows).round(2)
+            if len(known) == len(images.cut["counts"]):
+                kind = " ".join(sorted(one.letter for one in group))
+                found[kind].append(images.accuracies(group))
+    return found
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -106,6 +151,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("kept", type=Path, help="folder of zip files, from paper.run --outputs")
     parser.add_argument("cells", nargs="+", metavar="LETTERS=CELL", help="CELL without its seed")
     parser.add_argument("--most", type=int, default=2, help="networks in a group (2)")
+    parser.add_argument("--less", metavar="KIND", help="compare with it, paired by seed")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the grid")
     given = parser.parse_args(arguments)
     if given.most < 1:
@@ -116,7 +162,12 @@ def run(arguments: Sequence[str]) -> None:
     for _, other in found:
         if not np.array_equal(first.val_labels, other.val_labels) or first.cut != other.cut:
             raise ValueError("expected cells of one dataset, validation set and partition")
-    print(tables.to_markdown(table([one for one, _ in found], first, given.most)), end="")
+    networks = [one for one, _ in found]
+    if given.less:
+        rows = table_by_seed(networks, first, given.most, given.less)
+    else:
+        rows = table(networks, first, given.most)
+    print(tables.as_text(rows), end="")
 
 
 if __name__ == "__main__":

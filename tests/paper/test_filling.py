@@ -130,6 +130,20 @@ def test_networks_of_several_cells_are_scored_together(repo: Path) -> None:
     for networks, cell in wanted.items():
         assert found[networks] == ("1", f"{scores(repo)[cell]['metrics']['accuracy']:.2f}")
     assert set(found) == {*wanted, "b c", "b h", "b t", "c h", "c t"}, "h alone lacks classes"
+    done = call(repo, "paper.regroup", "kept", *given, "--less", "h t")
+    rows = [[one.strip() for one in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:]]
+    concat = {row[0]: float(row[2]) for row in rows}
+    assert {row[0]: row[2] for row in rows} == {
+        name: accuracy for name, (_, accuracy) in found.items()
+    }
+    less = {row[0]: float(row[5]) for row in rows}
+    assert less == {
+        name: pytest.approx(one - concat["h t"], abs=0.011) for name, one in concat.items()
+    }
+    message = call(repo, "paper.regroup", "kept", *given, "--less", "h h").stderr
+    assert (
+        message == "regroup: --less: expected one of b, c, b c, b h, b t, c h, c t, h t, got h h\n"
+    )
     done = call(repo, "paper.regroup", "kept", f"abc={split}", "--folder", str(SMALL))
     assert (done.returncode, done.stdout) == (1, "")
     assert "expected 1 or 2 letters" in done.stderr
