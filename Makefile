@@ -23,13 +23,17 @@ test: git setup
 # `dvc exp run -S` edits params.yaml, and may stage the edit and take outputs away before it is killed.
 # touch: git can miss an edit that was made within a tick of the clock.
 undo: git
+	@test ! -e "$$(git rev-parse --git-path MERGE_HEAD)" || { echo "git is in a merge;" \
+	  "end it first, or \`git merge --abort\`: docs/running.md, Share results"; exit 1; }
 	@touch params.yaml
 	@echo "params.yaml goes back to the last commit's; what it loses (-) and gets (+):"
 	@git --no-pager diff --no-color -R -U0 HEAD -- params.yaml | grep '^[-+][^-+]' || echo "  nothing"
 	@git checkout -q HEAD -- params.yaml
 	@git symbolic-ref -q HEAD >/dev/null || \
-	  echo "git is at no branch, as DVC leaves it if killed late: \`git switch BRANCH\` goes to yours"
-	@git for-each-ref --format='delete %(refname)' refs/exps/exec | git update-ref --stdin  # of a killed DVC
+	  echo "git is at no branch (a DVC that was killed late leaves it so): \`git switch BRANCH\` goes to yours"
+# those of a killed DVC; worktrees share them, and in another one an experiment may run
+	@test "$$(git worktree list | wc -l)" -gt 1 || \
+	  git for-each-ref --format='delete %(refname)' refs/exps/exec | git update-ref --stdin
 	@git reset -q HEAD -- dvc.lock metrics  # staged by DVC, which then refuses the next experiment
 	@test ! -e .dvc/tmp/rwlock || $(PYTHON) -m json.tool .dvc/tmp/rwlock >/dev/null 2>&1 || { \
 	  rm .dvc/tmp/rwlock; echo "removed .dvc/tmp/rwlock, which a full disk has cut short"; }
@@ -39,7 +43,7 @@ undo: git
 	@dvc checkout --quiet --allow-missing && echo "  done; \`dvc repro\` goes on from here"
 
 git:
-	@test "$$(git rev-parse --show-toplevel 2>/dev/null)" -ef . && git rev-parse -q --verify HEAD >/dev/null || { \
+	@git rev-parse -q --verify HEAD:./dvc.yaml >/dev/null 2>&1 || { \
 	  echo "DVC keeps its experiments in git, and this folder is no git repository with a commit"; \
 	  echo "(a zip download?). Run:  git init && git add -A && git commit -m start"; exit 1; }
 

@@ -64,6 +64,8 @@ def _experiments(all_commits: bool, csv: Path | None) -> None:
     if known.unfinished:
         states = ", ".join(f"{number} {state}" for state, number in known.unfinished.items())
         print(f"Not shown: experiments of the queue that have no result: {states}.")
+    if known.edited:
+        print(f"Not shown: {known.edited} whose params.yaml is not what was run.")
     if known.others:
         print(f"Not shown: {known.others} of other commits (-A shows them).")
 

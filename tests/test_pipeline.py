@@ -251,7 +251,44 @@ def test_a_commit_of_params_that_were_not_run_has_no_row(repo: Path) -> None:
     assert "0.0703" not in table, "DVC shows the metrics of those before"
     assert "| baseline" in table, "those of other commits"
     assert "Not shown: params.yaml as it is now" in table
+    assert "Not shown: 1 whose params.yaml is not what was run." in table
     run("git", "reset", "--hard", "HEAD~1", cwd=repo)
+
+
+def test_in_a_merge_nothing_is_undone(repo: Path) -> None:
+    lock = repo / "dvc.lock"
+    kept = lock.read_text()
+    merge = repo / ".git/MERGE_HEAD"
+    merge.write_text(run("git", "rev-parse", "HEAD", cwd=repo).stdout)
+    lock.write_text(f"<<<<<<< HEAD\n{kept}")
+    try:
+        done = run("make", "undo", cwd=repo)
+        assert done.returncode == 2
+        assert done.stdout.startswith("git is in a merge; end it first, or `git merge --abort`")
+        message = stage(repo, "stages.table", "--experiments", how=spawn)
+        assert "unable to read: 'dvc.lock', YAML file structure is corrupted" in message
+    finally:
+        merge.unlink()
+        lock.write_text(kept)
+
+
+def test_in_a_folder_of_a_larger_repository(repo: Path, tmp_path: Path) -> None:
+    """Experiments have their rows, and undo works."""
+    folder = tmp_path / "below/here"
+    shutil.copytree(repo, folder, symlinks=True, ignore=shutil.ignore_patterns(".git", ".dvc"))
+    for command in (
+        ["git", "init", "-q", str(tmp_path)],
+        ["dvc", "init", "-q", "--subdir"],
+        ["git", "add", "-A", "."],
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "start"],
+    ):
+        done = run(*command, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    table = call(folder, "stages.table", "--experiments").stdout
+    assert "| baseline" in table, "the last commit"
+    assert "no experiment yet" not in table
+    done = run("make", "undo", cwd=folder)
+    assert "params.yaml goes back to the last commit's" in done.stdout
 
 
 def test_bad_params_stop_before_anything_is_lost(repo: Path) -> None:

@@ -32,12 +32,14 @@ class Known:
             DVC shows the metrics of those before.
         unfinished: how many of a queue are in which state. DVC shows the commit's metrics for them.
         others: how many are of other commits, and not shown.
+        edited: how many are not shown since their params are not what was run.
     """
 
     shown: Sequence[Mapping[str, Any]]
     not_run: Sequence[Mapping[str, Any]]
     unfinished: Mapping[str, int]
     others: int
+    edited: int
 
 
 def experiments(all_commits: bool = False) -> Known:
@@ -47,10 +49,19 @@ def experiments(all_commits: bool = False) -> Known:
         all_commits: those of all commits, not of the last one only. The newest commit comes first.
 
     Raises:
-        ValueError: if DVC cannot read its queue.
+        ValueError: if DVC cannot read its queue or dvc.lock.
         DvcException: outside of a DVC repository.
         SCMError: outside of a git repository.
     """
+    from dvc.utils.serialize import YAMLFileCorruptedError
+
+    try:
+        return _known(all_commits)
+    except YAMLFileCorruptedError as error:
+        raise ValueError(f"{error}; is a merge under way?") from None
+
+
+def _known(all_commits: bool) -> Known:
     from dvc.repo import Repo
 
     with Repo() as repo:
@@ -68,6 +79,7 @@ def experiments(all_commits: bool = False) -> Known:
         not_run=not_run,
         unfinished=Counter(one["State"].lower() for one in every if one["State"] not in FINISHED),
         others=0 if all_commits else sum(len(recorded[rev]) for rev in older),
+        edited=len(finished) - len(known),
     )
 
 
@@ -122,7 +134,8 @@ def _code(repo: Any, revision: str) -> str | None:
 def _read(repo: Any, revision: str, path: str) -> str:
     if revision == WORKSPACE:
         return Path(path).read_text()
-    with repo.scm.get_fs(revision).open(path) as file:
+    folder = Path(repo.root_dir).relative_to(repo.scm.root_dir)  # DVC's may be one of git's
+    with repo.scm.get_fs(revision).open((folder / path).as_posix()) as file:
         text: str = file.read()
     return text
 
