@@ -23,17 +23,21 @@ test: git setup
 # `dvc exp run -S` edits params.yaml, and may stage the edit and take outputs away before it is killed.
 # touch: git can miss an edit that was made within a tick of the clock.
 undo: git
-	@test ! -e "$$(git rev-parse --git-path MERGE_HEAD)" || { echo "git is in a merge;" \
-	  "end it first, or \`git merge --abort\`: docs/running.md, Share results"; exit 1; }
+	@test -z "$$(git ls-files -u)" && test ! -e "$$(git rev-parse --git-path MERGE_HEAD)" || { \
+	  echo "git is in a merge, or has conflicts (\`git status\`): end that first" \
+	  "(docs/running.md, Share results)"; exit 1; }
 	@touch params.yaml
 	@echo "params.yaml goes back to the last commit's; what it loses (-) and gets (+):"
 	@git --no-pager diff --no-color -R -U0 HEAD -- params.yaml | grep '^[-+][^-+]' || echo "  nothing"
 	@git checkout -q HEAD -- params.yaml
 	@git symbolic-ref -q HEAD >/dev/null || \
 	  echo "git is at no branch (a DVC that was killed late leaves it so): \`git switch BRANCH\` goes to yours"
-# those of a killed DVC; worktrees share them, and in another one an experiment may run
-	@test "$$(git worktree list | wc -l)" -gt 1 || \
-	  git for-each-ref --format='delete %(refname)' refs/exps/exec | git update-ref --stdin
+# A killed DVC leaves refs/exps/exec. Worktrees share it, and an experiment may run in another one.
+	@git worktree prune
+	@if test "$$(git worktree list | wc -l)" -eq 1; then \
+	  git for-each-ref --format='delete %(refname)' refs/exps/exec | git update-ref --stdin; \
+	elif test -n "$$(git for-each-ref refs/exps/exec)"; then \
+	  echo "refs/exps/exec is left alone: an experiment may run in another of \`git worktree list\`"; fi
 	@git reset -q HEAD -- dvc.lock metrics  # staged by DVC, which then refuses the next experiment
 	@test ! -e .dvc/tmp/rwlock || $(PYTHON) -m json.tool .dvc/tmp/rwlock >/dev/null 2>&1 || { \
 	  rm .dvc/tmp/rwlock; echo "removed .dvc/tmp/rwlock, which a full disk has cut short"; }
@@ -44,8 +48,9 @@ undo: git
 
 git:
 	@git rev-parse -q --verify HEAD:./dvc.yaml >/dev/null 2>&1 || { \
-	  echo "DVC keeps its experiments in git, and this folder is no git repository with a commit"; \
-	  echo "(a zip download?). Run:  git init && git add -A && git commit -m start"; exit 1; }
+	  echo "DVC keeps its experiments in git, and no commit has this folder's dvc.yaml. Run:"; \
+	  git rev-parse --git-dir >/dev/null 2>&1 || echo "  git init"; \
+	  echo "  git add -A . && git commit -m start"; exit 1; }
 
 format: setup
 	ruff check --fix .

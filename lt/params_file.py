@@ -76,7 +76,8 @@ def load(
     options, found = check(_params(), raw)
     found += _model_problems(raw, check_method) + _too_many(options)
     if no_profile:  # all that was to come from there would be a problem of its own
-        found = [problem for problem in found if not problem.endswith(f"got {params.PROFILE!r}")]
+        missed = re.compile(rf"(data|train|methods)\..*, got {params.PROFILE!r}")
+        found = [problem for problem in found if not missed.fullmatch(problem)]
     problems += found
     if problems or options is None:
         raise ValueError("\n".join(f"{path}: {problem}" for problem in problems))

@@ -45,8 +45,9 @@ def _plain() -> list[tuple[Candidate, Candidate]]:
 
 def _shifted() -> list[tuple[Candidate, Candidate]]:
     group, prior = with_offset(BAR, "group"), with_offset(BAR, "prior")
-    soft = [(with_offset(one, "prior"), prior) for one in soft_splits()]
-    return [(group, BAR), (prior, BAR), (group, prior), *soft]
+    others = [CONTROL, *soft_splits(), *contests.BALPOE]
+    by_prior = [(with_offset(one, "prior"), prior) for one in others]
+    return [(group, BAR), (prior, BAR), (group, prior), *by_prior]
 
 
 def _row(cells: Cells, dataset: str, one: Candidate, other: Candidate, parts: Iterable[str]) -> Row:

@@ -9,7 +9,7 @@ there are, and their mean accuracy in percent for each rule. That is looked up o
 that it chooses nothing. No network runs.
 
 With --less "b b", only networks of one seed stand together. A row is then mean ± deviation over n
-seeds, and what the kind has, as it is, less the kind b b, paired by seed, with its 95 % interval.
+seeds, and what the kind has less the kind b b, paired by seed, with its 95 % interval.
 """
 
 from __future__ import annotations
@@ -123,10 +123,11 @@ def table_by_seed(networks: Sequence[Network], images: Images, most: int, less: 
 
     rows: list[Row] = []
     for kind, by_seed in found.items():
-        difference = stat(kind, 0) - stat(less, 0)
         row: Row = {"networks": kind, "n": len(by_seed)}
-        row |= {rule: stat(kind, k) for k, rule in enumerate(RULES)}
-        row |= {f"{RULES[0]} less {less}": difference, "95 % interval": interval(difference)}
+        for k, rule in enumerate(RULES):
+            difference = stat(kind, k) - stat(less, k)
+            row |= {rule: stat(kind, k), f"{rule} less {less}": difference}
+            row[f"{rule}, 95 % interval"] = interval(difference)
         rows.append(row)
     return rows
 
@@ -163,7 +164,7 @@ def run(arguments: Sequence[str]) -> None:
         if not np.array_equal(first.val_labels, other.val_labels) or first.cut != other.cut:
             raise ValueError("expected cells of one dataset, validation set and partition")
     networks = [one for one, _ in found]
-    if given.less:
+    if given.less is not None:
         rows = table_by_seed(networks, first, given.most, given.less)
     else:
         rows = table(networks, first, given.most)

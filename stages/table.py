@@ -57,15 +57,18 @@ def _experiments(all_commits: bool, csv: Path | None) -> None:
             with files.whole(csv) as written:
                 experiments.runs(known.shown).to_csv(written, index=False)
             print(f"{csv} has a row for each run.")
-    else:
+    elif not known.not_proved:
         print("no experiment yet: dvc exp run -S model=split_lws")
     if rows and any(row not in rows for row in experiments.rows([*known.not_run, *known.shown])):
         print("Not shown: params.yaml as it is now, which has not been run (`dvc repro` runs it).")
     if known.unfinished:
         states = ", ".join(f"{number} {state}" for state, number in known.unfinished.items())
         print(f"Not shown: experiments of the queue that have no result: {states}.")
-    if known.edited:
-        print(f"Not shown: {known.edited} whose params.yaml is not what was run.")
+    if known.not_proved:
+        print(
+            f"Not shown: {known.not_proved} (commits or experiments) whose dvc.lock does not say "
+            "that their params.yaml was run (after `dvc repro`, commit dvc.lock)."
+        )
     if known.others:
         print(f"Not shown: {known.others} of other commits (-A shows them).")
 

@@ -32,21 +32,23 @@ class Known:
             DVC shows the metrics of those before.
         unfinished: how many of a queue are in which state. DVC shows the commit's metrics for them.
         others: how many are of other commits, and not shown.
-        edited: how many are not shown since their params are not what was run.
+        not_proved: how many are not shown since their dvc.lock does not say that their params were
+            run.
     """
 
     shown: Sequence[Mapping[str, Any]]
     not_run: Sequence[Mapping[str, Any]]
     unfinished: Mapping[str, int]
     others: int
-    edited: int
+    not_proved: int
 
 
 def experiments(all_commits: bool = False) -> Known:
     """Ask DVC.
 
     Args:
-        all_commits: those of all commits, not of the last one only. The newest commit comes first.
+        all_commits: those of all commits, and not of the last one only. The last commit comes
+            first, then the others, the newest first.
 
     Raises:
         ValueError: if DVC cannot read its queue or dvc.lock.
@@ -67,8 +69,9 @@ def _known(all_commits: bool) -> Known:
     with Repo() as repo:
         # the last commit by name: a killed DVC leaves a ref that it takes for HEAD
         recorded, head = repo.experiments.ls(all_commits=True), repo.scm.get_rev()
-        older = sorted(recorded.keys() - {head}, key=lambda rev: -_time(repo, rev))
-        every = _show([head, *older] if all_commits else [head])
+        others = recorded.keys() - {head}
+        shown = sorted(others, key=lambda rev: -_time(repo, rev)) if all_commits else []
+        every = _show([head, *shown])
         finished = [one for one in every if one["State"] in FINISHED]
         known = [one for one in finished if _params_were_run(repo, one["rev"])]
         for one in known:
@@ -78,8 +81,8 @@ def _known(all_commits: bool) -> Known:
         shown=[one for one in known if one not in not_run],
         not_run=not_run,
         unfinished=Counter(one["State"].lower() for one in every if one["State"] not in FINISHED),
-        others=0 if all_commits else sum(len(recorded[rev]) for rev in older),
-        edited=len(finished) - len(known),
+        others=0 if all_commits else sum(len(recorded[rev]) for rev in others),
+        not_proved=len(finished) - len(known),
     )
 
 
@@ -116,8 +119,14 @@ def _params_were_run(repo: Any, revision: str) -> bool:
         return True
     try:
         lock, given = (parse_yaml(_read(repo, revision, name), name) for name in (LOCK, PARAMS))
-        run = lock["stages"]["resolve"]["params"][PARAMS]
-        return all(given.get(name) == value for name, value in run.items())
+        stages = lock["stages"]
+        run = stages["resolve"]["params"][PARAMS]
+        if any(given.get(name) != value for name, value in run.items()):
+            return False
+        # of these params `resolve` may have run and the rest not
+        made = {out["path"]: out["md5"] for one in stages.values() for out in one.get("outs", ())}
+        used = [dep for one in stages.values() for dep in one.get("deps", ())]
+        return all(made[dep["path"]] == dep["md5"] for dep in used if dep["path"] in made)
     except (OSError, YAMLFileCorruptedError, AttributeError, KeyError, TypeError):
         return False
 

@@ -136,7 +136,7 @@ def test_networks_of_several_cells_are_scored_together(repo: Path) -> None:
     assert {row[0]: row[2] for row in rows} == {
         name: accuracy for name, (_, accuracy) in found.items()
     }
-    less = {row[0]: float(row[5]) for row in rows}
+    less = {row[0]: float(row[3]) for row in rows}
     assert less == {
         name: pytest.approx(one - concat["h t"], abs=0.011) for name, one in concat.items()
     }

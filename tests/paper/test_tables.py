@@ -7,16 +7,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lt import files
 from lt.score import store
 from lt.score.stats import Stat
 from paper import SMALL as SMALL_FOLDER
-from paper import contests, figures, page, render, study, tables
+from paper import contests, figures, page, regroup, render, study, tables
 from paper import score as score_cells
 from paper.cells import Cells
-from tests.conftest import ROOT
+from tests.conftest import ROOT, views
 from tests.paper.conftest import SMALL, small
 
 
@@ -229,6 +230,20 @@ def test_tables_ask_for_nothing_that_is_not_in_the_grid(
     there = {(cell["model"], cell["variation"]) for cell in SMALL["cells"].values()}
     assert asked <= there, "a variation by another name would show a dash for ever"
     assert there <= asked, "a cell that no table shows"
+
+
+def test_networks_of_one_seed_stand_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = {("a", 0): 50.0, ("a", 1): 60.0, ("b", 0): 51.0, ("b", 1): 63.0}
+    monkeypatch.setattr(
+        regroup.Images, "accuracies", lambda _, group: [right[group[0].letter, group[0].seed]] * 3
+    )
+    (view,), none = views((0, 1)), np.zeros((0, 2))
+    networks = [regroup.Network(*key, view, none, none) for key in right]
+    images = regroup.Images(none, none, {"counts": [1, 1]})
+    rows = {row["networks"]: row for row in regroup.table_by_seed(networks, images, 2, "a")}
+    assert set(rows) == {"a", "b", "a b"}, "no a a, of two seeds"
+    assert rows["b"]["concat less a"].by_seed == {0: 1.0, 1: 3.0}
+    assert rows["b"]["concat, 95 % interval"] == "[-10.71, 14.71]", "2 ± 12.706 sqrt(2) / sqrt(2)"
 
 
 def test_csv_holds_numbers(root: Path) -> None:
