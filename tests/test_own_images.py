@@ -53,8 +53,8 @@ def test_what_the_run_knows_of_its_images(repo: Path) -> None:
 def test_the_run_is_among_the_experiments(repo: Path) -> None:
     """Although a stage, listing, runs every time."""
     said = call(repo, "stages.table", "--experiments").stdout
-    assert "\n| images " in said
-    assert "Not shown" not in said
+    assert "data images" in said
+    assert "Not shown: params.yaml" not in said
 
 
 def test_an_answer_needs_no_data(repo: Path, photos: Path) -> None:

@@ -273,7 +273,7 @@ def test_in_a_merge_nothing_is_undone(repo: Path) -> None:
     try:
         done = run("make", "undo", cwd=repo)
         assert done.returncode == 2
-        assert done.stdout.startswith("git is in a merge, or has conflicts (`git status`)")
+        assert "git is in a merge, or has conflicts (`git status`)" in done.stdout
         message = stage(repo, "stages.table", "--experiments", how=spawn)
         assert "unable to read: 'dvc.lock', YAML file structure is corrupted" in message
     finally:
