@@ -57,7 +57,7 @@ def build(path: Path) -> dict[str, Any]:
                 for seed in grid["seeds"]:  # what is asked for again is there already
                     cells.setdefault(*_cell(grid, protocol, dataset, one, seed))
     numbers = {key: grid[key] for key in ("epochs", "long_epochs", "decay_epoch")}
-    datasets = {name: _dataset(name) for name in grid["roles"]["main"]}
+    datasets = {name: _dataset(name) for role in ("main", "field") for name in grid["roles"][role]}
     return {"size": grid["roles"] | numbers, "datasets": datasets, "cells": cells}
 
 
@@ -85,9 +85,11 @@ def _cell(
 
 
 def _dataset(name: str) -> str:
-    """Return the params of a dataset."""
-    raw, imb_type, factor = name.split("-")
-    return f"data.name={raw} data.imb_type={imb_type} data.imb_factor={factor}"
+    """Return the params of a dataset; one that names its subset has no validation images."""
+    raw, imb_type, factor, *subset = name.split("-")
+    own = [f"data.name={raw}", f"data.imb_type={imb_type}", f"data.imb_factor={factor}"]
+    own += [f"data.subset={one} data.val_fraction=0.0" for one in subset]
+    return " ".join(own)
 
 
 def _as_text(grid: Mapping[str, Any]) -> str:

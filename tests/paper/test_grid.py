@@ -50,6 +50,20 @@ def test_the_study_is_trained_as_its_profile_says() -> None:
         assert ours.data.val_fraction == profile.data.val_fraction == 0.1
 
 
+def test_what_stands_beside_published_figures_is_trained_as_the_profile_ldam_says() -> None:
+    profile = params_file.load(
+        ["profile=ldam", "data.name=cifar10", "data.imb_factor=0.01", "data.imb_type=exp"],
+        ROOT / "params.yaml",
+    )
+    cells = [c for c in FULL["cells"].values() if c["dataset"] in FULL["size"]["field"]]
+    assert len(cells) == 2 * 7 * 3
+    for cell in cells:
+        ours = parsed(cell)
+        assert ours.train == profile.train, cell
+        assert dataclasses.replace(ours.data, name="cifar10") == profile.data
+        assert ours.methods[cell["model"]] == profile.methods[cell["model"]]
+
+
 def test_the_main_table_has_its_cells() -> None:
     main = [
         (cell["dataset"], cell["model"], cell["seed"])
@@ -76,7 +90,8 @@ def test_every_cell_could_be_run(cells: dict[str, Any]) -> None:
         own = chosen.methods[cell["model"]]
         two = cell["model"] == "ensemble" or own.get("shared") is False
         networks = 2 if two else 1
-        passes = {"crt": 10, "tau_norm": 1}.get(cell["model"], networks * chosen.train.epochs)
+        second = {"crt": 10, "lws": 10, "tau_norm": 1, "logit_adjust_posthoc": 1}
+        passes = second.get(cell["model"], networks * chosen.train.epochs)
         assert cell["passes"] == passes
         start = chosen.methods[cell["model"]]["start"]
         if start == params.FRESH:
