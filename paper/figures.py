@@ -50,7 +50,7 @@ def distribution(cells: Cells) -> Figure:
 
     Validation images are among them.
     """
-    known = {name: facts for name, facts in cells.datasets.items() if facts}
+    known = {n: facts for n in cells.size["main"] if (facts := cells.datasets[n])}
     sizes = sorted({len(facts["counts"]) for facts in known.values()})
     figure, axes = _panels(max(len(sizes), 1), columns=2, height=2.6)
     for axis, size in zip(axes, sizes, strict=False):
@@ -67,7 +67,7 @@ def distribution(cells: Cells) -> Figure:
 
 def head_tail(cells: Cells) -> Figure:
     """Draw the head and the tail half of every dataset's classes."""
-    names = list(cells.datasets)
+    names = cells.size["main"]
     figure, axes = _panels(len(names), columns=4, height=1.9)
     for axis, name in zip(axes, names, strict=False):
         facts = cells.datasets[name]
@@ -89,7 +89,7 @@ def head_tail(cells: Cells) -> Figure:
 
 def rank(cells: Cells) -> Figure:
     """Draw the test accuracy by class rank, a line per method, no label used."""
-    names = [name for name in cells.datasets if any(cells.of(name, m) for m in METHODS)]
+    names = [name for name in cells.size["main"] if any(cells.of(name, m) for m in METHODS)]
     figure, axes = _panels(max(len(names), 1), columns=2, height=2.6)
     if not names:
         _not_run(axes[0])
@@ -125,7 +125,7 @@ def honest(cells: Cells) -> Figure:
     pair = {"baseline": "o", "split_lws": "s"}
     names = [
         name
-        for name in reversed(list(cells.datasets))
+        for name in reversed(cells.size["main"])
         if any(cells.finished(name, model) for model in pair)
     ]
     figure, (axis,) = _panels(1, columns=1, height=0.36 * max(len(names), 3) + 1.2)
@@ -223,7 +223,7 @@ def examples(cells: Cells) -> Figure:
 def within(cells: Cells) -> Figure:
     """Draw by how much the split is ahead of the baseline, the true group given to both."""
     rows = []
-    for name in reversed(list(cells.datasets)):
+    for name in reversed(cells.size["main"]):
         parts = [
             study.within_difference(cells, name, ("split_lws", ""), ("baseline", ""), part)
             for part in PARTS

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from lt import params
-from paper import answers, contests, study, tables
+from paper import answers, contests, published, study, tables
 from paper.answers import Answer
 from paper.cells import Cells
 from paper.tables import Row
@@ -41,6 +41,7 @@ TITLES = {  # of the tables that may have no cell
     "everything": "all methods",
     "falling": "all methods, where the learning rate falls",
     "bar": "pairs of networks, beside the bar",
+    "published": "published figures beside ours",
 }
 
 
@@ -73,6 +74,7 @@ def pages(
         "strangers": ", ".join(cells.strangers),
         "provenance": _provenance(cells),
         "protocol": _protocol(cells),
+        "published": published.said(cells),
     }
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     made = {}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lt import files
-from paper import FOLDER, figures, page, study, tables
+from paper import FOLDER, figures, page, published, study, tables
 from paper.cells import Cells
 from stages import Parser, main
 
@@ -20,6 +20,7 @@ TABLES = {
     "examples": tables.examples,
     "answers": tables.answers,
     **study.STUDY,
+    "published": published.table,
 }
 
 

@@ -38,10 +38,11 @@ SEED_ANSWERS = {0: 3, 1: 8, 99: 3}  # section 5.5: test image -> class, by conca
 
 
 def datasets(cells: Cells) -> list[Row]:
-    """Make table 1: the datasets, with counts as measured."""
+    """Make table 1: the datasets, with counts as measured; the seed's are numbered."""
     rows = []
-    for number, (name, facts) in enumerate(cells.datasets.items(), 1):
-        row: Row = {"": number, "dataset": name}
+    numbers = {name: number for number, name in enumerate(cells.size["main"], 1)}
+    for name, facts in cells.datasets.items():
+        row: Row = {"": numbers.get(name, ""), "dataset": name}
         if facts:
             counts = facts["counts"]
             row |= {

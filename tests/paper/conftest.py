@@ -32,9 +32,11 @@ def _parsed(text: str) -> params.Params:
     return params_file.load(text.split(), ROOT / PARAMS, methods.problems)
 
 
-def score(name: str, accuracy: float, fails: bool = False) -> dict[str, Any]:
+def score(
+    name: str, accuracy: float, fails: bool = False, dataset: str = "digits-exp-0.1"
+) -> dict[str, Any]:
     """The score file of a cell of the small grid; `accuracy` tells one from another."""
-    cell = SMALL["cells"][f"digits-exp-0.1_{name}"]
+    cell = SMALL["cells"][f"{dataset}_{name}"]
     chosen = parsed(cell)
     about = {"device": "a device", "precision": "fp32", "git": "0" * 40, "git_dirty": False}
     common = {

@@ -14,11 +14,11 @@ from lt import files
 from lt.score import store
 from lt.score.stats import Stat
 from paper import SMALL as SMALL_FOLDER
-from paper import contests, figures, page, regroup, render, study, tables
+from paper import contests, figures, page, published, regroup, render, study, tables
 from paper import score as score_cells
 from paper.cells import Cells
 from tests.conftest import ROOT, views
-from tests.paper.conftest import SMALL, small
+from tests.paper.conftest import SMALL, score, small
 
 
 def history(folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -114,6 +114,41 @@ def test_the_seeds_rows_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
         difference = row["ours"].mean - theirs
         assert row["ours – the seed's"].mean == pytest.approx(difference)
         assert row["within 2"] == ("yes" if abs(difference) <= 2 else "no")
+
+
+def test_published_figures_stand_beside_ours(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, folder = "digits-exp-0.1-ldam", root / SMALL_FOLDER
+    figures_of_others = root / "published.csv"
+    figures_of_others.write_text(
+        "dataset,method,source,accuracy\n"
+        f"{dataset},baseline,A,70.5\n{dataset},baseline,B,73\n"
+        f"{dataset},crt,A,60\n{dataset},ride,A,60\ncifar10-exp-0.01-ldam,baseline,A,70\n"
+    )
+    monkeypatch.setattr(published, "FIGURES", figures_of_others)
+    assert published.said(small(root)) == "", "no cell was run"
+    facts = files.read_json(folder / "datasets/digits-exp-0.1.json")
+    files.write_json(folder / f"datasets/{dataset}.json", facts)
+    for seed, accuracy in enumerate((70.0, 71.0)):
+        name = f"baseline_ldam_s{seed}"
+        files.write_json(
+            folder / f"scores/{dataset}_{name}.json", score(name, accuracy, dataset=dataset)
+        )
+    cells = small(root)
+    rows = {row["method"]: row for row in published.table(cells)}
+    there = [c for c in SMALL["cells"].values() if c["dataset"] == dataset]
+    assert list(rows) == list(dict.fromkeys(c["model"] for c in there))
+    base, crt = rows["baseline"], rows["crt"]
+    assert (base["n"], str(base["accuracy"]), base["A"], base["B"]) == (
+        "2",
+        "70.50 ± 0.71",
+        70.5,
+        73,
+    )
+    assert (crt["n"], crt["A"], crt["B"]) == ("–", 60, None), "not run"
+    assert published.said(cells) == (
+        "1 of 2 published figures lie within 2 points of ours. "
+        f"Farthest is `baseline` on {dataset}, B: ours is 2.50 below it."
+    )
 
 
 def test_the_seeds_figures_stand_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
