@@ -273,12 +273,26 @@ def test_in_a_merge_nothing_is_undone(repo: Path) -> None:
     try:
         done = run("make", "undo", cwd=repo)
         assert done.returncode == 2
-        assert "git is in a merge, or has conflicts (`git status`)" in done.stdout
+        assert "undo: git is in a merge, or has conflicts (`git status`)" in done.stderr
         message = stage(repo, "stages.table", "--experiments", how=spawn)
         assert "unable to read: 'dvc.lock', YAML file structure is corrupted" in message
     finally:
         merge.unlink()
         lock.write_text(kept)
+
+
+def test_an_experiment_of_another_worktree_is_left_alone(repo: Path, tmp_path: Path) -> None:
+    """Worktrees share DVC's refs."""
+    there = "refs/exps/exec/EXEC_HEAD"
+    run("git", "worktree", "add", "-q", "--detach", str(tmp_path / "other"), cwd=repo)
+    run("git", "update-ref", there, "HEAD", cwd=repo)
+    done = run("make", "undo", cwd=repo)
+    assert done.returncode == 0, done.stderr
+    assert "refs/exps/exec is left alone" in done.stdout
+    assert there in run("git", "for-each-ref", cwd=repo).stdout
+    shutil.rmtree(tmp_path / "other")
+    assert "left alone" not in run("make", "undo", cwd=repo).stdout, "the folder is gone"
+    assert there not in run("git", "for-each-ref", cwd=repo).stdout
 
 
 def test_in_a_folder_of_a_larger_repository(repo: Path, tmp_path: Path) -> None:
