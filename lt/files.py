@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -49,6 +50,9 @@ def whole(path: str | Path) -> Iterator[Path]:
 
     The block creates a file or a directory there. If the block raises, `path` stays as it was; an
     OSError then names `path`. What a killed process left of its own attempts is removed.
+
+    Raises:
+        IsADirectoryError: if the block creates a file and `path` is a folder, which stays.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +61,8 @@ def whole(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         _sync(temporary)
+        if path.is_dir() and not temporary.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if path.exists() and (path.is_dir() or temporary.is_dir()):
             # os.replace swaps files only: a folder in the way is moved aside first
             old = path.with_name(f".{path.name}.{os.getpid()}.old")

@@ -31,6 +31,7 @@ Several = Annotated[int, Field(ge=2)]
 Networks = Annotated[int, Field(ge=1, le=100)]
 Branches = Annotated[int, Field(ge=2, le=100)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Place = Annotated[str, Field(min_length=1, description="a path")]
 
 BACKBONES = ["resnet18", "resnet18_cifar", "resnet20", "resnet32", "resnet50", "resnext50_32x4d"]
 BACKBONES += ["mobilenet_v3_small", "convnext_tiny"]
@@ -79,10 +80,10 @@ class Data:
 class Images:
     """Images of one's own: where they are, and in which form they are stored."""
 
-    train: str
-    test: str | None
-    root: str | None
-    classes: str | None
+    train: Place
+    test: Place | None
+    root: Place | None
+    classes: Place | None
     test_fraction: Part
     size: Pixels
     skip_corrupt: bool
@@ -96,10 +97,10 @@ class Images:
 class Listing:
     """What decides which file is of which class and part: what resolved/listing.json holds."""
 
-    train: str
-    test: str | None
-    root: str | None
-    classes: str | None
+    train: Place
+    test: Place | None
+    root: Place | None
+    classes: Place | None
     test_fraction: Part
     seed: Seed
 

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def load(
     _fill_in_auto(raw)
     options: Params | None
     options, found = check(_params(), raw)
-    found += _model_problems(raw, check_method) + _too_many(options)
+    found += _model_problems(raw, check_method) + _impossible(options)
     if no_profile:  # all that was to come from there would be a problem of its own
         missed = re.compile(rf"(data|train|methods)\..*, got {params.PROFILE!r}")
         found = [problem for problem in found if not missed.fullmatch(problem)]
@@ -189,8 +190,8 @@ def _fill_in_auto(raw: dict[str, Any]) -> None:
         data["imb_type"] = params.suited(data["imb_type"], data.get("name"))
 
 
-def _too_many(options: Params | None) -> list[str]:
-    """Find more processes, or more groups, than there can be."""
+def _impossible(options: Params | None) -> list[str]:
+    """Find more processes or groups than there can be, and thresholds that do not fall."""
     if not options:
         return []
     problems, train, cut = [], options.train, options.partition
@@ -206,6 +207,10 @@ def _too_many(options: Params | None) -> list[str]:
             f"partition.num_groups: expected at most {classes}, the number of classes, "
             f"got {cut.num_groups}"
         )
+    given = cut.thresholds
+    falling = given and all(a > b for a, b in pairwise(given))
+    if cut.criterion == "thresholds" and not falling:
+        problems.append(f"partition.thresholds: expected falling image counts, got {list(given)}")
     return problems
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from lt.score.combine import OFFSETS, RULES
 from lt.score.stats import Stat
@@ -11,6 +12,8 @@ from paper.cells import Cells
 
 # "unlabelled" weighs by the images that it answers, so validation images cannot tell how it does
 COMBINING = [rule for rule in RULES if rule not in (*OFFSETS, "unlabelled")]
+T = TypeVar("T")
+
 SEEDS, FALLS = "the seed's", "lr falls"  # the protocols
 BY_CLASS = {"many": "many", "medium": "medium", "few": "few", "macro_f1": "macro F1"}  # and titles
 THINS = ("mean", "min", "max", "ratio")  # to what the rest is thinned in `split_rest`
@@ -64,9 +67,7 @@ class Candidate:
             rule: cells.stat(dataset, self.model, f"rules.{rule}.val_balanced", self.variation)
             for rule in COMBINING
         }
-        run = {rule: stat for rule, stat in found.items() if stat.n}
-        same = _shared(run.values())
-        return max(run, key=lambda rule: run[rule].over(same).mean) if run else None
+        return _best([(stat, rule) for rule, stat in found.items()])
 
 
 CANDIDATES = [
@@ -164,25 +165,23 @@ def not_run(cells: Cells) -> list[str]:
 
 def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candidate | None:
     """Return the candidate with the best balanced validation accuracy; None if none was run."""
-    run = [(one.stat(cells, dataset, "val_balanced"), one) for one in candidates]
-    run = [(stat, one) for stat, one in run if stat.n]
-    same = _shared(stat for stat, _ in run)
-    return max(run, key=lambda pair: pair[0].over(same).mean)[1] if run else None
+    return _best([(one.stat(cells, dataset, "val_balanced"), one) for one in candidates])
 
 
 def best_on_test(cells: Cells, dataset: str, candidates: Iterable[Candidate]) -> Stat:
     """Return the highest test accuracy, of every rule where the rule is a matter of choice."""
-    run = [
-        stat
+    every = [
+        cells.stat(dataset, one.model, f"rules.{rule}.accuracy", one.variation)
         for one in candidates
         for rule in ([one.rule] if one.rule else COMBINING)
-        if (stat := cells.stat(dataset, one.model, f"rules.{rule}.accuracy", one.variation)).n
     ]
-    same = _shared(run)
-    return max(run, key=lambda stat: stat.over(same).mean, default=Stat())
+    return _best([(stat, stat) for stat in every]) or Stat()
 
 
-def _shared(stats: Iterable[Stat]) -> set[int]:
-    """Return the seeds that all have, so that no lucky seed decides; if there is none, all."""
-    seeds = [set(stat.by_seed) for stat in stats]
-    return set[int].intersection(*seeds) or set[int].union(*seeds) if seeds else set()
+def _best(every: Iterable[tuple[Stat, T]]) -> T | None:
+    """Return what has the highest mean over its own seeds, of what was run; of equals the first.
+
+    On the seeds that all share, a single one would choose as soon as one method has no other.
+    """
+    run = [(stat.mean, one) for stat, one in every if stat.n]
+    return max(run, key=lambda pair: pair[0])[1] if run else None

@@ -17,10 +17,12 @@ def run(arguments: Sequence[str]) -> None:
         description="Write the present test set of your own images as a CSV file. With -S "
         "images.test=FILE it stays the test set, whatever comes to the folder.",
     )
-    parser.add_argument("out", metavar="FILE", help="a .csv, beside or in the folder of images")
+    parser.add_argument("out", metavar="FILE", help="a .csv that is not there yet")
     out = Path(parser.parse_args(arguments).out)
     if out.suffix.lower() != ".csv":
         raise ValueError(f"expected the name of a .csv, got {out}")
+    if out.exists():
+        raise ValueError(f"expected a new file, got {out}, which exists and may be your own")
     if not LISTING.exists():
         raise ValueError(f"{LISTING} is not there: `dvc repro` with data.name=images makes it")
     listing = files.read_json(LISTING, "classes", "files")

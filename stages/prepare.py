@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,14 @@ def run(arguments: Sequence[str]) -> None:
     classes = files.read_json(started.input(RAW / options.name / "classes.json"))
     about, val = _of_images(started) if options.name == "images" else ({}, None)
     subset = longtail.make(labels, len(classes), options, val)
+    if options.name == "images" and options.imb_type != "none":
+        left = len(labels) - len(subset.train) - len(subset.val)
+        print(
+            f"prepare: warning: data.imb_type={options.imb_type} cuts each class to the size of "
+            f"the smallest first, and {classes[0]} becomes the largest: {left} of {len(labels)} "
+            "images are left out",
+            file=sys.stderr,
+        )
     with files.whole(LONGTAIL) as folder:
         folder.mkdir()
         np.save(folder / "train.npy", subset.train)

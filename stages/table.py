@@ -42,6 +42,8 @@ def run(arguments: Sequence[str]) -> None:
 def _experiments(all_commits: bool, csv: Path | None) -> None:
     if not Path("dvc.yaml").exists():
         raise ValueError(f"no dvc.yaml in {Path.cwd()}: run it in the repository's folder")
+    if csv and csv.is_dir():
+        raise ValueError(f"--csv: expected a file, got the folder {csv}")
     known = tried.experiments(all_commits)
     rows = experiments.rows(known.shown)
     if rows:

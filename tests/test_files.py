@@ -42,6 +42,11 @@ def test_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         files.write_json(path, {"a": object()})
     assert files.read_json(path) == {"a": 1}
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter1.txt").write_text("years of work")
+    with pytest.raises(IsADirectoryError):
+        files.write_json(tmp_path / "thesis", {"a": 1})
+    assert (tmp_path / "thesis/chapter1.txt").read_text() == "years of work"
 
 
 @pytest.mark.parametrize(

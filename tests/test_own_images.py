@@ -89,12 +89,31 @@ def test_images_stored_anew_are_no_longer_those_of_the_subset(repo: Path) -> Non
         about.write_text(kept)
 
 
+def test_a_longer_tail_says_what_it_leaves_out(repo: Path) -> None:
+    kept = (repo / "resolved/data.json").read_text()
+    assert call(repo, "stages.resolve", "data.imb_type=step", "data.imb_factor=1").returncode == 0
+    done = call(repo, "stages.prepare")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip() == (
+        "prepare: warning: data.imb_type=step cuts each class to the size of the smallest first, "
+        "and cat becomes the largest: 10 of 20 images are left out"
+    )
+    assert call(repo, "stages.resolve").returncode == 0
+    assert (repo / "resolved/data.json").read_text() == kept
+    done = call(repo, "stages.prepare")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_test_set_that_stays(repo: Path, photos: Path) -> None:
     done = call(repo, "stages.keep_test", str(photos / "kept.csv"))
     assert done.returncode == 0, done.stderr
     assert f"kept.csv: 6 images; dvc exp run -S images.test={photos}" in done.stdout
     header, first, *_ = (photos / "kept.csv").read_text().splitlines()
     assert (header, first) == ("path,label", "test/cat/0.png,cat")
+    (photos / "kept.csv").write_text("path,label\nmine.png,cat\n")
+    done = call(repo, "stages.keep_test", str(photos / "kept.csv"))
+    assert f"expected a new file, got {photos}/kept.csv, which exists" in done.stderr
+    assert "mine.png" in (photos / "kept.csv").read_text()
     (photos / "kept.csv").unlink()
     asked = repo / "resolved/listing.json"
     kept = asked.read_text()

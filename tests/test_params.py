@@ -75,7 +75,8 @@ def test_null_switches_clipping_off(tmp_path: Path) -> None:
             "data.name=mnist",
             "data.name: expected one of digits, cifar10, cifar100, images, got 'mnist'",
         ),
-        ("images.train=2024", "images.train: expected a text, got 2024"),
+        ("images.train=2024", "images.train: expected a path, got 2024"),
+        ("images.train=''", "images.train: expected a path, got ''"),
         ("images.size=4", "images.size: expected an integer in [8, 1024], got 4"),
         ("images.test_fraction=1", "images.test_fraction: expected a number in (0, 1), got 1"),
         (
@@ -96,6 +97,14 @@ def test_null_switches_clipping_off(tmp_path: Path) -> None:
             "methods.baseline.start: expected fresh or a method, got ['a']",
         ),
         ("partition.num_groups=11", "partition.num_groups: expected at most 10, the number of"),
+        (
+            "partition={criterion: thresholds, num_groups: 2, thresholds: []}",
+            "thresholds: expected falling",
+        ),
+        (
+            "partition={criterion: thresholds, num_groups: 2, thresholds: [2, 2]}",
+            "counts, got [2, 2]",
+        ),
         ("partition.num_groups=profile", "partition.num_groups: expected an integer at least 1"),
         ("methods.baseline.start=profile", "methods.baseline.start: expected fresh or a method"),
         (

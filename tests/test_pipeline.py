@@ -363,6 +363,10 @@ SPAWNED = ("table",)
         (["prepare", "--fast"], "expected no arguments, got --fast; params are given to"),
         (["table", "--all"], "expected --experiments or nothing, got --all"),
         (["table", "--experiments", "--cvs"], "unrecognized arguments: --cvs; see --help"),
+        (
+            ["table", "--experiments", "--csv", "metrics"],
+            "--csv: expected a file, got the folder metrics",
+        ),
         (["download", "mnist"], "expected one dataset of digits, cifar10, cifar100, got mnist"),
     ],
 )

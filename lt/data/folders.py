@@ -12,6 +12,7 @@ from pathlib import Path
 
 # names of folders, and values of the column split
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+LIKE_PARTS = {*PARTS, "training", "testing", "eval", "evaluation", "dev"}  # no names of classes
 # how names of image files end
 ENDINGS = {"avif", "bmp", "gif", "ico", "jfif", "jp2", "jpe", "jpeg", "jpg"}
 ENDINGS |= {"pbm", "pgm", "png", "pnm", "ppm", "tga", "tif", "tiff", "webp"}
@@ -60,6 +61,12 @@ def find(folder: Path, key: str) -> Found:
     below = _folders(folder, found)
     parts = [one for one in below if one.name.casefold() in PARTS]
     if not any(one.name.casefold() == "train" for one in below):
+        if below and all(one.name.casefold() in LIKE_PARTS for one in below):
+            raise ValueError(
+                f"{key}: expected class folders, or folders train and perhaps val (valid, "
+                f"validation) and test with class folders in them; got {folder} with the folders "
+                f"{', '.join(one.name for one in below)}"
+            )
         _take(below, "train", found)
         return found
     if len(parts) < len(below):

@@ -71,7 +71,8 @@ def in_words(listing: Mapping[str, Any]) -> str:
     numbers = {part: len(files) for part, files in listing["files"].items()}
     parts = [f"{number} {part}" for part, number in numbers.items() if number]
     return (
-        f"{sum(numbers.values())} images of {len(listing['classes'])} classes: {', '.join(parts)} "
+        f"{sum(numbers.values())} images of {len(listing['classes'])} classes "
+        f"({_some(listing['classes'])}): {', '.join(parts)} "
         f"(test {listing['test']}); files skipped: {_counted(listing['skipped'])}"
     )
 
@@ -112,6 +113,10 @@ def _read_file(path: Path, key: str, options: Listing) -> Found:
     if not root.is_dir():
         raise ValueError(f"images.root: expected a folder, got {options.root!r}")
     part = "test" if key == "images.test" else "train"
+    if path.suffix.lower()[1:] in ENDINGS:
+        raise ValueError(
+            f"{key}: expected a folder of class folders, a .csv or a list, got the image {path}"
+        )
     if path.suffix.lower() == ".csv":
         if part == "train":
             _expect_null(options, "classes")
@@ -260,7 +265,7 @@ def _marks(found: Found) -> dict[str, list[int]]:
         if what:
             place = found.places.get(one.path)
             missing.append(f"{place}: {what}: {one.path}" if place else f"{one.path}: {what}")
-    if missing and not marks and found.places:
+    if len(missing) > 1 and not marks and found.places:
         missing.insert(0, "images.root: expected the folder that the paths start from; got none of")
     lists.refuse(missing)
     return marks

@@ -174,7 +174,7 @@ def class_counts(img_max: int, num_classes: int, imb_type: str, imb_factor: floa
         least = math.ceil(1e6 / img_max) / 1e6  # rounded up: what is printed must be allowed
         raise ValueError(
             f"data.imb_factor: {imb_factor:g} leaves class {empty} without an image; "
-            f"allowed here: at least {least:g} (the largest class has {img_max} images)"
+            f"allowed here: at least {least:g} (the largest class is to have {img_max} images)"
         )
     return counts
 

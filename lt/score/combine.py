@@ -30,6 +30,7 @@ from lt.score.fitted import Validation as Validation
 
 RULES: tuple[str, ...] = get_args(params.Rule)
 NO_DISTRIBUTION = ("concat_abssum", "concat_zscore")
+AMONG_OWN = ("concat_softmax", "concat_zscore", "temperature")  # an expert's classes, no others
 
 
 def sum_outputs(logits: Logits, views: Views) -> Floats:
@@ -132,6 +133,11 @@ def why_not(name: str, views: Views, val_counts: Ints) -> str | None:
     rests = len(views) == 1 or all(view.others == "rest" for view in views)
     if name in ("rest", "rest_pair") and not rests:
         return "rest rules need rest outputs"
+    if len(views) > 1:
+        for k, view in enumerate(views):
+            own = name in AMONG_OWN or (name == "max_confidence" and view.width == 1)
+            if own and len(view.classes) == 1:
+                return f"expert {k} has one class alone, whose probability among its own is 1"
     if name in FITTED:
         if not val_counts.any():
             return "no validation images"

@@ -229,13 +229,16 @@ def _text(value: Any) -> str:
 
 
 def _same_but_for_seed(experiment: Mapping[str, Any]) -> str:
-    """Return what an experiment depends on but its seed: params that act on it, and photos."""
+    """Return what an experiment depends on but its seed: params that act on it, and photos.
+
+    A value that the profile gives is the same as the same one by itself.
+    """
     model, profile = experiment["model"], experiment["profile"]
-    sections = (*SECTIONS, "evaluate.", f"profiles.{profile}.")
+    sections = (*SECTIONS, "evaluate.")
     photos = _photos(experiment)
     acting = {
-        k: v
-        for k, v in experiment.items()
+        k: _param(experiment, k)
+        for k in experiment
         if k.startswith(sections) and _acts(experiment, k) and not (photos and k in PLACES)
     }
     params_ = sorted((k, str(v)) for k, v in acting.items())

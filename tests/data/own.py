@@ -12,7 +12,7 @@ from PIL import Image
 from lt import params
 from lt.data import datasets, listing, photos
 
-OPTIONS = params.Images("", None, None, None, 0.2, 8, False, None, None, None, True)
+OPTIONS = params.Images("photos", None, None, None, 0.2, 8, False, None, None, None, True)
 
 
 def draw(path: Path, seed: int, size: tuple[int, int] = (8, 8)) -> Path:

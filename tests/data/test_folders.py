@@ -79,7 +79,7 @@ def test_what_is_no_image_is_counted_and_left(tmp_path: Path) -> None:
     assert made["warnings"] == [f"folder {tmp_path}/empty has no image: left out"]
     assert made["classes"] == ["a", "b"]
     assert sum(map(len, made["files"].values())) == 6
-    assert "6 images of 2 classes: 4 train, 2 test" in listing.in_words(made)
+    assert "6 images of 2 classes (a, b): 4 train, 2 test" in listing.in_words(made)
 
 
 def test_unicode_and_spaces(tmp_path: Path) -> None:
@@ -161,6 +161,12 @@ def test_folders_that_are_refused(tmp_path: Path) -> None:
     assert f"images.train: {both} has class folders in train, val, valid; expected" in refused(both)
     mixed = own.classes(tmp_path / "mixed", {"train": 2, "bus": 2, "test": 1})
     assert f"{mixed} has the folders test, train and bus side by side; expected" in refused(mixed)
+    for names in (("testing", "training"), ("test", "val")):
+        parts = own.classes(tmp_path / "-".join(names), dict.fromkeys(names, 2))
+        assert refused(parts).startswith("images.train: expected class folders, or folders train ")
+        assert refused(parts).endswith(f"got {parts} with the folders {', '.join(names)}")
+    picture = tmp_path / "both/train/0.png"
+    assert refused(picture).endswith(f"a .csv or a list, got the image {picture}")
     single = own.classes(tmp_path / "single", {"a": 1, "b": 1})
     assert refused(single).endswith("got 2 classes of one image each")
     split = own.classes(tmp_path / "split/train", {"a": 1, "b": 1}).parent

@@ -112,6 +112,8 @@ def test_lines_that_are_refused(tmp_path: Path, photos: Path) -> None:
     assert lines[-1] == "and 3 more"
     head, line, *_ = refused(path, root=photos / "cat").splitlines()
     assert head == "images.root: expected the folder that the paths start from; got none of"
+    write(path, "cat/99.png 0\n")  # the place is right, and the file is gone
+    assert refused(path, root=photos) == f"{path} line 1: no such image file: {photos}/cat/99.png"
     assert line == f"{path} line 1: no such image file: {photos}/cat/cat/0.png"
     write(path, "cat/0.png 0\ndog 1\n")
     assert refused(path, root=photos) == (

@@ -127,7 +127,7 @@ def test_one_expert_of_one_group_answers_the_same_under_every_rule(name: str) ->
     "name", [*KEEP_RANKING, "temperature", "affine", "group_offset", "rest", "rest_pair"]
 )
 def test_accuracy_is_at_most_group_accuracy_and_oracle(name: str, others: str) -> None:
-    groups = ((0, 3), (1, 4, 5), (2,))
+    groups = ((0, 3), (1, 4), (2, 5))
     logits, labels, chosen = outputs(groups, others)
     if name not in combine.applicable(chosen, np.ones(6)):
         assert others != "rest"
@@ -284,8 +284,15 @@ def test_what_does_not_apply_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'affine' does not apply .*no validation images"):
         combine.make("affine", Validation(none, labels[:0], chosen, GROUPS, SIX[:3]))
     allowed = combine.applicable(chosen, np.ones(3))
-    assert [name for name in combine.RULES if name not in allowed] == ["rest", "rest_pair"]
-    assert "temperature" not in combine.applicable(chosen, np.zeros(3))
+    lone = {"concat_softmax", "concat_zscore", "temperature", "max_confidence"}
+    assert set(combine.RULES) - set(allowed) == {"rest", "rest_pair"} | lone, "of one class alone"
+    with pytest.raises(ValueError, match="expert 1 has one class alone, whose probability"):
+        combine.check_applies("concat_softmax", chosen, np.ones(3))
+    silent = views((0, 1), (2,), others="silent")
+    assert "max_confidence" in combine.applicable(silent, np.ones(3)), "it has three outputs"
+    two = views((0, 1), (2, 3), others="drop")
+    assert lone <= set(combine.applicable(two, np.ones(4)))
+    assert "temperature" not in combine.applicable(two, np.zeros(4))
 
 
 def test_an_expert_of_one_class_breaks_no_rule() -> None:

@@ -92,6 +92,14 @@ def test_what_the_start_was_trained_with_keeps_experiments_apart() -> None:
     assert [row["methods.mixup.alpha"] for row in rows] == ["0.2", "1"], "sorted"
 
 
+def test_a_value_of_the_profile_is_the_same_by_itself() -> None:
+    some = [experiment("crt", 0.0, 60.0), experiment("crt", 1.0, 62.0, train__epochs=100.0)]
+    (row,) = experiments.rows(some)
+    assert (row["n"], row["epochs"]) == (2, 100)
+    other = experiment("crt", 1.0, 62.0, train__epochs=50.0)
+    assert [row["n"] for row in experiments.rows([some[0], other])] == [1, 1]
+
+
 def test_other_code_keeps_experiments_apart() -> None:
     """A method that was edited between two seeds is another method."""
     some = [experiment("ros", float(k), 60.0 + k, code=f"{k // 2}" * 64) for k in range(3)]
