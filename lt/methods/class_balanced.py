@@ -2,7 +2,8 @@
 
 Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, with softmax
 cross entropy, weights as in equation 3, scaled to sum to C. Departs from the paper in the mean
-over a batch, which is divided by the weights in it, as torch's is.
+over a batch, which is divided by the weights in it, as torch's is. Divided by the number of images
+its gradient would be some five times smaller on CIFAR exp 0.01.
 """
 
 from __future__ import annotations

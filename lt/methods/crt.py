@@ -1,7 +1,9 @@
 """Classifier re-training: a new classifier on the frozen baseline, on class-balanced batches.
 
 Kang et al., "Decoupling Representation and Classifier", ICLR 2020, section 4.1; the learning
-rate falls from train.lr along half a cosine, as there. Batch-norm statistics are frozen too.
+rate falls from train.lr along half a cosine, as there. Departs from facebookresearch/
+classifier-balancing at f162ade in that batch-norm statistics are frozen, too, and in the draws:
+each image's class is drawn by itself, where theirs goes round all classes, four images of each.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Li et al., "Overcoming Classifier Imbalance for Long-Tail Object Detection", CVPR 2020, section
 3.2, for classification: groups are those of the partition, there is no background, and the
-outputs are the log probabilities of each class in its own group.
+outputs are the log probabilities of each class in its own group. Departs in that the whole network
+is trained from the start, where theirs trains the last layer of a detector.
 """
 
 from __future__ import annotations

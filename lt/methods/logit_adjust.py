@@ -1,7 +1,8 @@
 """Logit adjustment in training: the baseline with tau * log prior added to the logits of the loss.
 
 Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021, equation 10. With `mixup`, the
-images are blended too, as BalPoE does (Aimar et al., CVPR 2023): a single branch of it.
+images are blended too, as BalPoE does (Aimar et al., CVPR 2023): a single branch of it, but for its
+cosine classifier.
 """
 
 from __future__ import annotations

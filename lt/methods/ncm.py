@@ -1,8 +1,8 @@
 """Nearest class mean: each image goes to the class with the nearest mean of baseline features.
 
 Kang et al., "Decoupling Representation and Classifier", ICLR 2020, section 4.1. Means are over
-the training images, without augmentation. Departs in that Euclidean distances are to the means
-as they are, not scaled to norm 1.
+the training images, without augmentation. Departs in that features are neither centred nor, for
+Euclidean distances, scaled to norm 1.
 """
 
 from __future__ import annotations

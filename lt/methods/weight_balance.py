@@ -5,9 +5,11 @@ entropy with a decay of 5e-3, then the classifier alone with the class-balanced 
 and MaxNorm. Held against ShadeAlsha/LTR-weight-balancing at e89f292, demo1, demo2 and utils/. The
 class-balanced loss is theirs, the binary cross entropy of the softmax: its gradient is that of the
 softmax's own cross entropy over about the number of classes, which their decay is tuned to. Departs
-in that norms are bounded after every step, as the paper has it, where the code does so once an
-epoch; in batches of train.batch_size (theirs: 64); in that batch-norm statistics are frozen with
-the backbone; and in that the cosine of the learning rate begins at its value, not one epoch on.
+in the network (theirs is a ResNet-34); in train.epochs for the first stage (theirs: 320, and the
+best of them on the test set goes on); in that norms are bounded after every step, as the paper has
+it, where the code does so once an epoch; in batches of train.batch_size (theirs: 64); in that
+batch-norm statistics are frozen with the backbone; and in that the cosine of the learning rate
+begins at its value, not one epoch on.
 """
 
 from __future__ import annotations

@@ -3,8 +3,11 @@
 Each repository's function was run once, in float64, on the inputs below. The commits: RIDE
 frank-xwang/RIDE-LongTailRecognition ab8be5c, SADE Vanint/SADE-AgnosticLT cba11b8, BalPoE
 emasa/BalPoE-CalibratedLT ca607ae, VS orparask/VS-Loss 7ade9c9, weight balancing
-ShadeAlsha/LTR-weight-balancing e89f292, LFME xiangly55/LFME 0a18a06. SADE and BalPoE add 1e-9 to
-a prior before its logarithm, which is not done here.
+ShadeAlsha/LTR-weight-balancing e89f292, LFME xiangly55/LFME 0a18a06, LDAM-DRW, its focal loss and
+its weights kaidic/LDAM-DRW 2536330, balanced softmax jiawei-ren/BalancedMetaSoftmax-Classification
+34a61e4, group softmax FishYuLi/BalancedGroupSoftmax 90e04fd, Remix ntucllab/imbalanced-DL caa43d9
+(not its authors'). SADE and BalPoE add 1e-9 to a prior before its logarithm, which is not done
+here.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lt.data.views import ClassView
-from lt.nets import branch_losses, losses, surgery
+from lt.nets import branch_losses, losses, mixing, surgery
 from lt.nets import net as nets
 from lt.nets.losses import Loss
+from lt.train import augment
 from tests.nets.test_surgery import given
 
 COUNTS, TARGETS, GROUPS = (50, 20, 10, 5), torch.tensor([0, 3, 1]), ((0, 1), (2, 3))
@@ -50,6 +54,12 @@ BALPOE_MIXED = """
     -0.02807147 0.02529964 0.00244455 0.00032727 0.0220573 -0.02256243 0.0003082 0.00019693
     0.07344093 -0.07351095 0.00001814 0.00005187
 """
+
+
+LDAM = losses.ldam(COUNTS, 0.5, 30.0, WEIGHTS, 160)
+BALANCED = losses.adjusted(COUNTS, 1.0)
+# GSBBoxHeadWith0 without its bin of foreground and background, the first others kept
+GROUPED = "-0.15875055 0.15507289 0.00367766"
 
 
 def inputs(*shape: int) -> Tensor:
@@ -87,12 +97,51 @@ def test_branches(loss: Loss, epoch: int, shares: float | None, value: float, sl
         (losses.vs(COUNTS, 0.3, 1.0), 3.14963571, "-0.26643425 0.19480226 0.00514427 0.00083344"),
         (losses.vs(COUNTS, 0.2, 1.2), 3.41419105, "-0.26743443 0.21749066 0.00397202 0.00045478"),
         (losses.binary(WEIGHTS), 1.35287317, "-0.02818968 0.03306981 -0.00430301 -0.00057712"),
+        (BALANCED, 3.64312620, "-0.29602662 0.29232819 0.00346638 0.00023204"),
+        (losses.focal(1.0), 2.93324240, "-0.34837640 0.33925362 0.00804564 0.00107714"),
+        (losses.focal(2.0), 2.78685932, "-0.37557302 0.36573804 0.00867374 0.00116123"),
+        (losses.weighted(WEIGHTS), 3.94260322, "-0.07070344 0.06885196 0.00163287 0.00021861"),
     ],
-    ids=["vs", "vs of the README", "weight_balance"],
+    ids=["vs", "vs of the README", "weight_balance", "balanced", "focal 1", "focal 2", "weighted"],
 )
 def test_single(loss: Loss, value: float, slope: str) -> None:
     logits = inputs(3, 4).requires_grad_()
     check(loss(logits, TARGETS, torch.tensor(1)), logits, value, slope)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "value", "slope"),
+    [
+        (160, 14.35906664, "-0.33332974 0.32460098 0.00769814 0.00103062"),
+        (161, 17.59093723, "-0.07421737 0.07227387 0.00171403 0.00022947"),
+    ],
+)
+def test_ldam_before_and_after_its_weights(epoch: int, value: float, slope: str) -> None:
+    """LDAMLoss with max_m 0.5 and s 30, of cosines that are these logits over 30."""
+    logits = inputs(3, 4).requires_grad_()
+    check(LDAM(logits, TARGETS, torch.tensor(epoch)), logits, value, slope)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "value", "others"),
+    [
+        (8.0, 6.05528894, "0.00067144 0.04753465 -0.04820609"),
+        (0.5, 5.87870586, "0.00134289 0.09506930 -0.09641219"),
+    ],
+)
+def test_group_softmax(ratio: float, value: float, others: str) -> None:
+    logits, targets = inputs(6, 6).requires_grad_(), torch.tensor([0, 3, 1, 0, 0, 2])
+    result = losses.group_softmax(GROUPS, ratio)(logits, targets, torch.tensor(1))
+    check(result, logits, value, f"{GROUPED} {others}")
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.3, 3.65233138), (0.6, 3.49963127)])
+def test_remix(share: float, value: float) -> None:
+    """remix_criterion with kappa 3 and tau 0.5, each image paired with the one before."""
+    logits, targets = inputs(5, 4).requires_grad_(), torch.tensor([0, 3, 1, 2, 0])
+    mixed = augment.blend(targets, torch.tensor(share), mixing.remix(COUNTS, 3.0, 0.5), 4)
+    result = losses.cross_entropy(logits, mixed, torch.tensor(1))
+    check(result, logits, value, "-0.19052864 0.18553935 0.00440020 0.00058909")
 
 
 def test_lfme() -> None:
