@@ -66,7 +66,10 @@ def within(cells: Cells) -> Answer:
     counts = ahead([min(of, key=lambda stat: stat.mean) for of in splits.values()], "split")
     number, twice = len(won["accuracy"]), len(won["accuracy"]) - len(splits)
     said = [
-        f"{twice} of them have two controls, which makes {number} comparisons" if twice else "",
+        f"{twice} of the splits are compared with two controls each, so that there are {number} "
+        "comparisons"
+        if twice
+        else "",
         f"on the head alone, the split is ahead in {number_ahead(won['head'])} of {number}, on the "
         f"tail in {number_ahead(won['tail'])}",
         _learned_nothing(cells),
@@ -290,11 +293,12 @@ def beside_the_bar(cells: Cells) -> Answer:
 
 def _agreement(cells: Cells, near: int, run: int, number: int) -> list[str]:
     """Say how far the seed's figures and ours agree, and what that is worth."""
-    parts = " and ".join(f"{_near(cells, part)} on the {part} alone" for part in ("head", "tail"))
+    head, tail = (_near(cells, part) for part in ("head", "tail"))
     return [
         f"the seed's main table and the re-sampling of its Table 2 have {number} figures; we have "
         f"run {run}, and {near} of these lie within {study.NEAR:g} points of ours",
-        f"of the main table's, {parts} do",
+        f"of the main table's figures on the head alone, {head} lie as near, of those on the tail "
+        f"alone {tail}",
         _told_twice(cells),
         *_last_epochs(study.spans(cells)),
     ]

@@ -192,8 +192,11 @@ def test_the_readme_quotes_what_an_offset_gives(monkeypatch: pytest.MonkeyPatch)
     bar, cells = contests.BAR, Cells()
     prior = contests.with_offset(bar, "prior")
     for dataset, quoted in (
-        ("cifar10-exp-0.01", "from {} to {} % (`-S profile=study`, three seeds)"),
-        ("cifar100-exp-0.01", "it was, {} and {} %, and took the tail from {} to {} % (three"),
+        ("cifar10-exp-0.01", "from {} to {} % (three seeds), but the idea came"),
+        (
+            "cifar100-exp-0.01",
+            "it was, {} and {} %, and took the tail from {} to {} % (`-S profile",
+        ),
     ):
         parts = ("accuracy", "tail") if "tail" in quoted else ("accuracy",)
         told = [one.stat(cells, dataset, part) for part in parts for one in (bar, prior)]
@@ -228,7 +231,10 @@ def test_the_readme_quotes_what_batches_do(monkeypatch: pytest.MonkeyPatch) -> N
     )
     assert (own.n, shared.n) == (3, 3)
     for gain, told in (
-        (shared, "is then {} points behind a baseline that is clipped as it is (three runs, 95 % "),
+        (
+            shared,
+            "is then {} points behind a baseline whose gradients are clipped as its own are (three runs, 95 % ",
+        ),
         (shared, "(three runs, 95 % interval {1} to {2}). With batches"),
         (own, "it is {} behind (three runs, 95 % interval {} to {})"),
     ):
