@@ -233,7 +233,7 @@ def test_the_readme_quotes_what_batches_do(monkeypatch: pytest.MonkeyPatch) -> N
     for gain, told in (
         (
             shared,
-            "is then {} points behind a baseline whose gradients are clipped as its own are (three runs, 95 % ",
+            "is then {} points behind a baseline whose gradients are clipped as its own ",
         ),
         (shared, "(three runs, 95 % interval {1} to {2}). With batches"),
         (own, "it is {} behind (three runs, 95 % interval {} to {})"),
