@@ -186,6 +186,27 @@ def test_the_readme_quotes_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
             assert one[column].mean > split[column].mean
 
 
+def test_the_readme_quotes_what_stands_beside_published_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = (ROOT / "README.md").read_text()
+    monkeypatch.chdir(ROOT)
+    every = published.table(Cells())
+    rows = [row for row in every if row["n"] != "–" and row["dataset"].startswith("cifar100-")]
+    for row in rows:
+        theirs = [row[source] for source in ("Cao et al. 2019", "Zhang et al. 2021")]
+        told = ", ".join(f"{one:.2f}" for one in theirs if one is not None) or "–"
+        after = (
+            ", after it"
+            if row["method"] in ("logit_adjust_posthoc", "tau_norm", "crt", "lws")
+            else ""
+        )
+        line = f"| `{row['method']}`{after} | {row['accuracy']} | {row['few']} | {told} |"
+        assert line in text
+        assert row["n"] == "1", "one run each, says the README"
+    assert len(rows) == 6
+
+
 def test_the_readme_quotes_what_an_offset_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     text = " ".join((ROOT / "README.md").read_text().split())
     monkeypatch.chdir(ROOT)
