@@ -16,6 +16,7 @@ PROFILE = "profile"  # a value that the profile gives
 AUTO = "auto"  # of data.imb_type: what suits the dataset
 FRESH = "fresh"  # the start of a method that starts from no other
 CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}  # how many there are
+SIDES = {"digits": 8, "cifar10": 32, "cifar100": 32}  # pixels
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 Count = Annotated[int, Field(ge=1)]
@@ -126,6 +127,7 @@ class Train:
     lr: Positive
     schedule: Literal["step", "cosine"]
     momentum: Fraction
+    nesterov: bool
     weight_decay: NonNegative
     warmup: Annotated[int, Field(ge=0)]
     step_size: Count | None
@@ -134,6 +136,9 @@ class Train:
     clip_norm: Positive | None
     augment: Literal["crop", "resized_crop"]
     color_jitter: Unit
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    auto_augment: Literal["none", "cifar10", "imagenet", "trivial"]
+    cutout: Annotated[int, Field(ge=0, le=1024)]
     memory: NonNegative
     precision: Literal["auto", "fp32", "bf16"]
     deterministic: bool

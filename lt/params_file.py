@@ -191,7 +191,7 @@ def _fill_in_auto(raw: dict[str, Any]) -> None:
 
 
 def _impossible(options: Params | None) -> list[str]:
-    """Find more processes or groups than there can be, and thresholds that do not fall."""
+    """Find values that are allowed, but not together or with this dataset."""
     if not options:
         return []
     problems, train, cut = [], options.train, options.partition
@@ -199,6 +199,13 @@ def _impossible(options: Params | None) -> list[str]:
         problems.append(
             f"train.processes: expected at most {train.batch_size // 2}, half of train.batch_size, "
             f"since batch norm needs two images in each; got {train.processes}"
+        )
+    if train.nesterov and not train.momentum:
+        problems.append("train.nesterov: expected false with train.momentum 0, got true")
+    side = params.SIDES.get(options.data.name, options.images.size)
+    if train.cutout >= side:
+        problems.append(
+            f"train.cutout: expected less than {side}, the side of an image, got {train.cutout}"
         )
     # the classes of one's own images are counted later
     classes = params.CLASSES.get(options.data.name, cut.num_groups)

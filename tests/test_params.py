@@ -96,6 +96,12 @@ def test_null_switches_clipping_off(tmp_path: Path) -> None:
             "methods.baseline.start=[a]",
             "methods.baseline.start: expected fresh or a method, got ['a']",
         ),
+        ("train.cutout=8", "train.cutout: expected less than 8, the side of an image, got 8"),
+        ("train.rotation=181", "train.rotation: expected a number in [0, 180], got 181"),
+        (
+            "train.auto_augment=cifar",
+            "train.auto_augment: expected one of none, cifar10, imagenet, trivial, got 'cifar'",
+        ),
         ("partition.num_groups=11", "partition.num_groups: expected at most 10, the number of"),
         (
             "partition={criterion: thresholds, num_groups: 2, thresholds: []}",
@@ -131,6 +137,17 @@ def test_bad_values(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message.split(":")[0])) as error:
         load(tmp_path, TEXT, override)
     assert message in str(error.value)
+
+
+def test_what_goes_with_another_value_alone(tmp_path: Path) -> None:
+    nesterov = ("train.nesterov=true", "train.momentum=0")
+    with pytest.raises(ValueError, match=r"nesterov: expected false with train\.momentum 0, got"):
+        load(tmp_path, TEXT, *nesterov)
+    assert load(tmp_path, TEXT, "data.name=cifar10", "train.cutout=31").train.cutout == 31
+    photos = ("data.name=images", "images.size=224")
+    assert load(tmp_path, TEXT, *photos, "train.cutout=112").train.cutout == 112
+    with pytest.raises(ValueError, match="less than 224, the side of an image, got 224"):
+        load(tmp_path, TEXT, *photos, "train.cutout=224")
 
 
 def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:

@@ -4,9 +4,7 @@ Aimar et al., "Balanced Product of Calibrated Experts for Long-Tailed Recognitio
 the taus have the mean 1, the mean of the logits is that of a balanced prior; mixup calibrates the
 branches, which this needs. Held against emasa/BalPoE-CalibratedLT at ca607ae, model/loss.py,
 utils/combiner.py and configs/mixup/standard_training/config_cifar100_ir100_bs-experts.json, whose
-alpha of mixup is 0.4 (0.8 in that of CIFAR-10). It also turns images by up to 15 degrees and trains
-with Nesterov's momentum, neither of which can be set here, and with a weight decay of 5e-4 and
-falls of the learning rate to a tenth, which can.
+alpha of mixup is 0.4 (0.8 in that of CIFAR-10). What it sets besides is in docs/methods.md.
 """
 
 from __future__ import annotations

@@ -4,9 +4,8 @@ Wang et al., "Long-tailed Recognition by Routing Diverse Distribution-Aware Expe
 without its routing and its distillation: the last two stages per branch, narrowed, LDAM's loss and
 classifier on each, and their diversity, whose temperatures and weights change as in LDAM-DRW. Held
 against frank-xwang/RIDE-LongTailRecognition at ab8be5c, model/loss.py and configs/
-config_imbalance_cifar100_ride.json, which also turns images by up to 15 degrees and trains with
-Nesterov's momentum, neither of which can be set here, and with a weight decay of 5e-4, which can.
-With a diversity of 0 their LDAM is of the mean of the branches; here it stays that of each.
+config_imbalance_cifar100_ride.json; what that sets besides is in docs/methods.md. With a diversity
+of 0 their LDAM is of the mean of the branches; here it stays that of each.
 """
 
 from __future__ import annotations

@@ -3,12 +3,11 @@
 Zhang et al., "Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed
 Recognition", NeurIPS 2022, section 4.1: cross entropy, balanced softmax, and a loss for the prior
 in reverse order, on cosine classifiers. Held against Vanint/SADE-AgnosticLT at cba11b8,
-model/loss.py and configs/config_cifar100_ir100_sade.json, which also turns images by up to 15
-degrees and trains with Nesterov's momentum, neither of which can be set here, and with a weight
-decay of 5e-4 and falls of the learning rate to a tenth, which can. Classes of equal counts swap
-their priors in the order of their labels, in theirs in that of torch's sort. Branches are averaged,
-as for a balanced test set; the combination rule "unlabelled" weights them by the test outputs
-(their section 4.2, in another form: lt/score/unlabelled.py).
+model/loss.py and configs/config_cifar100_ir100_sade.json; what that sets besides is in
+docs/methods.md. Classes of equal counts swap their priors in the order of their labels, in theirs
+in that of torch's sort. Branches are averaged, as for a balanced test set; the combination rule
+"unlabelled" weights them by the test outputs (their section 4.2, in another form:
+lt/score/unlabelled.py).
 """
 
 from __future__ import annotations

@@ -123,13 +123,13 @@ def normalise(images: Tensor, recipe: Recipe) -> Tensor:
 
     The result is channels_last in memory.
     """
-    mean, std = _constants(recipe, images.device)
+    mean, std = constants(recipe, images.device)
     return ((images.float() - mean) / std).permute(0, 3, 1, 2)
 
 
 @cache
-def _constants(recipe: Recipe, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the mean and deviation of pixels in 0..255.
+def constants(recipe: Recipe, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation (channels,) of pixels in 0..255.
 
     They are kept, since copying them to a GPU waits for it.
     """

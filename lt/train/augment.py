@@ -1,4 +1,4 @@
-"""Random crops, flips and colours of a whole batch, on the device where it lies."""
+"""The augmentation of a whole batch, on the device where it lies."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from torch.nn import functional
 from lt.data.datasets import Recipe
 from lt.nets.losses import Share
 from lt.params import Train
+from lt.score.predict import constants
+from lt.train import changes
 
 AREA = 0.08, 1.0  # of an image, that a resized crop has
 RATIO = 3 / 4, 4 / 3  # of its sides, width / height
 ATTEMPTS = 10  # to draw one that lies within the image; else it is the whole image
-GREY = 0.2989, 0.587, 0.114  # of red, green and blue
 
 
 def draws(
@@ -24,32 +25,80 @@ def draws(
 ) -> Tensor:
     """Draw what the augmentation of params.yaml leaves to chance, for all images of an epoch.
 
+    Args:
+        number: of images.
+        shape: height and width of them.
+        recipe: of the dataset.
+        options: the section train.
+        generator: on the device.
+
     Returns:
-        (number, columns) on the generator's device, for `augment`: those of `draw` or of
-        `draw_boxes`, and with colours a factor each for brightness, contrast and saturation.
+        (number, columns) on the generator's device, for `augment`.
     """
+
+    def uniform(columns: int, largest: float) -> Tensor:
+        size, device = (number, columns), generator.device
+        share = torch.rand(size, generator=generator, device=device, dtype=torch.float64)
+        return largest * (share * 2 - 1)
+
     if options.augment == "crop":
-        found = draw(number, recipe, generator)
+        found = [draw(number, recipe, generator)]
     else:
-        found = draw_boxes(number, shape, recipe.flip, generator)
-    if not options.color_jitter:
-        return found
-    device = generator.device
-    shift = torch.rand(number, 3, generator=generator, device=device, dtype=torch.float64) * 2 - 1
-    return torch.cat([found.double(), 1 + options.color_jitter * shift], dim=1)
+        found = [draw_boxes(number, shape, recipe.flip, generator)]
+    if options.color_jitter:
+        found.append(1 + uniform(3, options.color_jitter))
+    if options.rotation:
+        found.append(uniform(1, options.rotation))
+    if options.auto_augment != "none":
+        found.append(changes.draw(options.auto_augment, number, shape, generator))
+    if options.cutout:
+        found += [_integers(side, number, 1, generator) for side in shape]
+    return torch.cat(found, dim=1)
 
 
 def augment(images: Tensor, drawn: Tensor, recipe: Recipe, options: Train) -> Tensor:
     """Change uint8 images (B, H, W, channels) as `drawn` (B, columns), from `draws`, says.
 
+    They are cropped and mirrored, turned, changed by a policy, coloured, and covered in part.
+
     Returns:
-        the same shape, pixels in 0..255: uint8, float32 if they were resized or coloured.
+        the same shape, pixels in 0..255: uint8, float32 where they are more than moved.
     """
+    boxes, factors, angles, strengths, centres = torch.split(drawn, _columns(options), dim=1)
     if options.augment == "crop":
-        images, factors = crop_and_flip(images, drawn[:, :3].long(), recipe.pad), drawn[:, 3:]
+        images = crop_and_flip(images, boxes.long(), recipe.pad)
     else:
-        images, factors = resized_crop(images, drawn[:, :5]), drawn[:, 5:]
-    return colour(images.float(), factors) if options.color_jitter else images
+        images = resized_crop(images, boxes)
+    if options.rotation:
+        images = changes.turn(images, angles)
+    if options.auto_augment != "none":
+        images = images.float().round()
+        for change in torch.split(strengths, len(changes.NEUTRAL), dim=1):
+            images = changes.change(images, change)
+    if options.color_jitter:
+        images = changes.colour(images.float(), factors)
+    if options.cutout:
+        mean, _ = constants(recipe, images.device)
+        images = changes.cut_out(images, centres.long(), options.cutout, mean)
+    return images
+
+
+def _columns(options: Train) -> list[int]:
+    """Return how many columns of `draws` each part of the augmentation has."""
+    policy = {"none": 0, "trivial": 1}.get(options.auto_augment, 2) * len(changes.NEUTRAL)
+    first = 3 if options.augment == "crop" else 5
+    return [
+        first,
+        3 * bool(options.color_jitter),
+        bool(options.rotation),
+        policy,
+        2 * bool(options.cutout),
+    ]
+
+
+def _integers(high: int, number: int, columns: int, generator: torch.Generator) -> Tensor:
+    """Draw integers (number, columns) from 0 to high - 1."""
+    return torch.randint(high, (number, columns), generator=generator, device=generator.device)
 
 
 def draw(number: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -59,11 +108,8 @@ def draw(number: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
         int64 (number, 3) on the generator's device: whether the image is mirrored, and the row and
         the column of the padded image at which its crop starts.
     """
-
-    def integers(high: int, columns: int) -> Tensor:
-        return torch.randint(high, (number, columns), generator=generator, device=generator.device)
-
-    return torch.cat([integers(1 + recipe.flip, 1), integers(2 * recipe.pad + 1, 2)], dim=1)
+    mirrored = _integers(1 + recipe.flip, number, 1, generator)
+    return torch.cat([mirrored, _integers(2 * recipe.pad + 1, number, 2, generator)], dim=1)
 
 
 def crop_and_flip(images: Tensor, draws: Tensor, pad: int) -> Tensor:
@@ -169,31 +215,6 @@ def _between(
     high = torch.minimum(low + 1, length - 1)
     share = (at - low).clamp(max=1).float()
     return (start + low).long(), (start + high).long(), share[..., None]
-
-
-def colour(images: Tensor, factors: Tensor) -> Tensor:
-    """Multiply brightness, then contrast, then saturation of each image by its own factors.
-
-    Args:
-        images: float (B, H, W, channels), pixels in 0..255.
-        factors: (B, 3); the last one is without effect on grey images.
-
-    Returns:
-        the same shape and range.
-    """
-    brightness, contrast, saturation = factors.float()[:, :, None, None, None].unbind(1)
-    images = (images * brightness).clamp(0, 255)
-    mean = _grey(images).mean((1, 2, 3), keepdim=True)
-    images = torch.lerp(mean, images, contrast).clamp(0, 255)
-    return torch.lerp(_grey(images), images, saturation).clamp(0, 255)
-
-
-def _grey(images: Tensor) -> Tensor:
-    """Return how light each pixel is, (B, H, W, 1)."""
-    if images.shape[-1] == 1:
-        return images
-    red, green, blue = torch.split(images, 1, dim=-1)
-    return GREY[0] * red + GREY[1] * green + GREY[2] * blue
 
 
 def blend_images(images: Tensor, share: Tensor) -> Tensor:

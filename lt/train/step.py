@@ -259,7 +259,12 @@ def _optimizer(
 ) -> torch.optim.Optimizer:
     if options.optimizer == "sgd":
         return torch.optim.SGD(
-            parameters, lr=lr, momentum=options.momentum, weight_decay=weight_decay, fused=True
+            parameters,
+            lr=lr,
+            momentum=options.momentum,
+            nesterov=options.nesterov,
+            weight_decay=weight_decay,
+            fused=True,
         )
     recordable = lr.device.type == "cuda"
     return torch.optim.AdamW(

@@ -17,7 +17,7 @@ from lt import params
 from lt.data.datasets import RECIPES, Recipe
 from lt.nets import mixing
 from lt.score import predict
-from lt.train import augment
+from lt.train import augment, changes
 
 IMAGES = torch.randint(1, 256, (200, 6, 6, 3), generator=torch.Generator().manual_seed(1)).to(
     torch.uint8
@@ -115,30 +115,14 @@ def test_boxes_of_digits_are_not_mirrored() -> None:
     assert not boxes[:, 0].any()
 
 
-def test_colours_are_torchvisions() -> None:
-    factors = torch.tensor([[1.4, 0.6, 0.7], [0.6, 1.4, 1.3], [1, 1, 1], [0, 1, 1], [1, 0, 1]])
-    factors = torch.cat([factors, torch.tensor([[1.0, 1.0, 0.0]])])
-    ours = augment.colour(PHOTOS.float(), factors)
-    for image, (brightness, contrast, saturation), got in zip(
-        PHOTOS, factors.tolist(), ours, strict=True
-    ):
-        theirs = image.permute(2, 0, 1) / 255
-        theirs = functional.adjust_brightness(theirs, brightness)
-        theirs = functional.adjust_contrast(theirs, contrast)
-        theirs = functional.adjust_saturation(theirs, saturation)
-        torch.testing.assert_close(got.permute(2, 0, 1) / 255, theirs, rtol=0, atol=1e-3)
+JITTER = {"color_jitter": 0.5}
+ALL = {**JITTER, "rotation": 30.0, "auto_augment": "cifar10", "cutout": 6}
 
 
-def test_grey_images_have_no_saturation() -> None:
-    grey = PHOTOS[..., :1].float()
-    factors = torch.tensor([[1.0, 1.0, 0.0]]).repeat(6, 1)
-    assert torch.equal(augment.colour(grey, factors), grey)
-
-
-@pytest.mark.parametrize("jitter", [0.0, 0.5])
+@pytest.mark.parametrize("given", [{}, JITTER, ALL, {"auto_augment": "trivial", "rotation": 5.0}])
 @pytest.mark.parametrize("kind", ["crop", "resized_crop"])
-def test_params_choose(kind: str, jitter: float, options: params.Params) -> None:
-    chosen = dataclasses.replace(options.train, augment=kind, color_jitter=jitter)
+def test_params_choose(kind: str, given: dict[str, Any], options: params.Params) -> None:
+    chosen = dataclasses.replace(options.train, augment=kind, **given)
     recipe = RECIPES["cifar10"]
 
     def draws() -> torch.Tensor:
@@ -146,19 +130,43 @@ def test_params_choose(kind: str, jitter: float, options: params.Params) -> None
         return augment.draws(len(PHOTOS), (20, 20), recipe, chosen, generator)
 
     drawn = draws()
-    columns = {"crop": 3, "resized_crop": 5}[kind]
-    assert drawn.shape == (6, columns + (3 if jitter else 0))
     assert torch.equal(drawn, draws())
     images = augment.augment(PHOTOS, drawn, recipe, chosen)
     assert images.shape == PHOTOS.shape
-    if jitter:
-        assert drawn[:, columns:].min() >= 0.5
-        assert drawn[:, columns:].max() <= 1.5
-        assert (drawn[:, columns:].std(0) > 0.05).all(), "each image its own"
+    columns, rest = {"crop": 3, "resized_crop": 5}[kind], drawn
+    crop, rest = rest[:, :columns], rest[:, columns:]
     if kind == "crop":
         first = augment.draw(6, recipe, torch.Generator().manual_seed(0))
-        assert torch.equal(drawn[:, :3], first.to(drawn.dtype)), "the draws of a crop stay"
-        assert images.dtype == (torch.float32 if jitter else torch.uint8)
+        assert torch.equal(crop, first.to(drawn.dtype)), "the draws of a crop stay"
+        moved = given.keys() <= {"rotation"}
+        assert images.dtype == (torch.uint8 if moved else torch.float32)
+        images_now = augment.crop_and_flip(PHOTOS, crop.long(), recipe.pad)
+    else:
+        images_now = augment.resized_crop(PHOTOS, crop)
+    if "color_jitter" in given:
+        factors, rest = rest[:, :3], rest[:, 3:]
+        assert 0.5 <= factors.min() < factors.max() <= 1.5
+        assert (factors.std(0) > 0.05).all(), "each image its own"
+    if "rotation" in given:
+        angles, rest = rest[:, :1], rest[:, 1:]
+        assert 0 < angles.abs().max() <= given["rotation"]
+        assert angles.min() < 0 < angles.max()
+        images_now = changes.turn(images_now, angles)
+    if "auto_augment" in given:
+        width = len(changes.NEUTRAL)
+        images_now = images_now.float().round()
+        for _ in range(1 if given["auto_augment"] == "trivial" else 2):
+            images_now = changes.change(images_now, rest[:, :width])
+            rest = rest[:, width:]
+    if "color_jitter" in given:
+        images_now = changes.colour(images_now.float(), factors)
+    if "cutout" in given:
+        centres, rest = rest[:, :2], rest[:, 2:]
+        assert 0 <= centres.min() < centres.max() < 20
+        mean = 255 * torch.tensor(recipe.mean)
+        images_now = changes.cut_out(images_now, centres.long(), given["cutout"], mean)
+    assert rest.shape == (6, 0)
+    assert torch.equal(images, images_now)
 
 
 def test_normalise_is_torchvisions() -> None:

@@ -61,11 +61,12 @@ def rows(trained: loop.Trained) -> list[loop.Row]:
 
 ADAMW = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.1, "schedule": "cosine"}
 ADAMW |= {"augment": "resized_crop", "color_jitter": 0.4}
-WHOLE: dict[str, loop.Trained] = {}  # the run that is not cut off, once for each optimizer
+NESTEROV = {"nesterov": True, "rotation": 15.0, "auto_augment": "cifar10", "cutout": 3}
+WHOLE: dict[str, loop.Trained] = {}  # the run that is not cut off, once for each of them
 
 
 @pytest.mark.parametrize("cut", range(1, 6))
-@pytest.mark.parametrize("changes", [{}, ADAMW], ids=["sgd", "adamw"])
+@pytest.mark.parametrize("changes", [{}, ADAMW, NESTEROV], ids=["sgd", "adamw", "nesterov"])
 def test_a_run_that_was_cut_off_ends_the_same_bit_for_bit(
     setting: step.Setting,
     tmp_path: Path,
@@ -75,7 +76,7 @@ def test_a_run_that_was_cut_off_ends_the_same_bit_for_bit(
 ) -> None:
     monkeypatch.setattr(checkpoint, "PATIENCE", 0.0)
     setting = dataclasses.replace(setting, options=dataclasses.replace(setting.options, **changes))
-    expert, name = two_phases(), setting.options.optimizer
+    expert, name = two_phases(), str(changes)
     whole = WHOLE[name] = WHOLE.get(name) or train(expert, 1, setting)
     seen: list[loop.Row] = []
 

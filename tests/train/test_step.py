@@ -76,9 +76,15 @@ def test_a_size_is_recorded_when_it_comes_again(
     assert Replayed.sizes == [4, 2], "the third that comes again is computed as written"
 
 
-def test_adamw_is_torchs_and_falls_along_a_cosine(setting: step.Setting) -> None:
-    changes = {"optimizer": "adamw", "schedule": "cosine", "lr": 1e-3, "clip_norm": None}
-    options = dataclasses.replace(setting.options, warmup=1, **changes)
+ADAMW = {"optimizer": "adamw", "schedule": "cosine", "lr": 1e-3}
+NESTEROV = {"nesterov": True, "schedule": "cosine", "lr": 1e-3}
+
+
+@pytest.mark.parametrize("changes", [ADAMW, NESTEROV], ids=["adamw", "nesterov"])
+def test_an_optimizer_is_torchs_and_falls_along_a_cosine(
+    setting: step.Setting, changes: dict[str, Any]
+) -> None:
+    options = dataclasses.replace(setting.options, warmup=1, clip_norm=None, **changes)
     setting = dataclasses.replace(setting, options=options)
     phase = expert(*range(6)).phases[0]
     net = nets.make("resnet20", 1, heads.linear, 6, 8)
@@ -87,7 +93,12 @@ def test_adamw_is_torchs_and_falls_along_a_cosine(setting: step.Setting) -> None
     rates = [loop._lr(epoch, phase, options) for epoch in (1, 2, 3)]
     assert rates == pytest.approx([1e-3, 1e-3, 5e-4])
     steps = step.Steps(net, list(net.parameters()), phase, setting.train.labels, setting)
-    own = torch.optim.AdamW(theirs.parameters(), weight_decay=options.weight_decay)
+    decay = options.weight_decay
+    own: torch.optim.Optimizer = torch.optim.AdamW(theirs.parameters(), weight_decay=decay)
+    if options.nesterov:
+        own = torch.optim.SGD(
+            theirs.parameters(), momentum=options.momentum, nesterov=True, weight_decay=decay
+        )
     batch = np.arange(32)
     for epoch, lr in enumerate(rates, 1):
         steps.run([batch], epoch, lr, torch.Generator().manual_seed(epoch))
@@ -114,7 +125,7 @@ def test_images_on_disk_train_as_those_in_memory(
     setting: step.Setting, augmentation: str, tmp_path: Path
 ) -> None:
     """Losses, weights, validation and features are the same bit for bit."""
-    options = dataclasses.replace(setting.options, augment=augmentation)
+    options = dataclasses.replace(setting.options, augment=augmentation, auto_augment="trivial")
     memory = dataclasses.replace(setting, options=options)
     disk = dataclasses.replace(
         memory,
@@ -152,10 +163,11 @@ def test_no_images_on_disk(setting: step.Setting, tmp_path: Path) -> None:
 
 
 PHOTOS = {"optimizer": "adamw", "lr": 1e-3, "augment": "resized_crop", "color_jitter": 0.4}
+POLICY = {"nesterov": True, "rotation": 15.0, "auto_augment": "cifar10", "cutout": 4}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-@pytest.mark.parametrize("changes", [{}, PHOTOS])
+@pytest.mark.parametrize("changes", [{}, PHOTOS, POLICY])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_recorded_step_is_the_step(
     setting: step.Setting,
