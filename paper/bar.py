@@ -23,6 +23,11 @@ def soft_splits() -> list[Candidate]:
     return [one for one in contests.PAIRS_OF_NETWORKS if one.is_split]
 
 
+def with_a_control() -> list[Candidate]:
+    """Return those that differ from the control in their lean alone."""
+    return [one for one in soft_splits() if "shared" not in one.variation]
+
+
 def differences(cells: Cells) -> list[Row]:
     """Make a row for each two that are compared, with all parts of the classes."""
     pairs = [*_plain(), *_shifted()]
@@ -38,7 +43,7 @@ def of_the_page(cells: Cells) -> list[Row]:
 def _plain() -> list[tuple[Candidate, Candidate]]:
     pairs = [(CONTROL, BAR)]
     for one in soft_splits():
-        pairs += [(one, BAR), (one, CONTROL)]
+        pairs += [(one, BAR), *([(one, CONTROL)] if one in with_a_control() else [])]
     balpoe, its_control = contests.BALPOE
     return [*pairs, (balpoe, BAR), (its_control, BAR), (balpoe, its_control)]
 

@@ -96,6 +96,7 @@ BAR = Candidate("two balanced_softmax networks, averaged", False, "ensemble", "s
 CONTROL = Candidate(
     "two cosine ones, averaged (soft_split, lean 0)", False, "soft_split", "study lean 0"
 )
+MIXING = "balpoe"  # the one model here that trains on mixed images
 LOOKED_AT = "cifar10-exp-0.01"  # its test set has suggested the offsets, and leans of 0 and 2.5
 
 
@@ -161,6 +162,30 @@ def not_run(cells: Cells) -> list[str]:
                 title = f"{one.title} ({protocol})"
                 found[title] = found.get(title, False) or one.stat(cells, dataset).n > 0
     return [title for title, run in found.items() if not run]
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The best on either side, chosen on validation images.
+
+    by_test: the difference with both sides chosen on the test set instead.
+    """
+
+    plain: Candidate
+    split: Candidate
+    difference: Stat
+    by_test: Stat
+
+
+def hold(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Contest | None:
+    """Choose the best split, and the best without one; None if a side was not run."""
+    sides = [[one for one in candidates if one.is_split == is_split] for is_split in (0, 1)]
+    plain, split = (best(cells, dataset, side) for side in sides)
+    if not plain or not split:
+        return None
+    highest = [best_on_test(cells, dataset, side) for side in sides]
+    difference = split.stat(cells, dataset) - plain.stat(cells, dataset)
+    return Contest(plain, split, difference, highest[1] - highest[0])
 
 
 def best(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Candidate | None:

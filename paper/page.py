@@ -14,9 +14,9 @@ from jinja2 import Environment, StrictUndefined
 
 from lt import params
 from paper import answers, contests, published, study, tables
-from paper.answers import Answer
 from paper.cells import Cells
 from paper.tables import Row
+from paper.wording import Answer, sentences
 
 PAGES = {"RESULTS.md": "results.md.j2", "TABLES.md": "tables.md.j2"}  # and their templates
 WIDTH = 100  # characters of a line of prose
@@ -74,7 +74,7 @@ def pages(
         "strangers": ", ".join(cells.strangers),
         "provenance": _provenance(cells),
         "protocol": _protocol(cells),
-        "published": published.said(cells),
+        "published": [sentences([one]) for one in published.said(cells) if one],
     }
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     made = {}

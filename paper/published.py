@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from paper.cells import Cells
 from paper.study import NEAR
 from paper.tables import Row
-from paper.wording import sentences
+from paper.wording import with_n
 
 # of each figure its dataset, method and source; which these are stands in results.md.j2
 FIGURES = Path(__file__).with_name("published.csv")
@@ -30,25 +31,47 @@ def table(cells: Cells) -> list[Row]:
     ]
 
 
-def said(cells: Cells) -> str:
-    """Say how many of the published figures lie near ours; "" if none of their cells was run."""
+def said(cells: Cells) -> list[str]:
+    """Say how many of the published figures lie near ours, a sentence each; none if none was run.
+
+    And whether methods come in the same order, where one source has two of them.
+    """
     sources = pd.read_csv(FIGURES)["source"].unique()
+    rows = [row for row in table(cells) if row["accuracy"].n]
     apart = {
-        f"`{row['method']}` on {row['dataset']}, {source}": row["accuracy"].mean - row[source]
-        for row in table(cells)
+        (source, row["dataset"], row["method"]): (row["accuracy"].mean, row[source])
+        for row in rows
         for source in sources
-        if row["accuracy"].n and row[source] is not None
+        if row[source] is not None
     }
     if not apart:
-        return ""
-    near = sum(abs(points) <= NEAR for points in apart.values())
-    far, most = max(apart.items(), key=lambda pair: abs(pair[1]))
-    return sentences(
-        [
-            f"{near} of {len(apart)} published figures lie within {NEAR:g} points of ours",
-            f"farthest is {far}: ours is {abs(most):.2f} {'above' if most > 0 else 'below'} it",
-        ]
+        return []
+    near = sum(abs(ours - theirs) <= NEAR for ours, theirs in apart.values())
+    (source, dataset, method), (ours, theirs) = max(
+        apart.items(), key=lambda pair: abs(pair[1][0] - pair[1][1])
     )
+    number = len({key[1:] for key in apart})
+    of = f"of {number} method{'s' if number > 1 else ''}"
+    missing = sum(row[source] is not None for row in table(cells) for source in sources)
+    missing -= len(apart)
+    pairs = [
+        (one[0] - other[0]) * (one[1] - other[1]) > 0
+        for (key, one), (other_key, other) in combinations(apart.items(), 2)
+        if key[:2] == other_key[:2]
+    ]
+    return [
+        with_n(
+            f"{near} of {len(apart)} published figures ({of}) lie within {NEAR:g} points of ours",
+            [row["accuracy"] for row in rows],
+        )
+        + (f"; {missing} more {'is' if missing == 1 else 'are'} to be run" if missing else ""),
+        f"farthest is `{method}` on {dataset}, {source}: ours is {abs(ours - theirs):.2f} "
+        f"{'above' if ours > theirs else 'below'} it",
+        f"of {len(pairs)} pair{'s' if len(pairs) > 1 else ''} of methods in one source, "
+        f"{sum(pairs) or 'none'} come{'s' if sum(pairs) == 1 else ''} in the same order here"
+        if pairs
+        else "",
+    ]
 
 
 def _methods(cells: Cells) -> list[tuple[str, str]]:

@@ -341,14 +341,16 @@ def spans(cells: Cells) -> dict[str, list[float]]:
     """Return by how much a network's validation accuracy moves in the epochs before the last.
 
     Returns:
-        points between the lowest and the highest, of each network: of "all classes" and of "a
-        group" in the main table; at "the seed's" protocol and where "lr falls", of the methods that
-        were run at both.
+        points between the lowest and the highest, of each network: of "all classes", of the "head"
+        and of the "tail" in the main table; at "the seed's" protocol and where "lr falls", of the
+        methods that were run at both.
     """
-    found: dict[str, list[float]] = {"all classes": [], "a group": [], SEEDS: [], FALLS: []}
+    networks = ("all classes", "head", "tail", SEEDS, FALLS)
+    found: dict[str, list[float]] = {network: [] for network in networks}
     for row in swings(cells):
-        network = "all classes" if row["network"] == "all classes" else "a group"
-        found[network] += list((row["highest before"] - row["lowest before"]).by_seed.values())
+        found[row["network"]] += list(
+            (row["highest before"] - row["lowest before"]).by_seed.values()
+        )
     for dataset, pair in _at_both(cells):
         moves = [_moves(cells, dataset, one) for one in pair]
         for protocol, points in zip((SEEDS, FALLS), moves, strict=True):

@@ -1,12 +1,33 @@
-"""Sentences about differences: who is ahead, by how much, and how sure that is."""
+"""An answer, and its sentences: who is ahead, by how much, and how sure that is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from lt.score.stats import Stat
+from paper.tables import Row
 
 NOTHING, NOT_RUN = "No cell that would answer this has been run.", "not run"  # and in brief
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of a question.
+
+    Attributes:
+        said: a sentence or two.
+        points: what is said of each comparison, a sentence or two each.
+        rows: the numbers, a row for each dataset or comparison; empty if nothing was run.
+        brief: the answer in a few words, with the number of seeds.
+        counts: in how many comparisons it is yes; "" if the question is not one of yes or no.
+    """
+
+    said: str
+    rows: Sequence[Row]
+    brief: str = NOT_RUN
+    counts: str = ""
+    points: Sequence[str] = ()
 
 
 def ahead(differences: Iterable[Stat], what: str = "comparison") -> str:
@@ -45,12 +66,19 @@ def _how_sure(differences: Sequence[Stat]) -> str:
     return f"; {whose} 95 % interval {'ex' if sure else 'in'}cludes zero"
 
 
-def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
+def compared(
+    ours: str, theirs: str, differences: Mapping[str, Stat], what: str = "comparison"
+) -> str:
     """Say in how many comparisons `ours` is ahead, by how much, and how sure that is.
 
-    differences: by what they are of, which is named where one alone was run.
+    Args:
+        ours: what is compared.
+        theirs: with what.
+        differences: by what they are of, which is named where one alone was run.
+        what: what each of them is, where some are still to be run.
 
-    Returns a sentence in lower case, without a full stop; "" if none was run.
+    Returns:
+        a sentence in lower case, without a full stop; "" if none was run.
     """
     run = [stat for stat in differences.values() if stat.n]
     if not run:
@@ -70,8 +98,25 @@ def compared(ours: str, theirs: str, differences: Mapping[str, Stat]) -> str:
     if all(stat.n == 1 for stat in run):
         text += f", on one seed{' each' if len(run) > 1 else ''}"
     if missing := len(differences) - len(run):
-        text += f"; {missing} more {'is' if missing == 1 else 'are'} to be run"
+        text += f"; {missing} more {what}{' is' if missing == 1 else 's are'} to be run"
     return text
+
+
+def holm(differences: Sequence[Stat]) -> list[int]:
+    """Return which of the differences, each of several seeds, are not zero at 5 % in all.
+
+    Student's t, paired by seed, with Holm's correction (1979) for as many tests.
+    """
+    from scipy.stats import ttest_1samp
+
+    chances = [float(ttest_1samp(list(one.by_seed.values()), 0).pvalue) for one in differences]
+    order = sorted(range(len(chances)), key=chances.__getitem__)
+    found: list[int] = []
+    for left, k in zip(range(len(order), 0, -1), order, strict=True):
+        if chances[k] * left > 0.05:
+            break
+        found.append(k)
+    return found
 
 
 def sentences(said: Sequence[str]) -> str:

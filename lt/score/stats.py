@@ -48,6 +48,11 @@ class Stat:
         """Standard deviation of a sample; NaN for fewer than two seeds."""
         return float(np.std(list(self.by_seed.values()), ddof=1)) if self.n > 1 else math.nan
 
+    @property
+    def range(self) -> float:
+        """The largest less the smallest; NaN for no seed."""
+        return float(np.ptp(list(self.by_seed.values()))) if self.by_seed else math.nan
+
     def __sub__(self, other: Stat) -> Stat:
         """Return the differences, paired by seed; seeds that one lacks are left out."""
         both = self.by_seed.keys() & other.by_seed.keys()
