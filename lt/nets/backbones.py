@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -91,8 +92,9 @@ def _timm(name: str) -> tuple[nn.Module, int]:
         ) from None
     own = name.removeprefix(TIMM)
     if not timm.is_model(own):
-        near = ", ".join(timm.list_models(f"{own.split('_')[0]}*")[:5]) or "timm.list_models()"
-        raise ValueError(f"train.backbone: timm has no {own!r}; it has {near}")
+        near = ", ".join(get_close_matches(own, timm.list_models(), 5))
+        told = f"near are {near}" if near else "timm.list_models() lists what it has"
+        raise ValueError(f"train.backbone: timm has no {own!r}; {told}")
     try:
         module: Any = timm.create_model(own, pretrained=False, num_classes=0)
     except RuntimeError as error:  # of what follows a dot in the name

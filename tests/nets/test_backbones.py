@@ -169,8 +169,10 @@ def test_what_does_not_go_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         backbones.make("convnext_tiny", 3, 8)
     with pytest.raises(ValueError, match=r"train\.backbone: narrowed are resnet18, .*; got conv"):
         backbones.make("convnext_tiny", 3, last_width=0.5)
-    with pytest.raises(ValueError, match=r"timm has no 'resnet18_no'; it has resnet18"):
-        backbones.make("timm:resnet18_no", 3)
+    with pytest.raises(ValueError, match=r"timm has no 'resnet19'; near are resnet18, "):
+        backbones.make("timm:resnet19", 3)
+    with pytest.raises(ValueError, match=r"timm has no 'none'; timm\.list_models\(\) lists what"):
+        backbones.make("timm:none", 3)
     with pytest.raises(ValueError, match=r"train\.backbone: timm has no 'resnet18\.no' \(Invalid"):
         backbones.make("timm:resnet18.no", 3)
     monkeypatch.setitem(sys.modules, "timm", None)
