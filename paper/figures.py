@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from paper import contests, study, tables
 from paper.cells import Cells
 from paper.tables import PARTS, shown_examples
+from paper.wording import seeds
 
 LINES = [
     {"color": color, "linestyle": style, "marker": marker}
@@ -95,14 +96,13 @@ def rank(cells: Cells) -> Figure:
         _not_run(axes[0])
     handles: dict[str, Any] = {}
     for axis, name in zip(axes, names, strict=False):
-        seeds = {model: len(cells.finished(name, model)) for model in METHODS}
         axis.set_title(_numbered(cells, name, METHODS), fontsize=8)
         # a little more than 0 to 100, where markers would be cut in half
         axis.set(xlabel="class rank (1 = most images)", ylabel="test accuracy (%)", ylim=(-3, 103))
         if len((cells.datasets[name] or {}).get("counts", [])) > MOST_POINTS:
             axis.set_xlabel("class rank (1 = most images), means of tenths")
         for style, (model, title) in zip(LINES, METHODS.items(), strict=True):
-            if seeds[model]:
+            if cells.finished(name, model):
                 each = [cell.score["by_rank"] for cell in cells.finished(name, model)]
                 mean = np.mean(each, axis=0)
                 at = _thinned(np.arange(1, len(mean) + 1))
@@ -146,14 +146,8 @@ def honest(cells: Cells) -> Figure:
 
 
 def _numbered(cells: Cells, name: str, models: Iterable[str]) -> str:
-    """Return the dataset with its number of seeds, that of each model where they differ."""
-    seeds = {model: len(cells.finished(name, model)) for model in models}
-    run = {model: n for model, n in seeds.items() if n}
-    if not run:
-        return f"{name} (diverged)"
-    if len(set(run.values())) == 1:
-        return f"{name} (n = {next(iter(run.values()))})"
-    return f"{name} (n = {', '.join(f'{model} {n}' for model, n in run.items())})"
+    """Return the dataset with its number of seeds, the fewest and the most of a model."""
+    return f"{name} ({seeds(len(cells.finished(name, model)) for model in models) or 'diverged'})"
 
 
 def confusion(cells: Cells) -> Figure:

@@ -43,9 +43,15 @@ def ahead(differences: Iterable[Stat], what: str = "comparison") -> str:
 
 def with_n(counts: str, differences: Iterable[Stat]) -> str:
     """Add the number of seeds to what is said of these differences."""
-    numbers = sorted({stat.n for stat in differences if stat.n})
-    ends = " to ".join(map(str, numbers[:: max(len(numbers) - 1, 1)]))
-    return f"{counts}, n = {ends}" if numbers else NOT_RUN
+    told = seeds(stat.n for stat in differences)
+    return f"{counts}, {told}" if told else NOT_RUN
+
+
+def seeds(numbers: Iterable[int]) -> str:
+    """Say which numbers of seeds there are, the fewest and the most; "" if none was run."""
+    run = sorted({number for number in numbers if number})
+    ends = run[:: max(len(run) - 1, 1)]
+    return f"n = {' to '.join(map(str, ends))}" if run else ""
 
 
 def number_ahead(run: Iterable[Stat]) -> str:

@@ -80,6 +80,13 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
     assert every["split, the best rule (by validation)"] == "–"
 
 
+def test_a_figure_says_how_many_seeds_it_has(root: Path) -> None:
+    cells, name = small(root), "digits-exp-0.1"
+    assert figures._numbered(cells, name, ["baseline"]) == f"{name} (n = 2)"
+    assert figures._numbered(cells, name, ["baseline", "ensemble"]) == f"{name} (n = 1 to 2)"
+    assert figures._numbered(cells, name, ["lws_joint"]) == f"{name} (diverged)"
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
