@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from pathlib import Path
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
