@@ -217,6 +217,8 @@ def warnings(options: Params) -> list[str]:
             f"train.milestones: the learning rate does not fall after {given}, since training "
             f"ends with train.epochs, {train.epochs}"
         )
+    if train.nesterov and train.optimizer != "sgd":
+        found.append(f"train.nesterov: of sgd alone; train.optimizer is {train.optimizer}")
     if train.warmup >= train.epochs:
         found.append(
             f"train.warmup: {train.warmup} epochs of rising lr fill all of train.epochs, "

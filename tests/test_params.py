@@ -150,6 +150,12 @@ def test_what_goes_with_another_value_alone(tmp_path: Path) -> None:
         load(tmp_path, TEXT, *photos, "train.cutout=224")
 
 
+def test_nesterov_is_of_sgd(tmp_path: Path) -> None:
+    given = load(tmp_path, TEXT, "train.nesterov=true", "train.optimizer=adamw")
+    assert "train.nesterov: of sgd alone; train.optimizer is adamw" in params.warnings(given)
+    assert not params.warnings(load(tmp_path, TEXT, "train.nesterov=true"))
+
+
 def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
     raw = yaml.safe_load(TEXT)
     del raw["train"]["lr"], raw["seed"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lt import files
 from lt.data import datasets
@@ -158,11 +159,18 @@ def class_counts(img_max: int, num_classes: int, imb_type: str, imb_factor: floa
         (C,) counts.
 
     Raises:
-        ValueError: if a class would be left without an image.
+        ValueError: if a class would be left without an image, or there is no such imbalance.
 
     >>> class_counts(5000, 10, "exp", 0.1).tolist()
     [5000, 3871, 2997, 2320, 1796, 1391, 1077, 834, 645, 500]
     """
+    if imb_type not in ("exp", "step"):
+        raise ValueError(f"imb_type: expected exp or step, got {imb_type!r}")
+    if not 0 < imb_factor <= 1:
+        raise ValueError(
+            f"imb_factor: expected smallest / largest, in (0, 1], got {imb_factor:g} (the 100 of "
+            "many papers is 0.01 here)"
+        )
     if imb_type == "exp":
         ratios = [imb_factor ** (k / (num_classes - 1)) for k in range(num_classes)]
     else:
@@ -179,7 +187,7 @@ def class_counts(img_max: int, num_classes: int, imb_type: str, imb_factor: floa
     return counts
 
 
-def keep(labels: Ints, counts: Ints, subset: str, seed: int) -> Ints:
+def keep(labels: ArrayLike, counts: ArrayLike, subset: str, seed: int) -> Ints:
     """Return the indices of the images that stay, class by class in label order.
 
     Args:
@@ -192,7 +200,13 @@ def keep(labels: Ints, counts: Ints, subset: str, seed: int) -> Ints:
 
     Returns:
         (sum of counts,) indices into `labels`.
+
+    Raises:
+        ValueError: if there is no such subset, or a class has fewer images than are to stay.
     """
+    if subset not in ("first_n", "ldam", "random"):
+        raise ValueError(f"subset: expected first_n, ldam or random, got {subset!r}")
+    labels, counts = np.asarray(labels), np.asarray(counts)
     legacy = np.random.RandomState(0)
     rng = np.random.default_rng(seed)
     kept = []
@@ -202,6 +216,8 @@ def keep(labels: Ints, counts: Ints, subset: str, seed: int) -> Ints:
             legacy.shuffle(index)
         elif subset == "random":
             index = rng.permutation(index)
+        if len(index) < count:
+            raise ValueError(f"class {label}: {count} images are to stay, but it has {len(index)}")
         kept.append(index[:count])
     return np.concatenate(kept).astype(np.int64)
 

@@ -133,7 +133,11 @@ def ldam(
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
         margin, weight = margins(logits.device), weight_of(logits.device)
         logits = logits - functional.one_hot(targets, len(counts)) * margin
-        late = torch.where(epoch > from_epoch, weight, torch.ones_like(weight))
+        late = torch.where(
+            torch.as_tensor(epoch, device=logits.device) > from_epoch,
+            weight,
+            torch.ones_like(weight),
+        )
         return functional.cross_entropy(logits, targets, late)
 
     return loss

@@ -155,7 +155,18 @@ def _rehearse(options: params.Params, num_groups: int) -> None:
         except ValueError as error:  # of a backbone, or of a setup, which knows no method
             place = "" if str(error).startswith("train.") else f"methods.{one.model}."
             raise ValueError(f"{place}{error}") from None
+        for expert, made in zip(experts, trained, strict=True):
+            if not expert.fork:
+                _check_savable(one.model, made)
         views = tuple(view for expert in experts for view in expert.views)
         start = Start(nets=trained, views=views, run={"model": one.model})
     val_counts = np.full(len(task.counts), val_fraction > 0, dtype=np.int64)
     combine.check_applies(options.evaluate.combine, start.views, val_counts)
+
+
+def _check_savable(model: str, made: net.Net) -> None:
+    """Refuse a classifier that could not be saved, before hours of training and not after."""
+    try:
+        heads.describe(made.classifier)
+    except TypeError as error:
+        raise ValueError(f"methods.{model}: {error}, or take it off in a last phase") from None

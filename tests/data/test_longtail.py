@@ -90,6 +90,41 @@ def test_first_n_keeps_file_order_class_by_class() -> None:
     assert kept.tolist() == [1, 2, 5, 0, 3, 4]
 
 
+def test_what_a_dataset_of_torchvision_has_is_taken() -> None:
+    """`targets` is a list there."""
+    counts = np.array([3, 2, 1])
+    for subset in ("first_n", "ldam", "random"):
+        as_array = longtail.keep(LABELS, counts, subset, 0)
+        given = longtail.keep(LABELS.tolist(), counts.tolist(), subset, 0)
+        assert given.tolist() == as_array.tolist()
+        assert len(given) == 6
+
+
+@pytest.mark.parametrize(
+    ("counts", "subset", "message"),
+    [
+        ([3, 2, 1], "LDAM", "subset: expected first_n, ldam or random, got 'LDAM'"),
+        ([3, 2, 3], "ldam", "class 2: 3 images are to stay, but it has 2"),
+    ],
+)
+def test_what_cannot_be_kept(counts: list[int], subset: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        longtail.keep(LABELS, counts, subset, 0)
+
+
+@pytest.mark.parametrize(
+    ("imb_type", "factor", "message"),
+    [
+        ("expo", 0.01, "imb_type: expected exp or step, got 'expo'"),
+        ("exp", 100, r"in \(0, 1\], got 100 \(the 100 of many papers is 0.01 here\)"),
+        ("step", 0, r"in \(0, 1\], got 0 "),
+    ],
+)
+def test_what_is_no_imbalance(imb_type: str, factor: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        longtail.class_counts(500, 10, imb_type, factor)
+
+
 def test_ldam_is_one_legacy_stream_in_label_order() -> None:
     np_random = np.random.RandomState(0)
     expected = []

@@ -135,6 +135,8 @@ def test_drw_switches_after_its_epoch_and_stays() -> None:
     weighted = losses.ldam(COUNTS, 0.5, 30.0, weights, from_epoch=0)
     for epoch, expected in ((1, plain), (160, plain), (161, weighted), (100_000, weighted)):
         at = torch.tensor(epoch)
+        as_int = loss(LOGITS, TARGETS, epoch)  # type: ignore[arg-type]
+        assert torch.equal(as_int, loss(LOGITS, TARGETS, at)), "in a loop of one's own"
         assert torch.equal(gradient(loss, at), gradient(expected, at)), epoch
 
 

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from pydantic import TypeAdapter
+from torch import nn
 
-from lt import params, params_file
+from lt import methods, params, params_file
+from lt.nets.net import Net
+from lt.nets.surgery import Given
+from lt.train.plan import Expert
 from lt.train.start import rehearse
 from lt.validate import check
 from tests.conftest import ROOT
@@ -92,3 +98,47 @@ def test_a_number_per_group_is_one_for_each_of_them(cut: str, lean: str, fits: b
     else:
         with pytest.raises(ValueError, match=r"^methods\.soft_split\.lean: expected a number, or"):
             rehearse(options)
+
+
+class Wrapped(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        shown: torch.Tensor = self.inner(features)
+        return shown
+
+
+def wrap(net: Net, _: Given) -> list[nn.Parameter]:
+    net.classifier = Wrapped(net.classifier)
+    return list(net.parameters())
+
+
+def unwrap(net: Net, _: Given) -> list[nn.Parameter]:
+    net.classifier = net.classifier.inner
+    return []
+
+
+def test_a_classifier_that_cannot_be_saved_is_refused_before_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = params_file.load([], ROOT / "params.yaml")
+    made = methods.experts
+
+    def left(*given: Any, off: bool) -> tuple[Expert, ...]:
+        (expert,) = made(*given)
+        (phase,) = expert.phases
+        phases = [replace(phase, setups=(wrap,))]
+        if off:
+            phases.append(replace(phase, epochs=0, setups=(unwrap,)))
+        return (replace(expert, phases=tuple(phases)),)
+
+    monkeypatch.setattr(methods, "experts", partial(left, off=False))
+    message = (
+        "methods.baseline: lt/nets/heads.py knows no Wrapped: add it to describe and build, or"
+    )
+    with pytest.raises(ValueError, match=message):
+        rehearse(options)
+    monkeypatch.setattr(methods, "experts", partial(left, off=True))
+    rehearse(options)
