@@ -144,6 +144,7 @@ def rules(cells: Cells) -> Answer:
     if not lost:
         return Answer(NOTHING, [])
     chance = {row["dataset"] for row in study.at_chance(cells)}
+    rests, moves = _rests(cells), _moves(cells)
     least = rows[lost.index(min(lost))]["dataset"]
     said = [
         compared(f"`split_lws` with {FITTED}", "`baseline`", by_fitted, "dataset"),
@@ -160,11 +161,11 @@ def rules(cells: Cells) -> Answer:
             "with a class for the rest, a split (`split_rest`, thinning and rule chosen on "
             "validation)",
             f"`baseline {study.CLIPPED}`",
-            _rests(cells),
+            rests,
             "dataset",
         ),
         f"from seed to seed, that baseline alone moves by {span(moves)} points"
-        if (moves := _moves(cells)) and any(one.n for one in _rests(cells).values())
+        if moves and any(one.n for one in rests.values())
         else "",
     ]
     brief = f"`split_lws` is ahead of one network {ahead(by_fitted.values()).lower()}"
@@ -232,10 +233,10 @@ def _of_contest(
     cells: Cells, dataset: str, found: contests.Contest, candidates: Sequence[Candidate]
 ) -> Row:
     """Make the columns of a contest: who competed, who was chosen, and by how much one is ahead."""
-    sides = [[one for one in candidates if one.is_split == is_split] for is_split in (0, 1)]
+    run = ([one for one in s if one.stat(cells, dataset).n] for s in contests.sides(candidates))
     of_methods = [
         len({(one.model, one.variation) for one in some})  # several may differ in the rule only
-        for some in (*([c for c in s if c.stat(cells, dataset).n] for s in sides), candidates)
+        for some in (*run, candidates)
     ]
     row: Row = {"run: without, with, of": ", ".join(map(str, of_methods))}
     names = ("without a split", "accuracy"), ("with one", "its accuracy")

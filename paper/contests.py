@@ -177,13 +177,18 @@ class Contest:
     by_test: Stat
 
 
+def sides(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
+    """Part them: what has no split, and what is built on one."""
+    plain = [one for one in candidates if not one.is_split]
+    return plain, [one for one in candidates if one.is_split]
+
+
 def hold(cells: Cells, dataset: str, candidates: Sequence[Candidate]) -> Contest | None:
     """Choose the best split, and the best without one; None if a side was not run."""
-    sides = [[one for one in candidates if one.is_split == is_split] for is_split in (0, 1)]
-    plain, split = (best(cells, dataset, side) for side in sides)
+    plain, split = (best(cells, dataset, side) for side in sides(candidates))
     if not plain or not split:
         return None
-    highest = [best_on_test(cells, dataset, side) for side in sides]
+    highest = [best_on_test(cells, dataset, side) for side in sides(candidates)]
     difference = split.stat(cells, dataset) - plain.stat(cells, dataset)
     return Contest(plain, split, difference, highest[1] - highest[0])
 

@@ -10,7 +10,7 @@ from paper.study import FITTED
 from paper.tables import Row
 from paper.wording import Answer, sentences, span, with_n
 
-FALLING = "study"  # how variations begin whose learning rate falls (grid.yaml, protocols)
+STUDY = "study"  # how variations begin whose learning rate falls (grid.yaml, protocols)
 
 
 def left_open(cells: Cells) -> Answer:
@@ -130,7 +130,7 @@ def _seeds(cells: Cells) -> list[str]:
     for dataset, model, variation in dict.fromkeys(kinds):
         stat = cells.stat(dataset, model, "metrics.accuracy", variation)
         if stat.n > 2 and not variation.startswith(published.PROTOCOL):
-            falls = variation.startswith(FALLING)
+            falls = variation.startswith(STUDY)
             ranges[contests.FALLS if falls else contests.SEEDS].append(stat.range)
     never, fall = ranges.values()
     if not never:

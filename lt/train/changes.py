@@ -42,8 +42,14 @@ PLACES = 5  # columns of geometry
 class Space:
     """How strong the operations of a policy are.
 
-    levels: into which strengths are divided. shear, angle, blend: the largest. moved: the largest
-    shift, in pixels or in parts of the side. bits: how many posterize takes at most.
+    Attributes:
+        levels: into how many steps each strength is divided, 0 among them.
+        shear: the largest, in columns per row.
+        moved: the largest shift.
+        pixels: whether that is in pixels; else it is a part of the side.
+        angle: the largest, in degrees.
+        blend: by how much a factor of colour or sharpness differs from 1 at most.
+        bits: how many posterize takes off at most.
     """
 
     levels: int
@@ -172,7 +178,7 @@ def _where_asked(
 ) -> Tensor:
     """Change the images whose strength (B,) is not neutral.
 
-    On a CPU they alone are computed. A step that a GPU has recorded always computes all of them.
+    A CPU computes those alone. A GPU computes all, since a recorded step has a fixed size.
     """
     asked, strength = strength != neutral, strength[:, None, None, None].float()
     if images.is_cuda:
