@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from lt import methods, params
-from lt.nets import heads
+from lt.nets import heads, mixing
 from lt.nets import net as nets
 from lt.train import augment
-from lt.train.plan import Expert, Task
+from lt.train.plan import Expert, Mix, Task
 from lt.train.start import Start
 
 METHODS = params.method_names()
@@ -39,7 +39,8 @@ RIDE = {
     "temperature": 1.0,
     "spread": 0.05,
 }
-SOFT = {"start": "fresh", "lean": 1.0, "scale": 30.0, "shared": False}
+SOFT = {"start": "fresh", "lean": 1.0, "scale": 30.0, "shared": False, "mixup": 0.0}
+ENSEMBLE = {"start": "fresh", "num": 2, "tau": 1.0, "mixup": 0.0}
 BALPOE = {"start": "fresh", "taus": [0.0, 2.0], "width": 1.0, "scale": 30.0, "mixup": 0.4}
 SPLITS = [name for name in METHODS if name.startswith("split")]
 
@@ -272,8 +273,8 @@ def test_what_has_branches_begins_fresh(method: str, task: Task, options: params
 def test_an_ensemble_may_be_of_balanced_softmax(task: Task) -> None:
     logits, targets = torch.randn(5, 6), torch.tensor([0, 1, 2, 5, 5])
     values = []
-    for name, own in (("ensemble", {"num": 2, "tau": 1.0}), ("balanced_softmax", {})):
-        expert, *_ = methods.experts(name, task, {"start": "fresh", **own})
+    for name, own in (("ensemble", ENSEMBLE), ("balanced_softmax", {})):
+        expert, *_ = methods.experts(name, task, {"start": "fresh"} | own)
         values.append(expert.phases[0].loss(logits, targets, torch.tensor(1)))
     assert torch.equal(*values)
 
@@ -287,7 +288,7 @@ def soft(task: Task, lean: float | tuple[float, ...], shared: bool = False) -> t
 
 def test_a_soft_split_that_does_not_lean_is_an_ensemble(task: Task) -> None:
     """But for its classifier."""
-    ensemble = methods.experts("ensemble", task, {"start": "fresh", "num": 2, "tau": 1.0})
+    ensemble = methods.experts("ensemble", task, ENSEMBLE)
     logits, targets = torch.randn(5, 6), torch.tensor([0, 1, 2, 5, 5])
     for ours, theirs in zip(soft(task, 0.0), ensemble, strict=True):
         assert ours.view == theirs.view
@@ -336,12 +337,26 @@ def test_a_shared_soft_split_has_the_mean_loss(task: Task) -> None:
         soft(dataclasses.replace(task, groups=(tuple(range(6)),)), 1.0, shared=True)
 
 
-@pytest.mark.parametrize("method", ["logit_adjust", "vs"])
-def test_mixup_is_an_option(method: str, task: Task, options: params.Params) -> None:
-    for alpha in (0.0, 0.4):
-        values = {**options.methods[method], "mixup": alpha}
-        mix = methods.experts(method, task, values)[0].phases[0].mix
-        assert (mix.alpha if mix else 0.0) == alpha
+@pytest.mark.parametrize("method", ["logit_adjust", "vs", "ensemble", "soft_split"])
+@pytest.mark.parametrize("alpha", [0.0, 0.4])
+def test_mixup_is_an_option(method: str, alpha: float, task: Task, options: params.Params) -> None:
+    experts = methods.experts(method, task, {**options.methods[method], "mixup": alpha})
+    found = {phase.mix for expert in experts for phase in expert.phases}
+    assert found == {Mix(alpha, mixing.plain) if alpha else None}
+
+
+def test_a_shared_soft_split_on_mixed_images_is_balpoe_but_for_its_lean(task: Task) -> None:
+    own = {"shared": True, "mixup": 0.4}
+    (balpoe,) = methods.experts("balpoe", task, BALPOE | {"taus": [1.0, 1.0]})
+    (ours,) = methods.experts("soft_split", task, SOFT | own | {"lean": 0.0})
+    assert (ours.views, ours.fork, ours.start) == (balpoe.views, balpoe.fork, balpoe.start)
+    assert str(ours.head(8, 6)) == str(balpoe.head(8, 6))
+    (own_phase,), (phase,) = ours.phases, balpoe.phases
+    for field in ("epochs", "setups", "mix", "lr", "weight_decay"):
+        assert getattr(own_phase, field) == getattr(phase, field)
+    logits, targets = torch.randn(5, 2, 6), torch.rand(5, 6).softmax(1)
+    losses = [one.loss(logits, targets, EPOCH) for one in (own_phase, phase)]
+    torch.testing.assert_close(*losses)
 
 
 def no_type(task: Task, *, power) -> None:  # type: ignore[no-untyped-def]

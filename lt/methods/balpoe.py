@@ -10,7 +10,7 @@ alpha of mixup is 0.4 (0.8 in that of CIFAR-10). What it sets besides is in docs
 from __future__ import annotations
 
 from lt.data import samplers
-from lt.nets import branch_losses, heads, losses, mixing, surgery
+from lt.nets import branch_losses, heads, losses, surgery
 from lt.params import Factor, NonNegative, Positive
 from lt.train.plan import ClassView, Expert, Fork, Mix, Phase, Task
 
@@ -27,6 +27,6 @@ def experts(
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     of_branches = [losses.adjusted(task.counts, tau) for tau in taus]
     loss = branch_losses.each(of_branches, weight=1 / len(taus))
-    mix = Mix(mixup, mixing.plain) if mixup else None
+    mix = Mix.plain(mixup)
     phase = Phase(task.epochs, loss, sampler, (surgery.everything,), mix=mix)
     return (Expert(view, (phase,), heads.cosine(scale), fork=Fork(len(taus), width)),)

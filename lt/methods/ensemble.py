@@ -1,8 +1,9 @@
 """Several networks, averaged: what a split that costs as much must beat.
 
 They differ in their initial weights and augmentation, and are baselines, or, with `tau`, trained
-with logit adjustment. Averaging is evaluate's: the mean of what the networks say of a class is what
-every combination rule but `sum` and `unlabelled` does where several know it.
+with logit adjustment; with `mixup`, on blended images. Averaging is evaluate's: the mean of what
+the networks say of a class is what every combination rule but `sum` and `unlabelled` does where
+several know it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ from __future__ import annotations
 from lt.data import samplers
 from lt.nets import heads, losses, surgery
 from lt.params import Networks, NonNegative
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.train.plan import ClassView, Expert, Mix, Phase, Task
 
 
-def experts(task: Task, *, num: Networks, tau: NonNegative) -> tuple[Expert, ...]:
-    """Return `num` experts for all classes; tau 0 is the baseline's loss."""
+def experts(
+    task: Task, *, num: Networks, tau: NonNegative, mixup: NonNegative
+) -> tuple[Expert, ...]:
+    """Return `num` experts for all classes; tau 0 is the baseline's loss.
+
+    `mixup` is mixup's alpha; 0 blends nothing.
+    """
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     loss = losses.adjusted(task.counts, tau) if tau else losses.cross_entropy
-    phase = Phase(task.epochs, loss, sampler, (surgery.everything,))
+    phase = Phase(task.epochs, loss, sampler, (surgery.everything,), mix=Mix.plain(mixup))
     return tuple(Expert(view, (phase,), heads.linear) for _ in range(num))

@@ -8,7 +8,7 @@ cosine classifier.
 from __future__ import annotations
 
 from lt.data import samplers
-from lt.nets import heads, losses, mixing, surgery
+from lt.nets import heads, losses, surgery
 from lt.params import NonNegative
 from lt.train.plan import ClassView, Expert, Mix, Phase, Task
 
@@ -19,7 +19,7 @@ def experts(task: Task, *, tau: NonNegative, mixup: NonNegative) -> tuple[Expert
     `mixup` is mixup's alpha; 0 blends nothing.
     """
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
-    mix = Mix(mixup, mixing.plain) if mixup else None
+    mix = Mix.plain(mixup)
     loss = losses.adjusted(task.counts, tau)
     phase = Phase(task.epochs, loss, sampler, (surgery.everything,), mix=mix)
     return (Expert(view, (phase,), heads.linear),)

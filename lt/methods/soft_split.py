@@ -18,7 +18,7 @@ from __future__ import annotations
 from lt.data import samplers
 from lt.nets import branch_losses, heads, losses, surgery
 from lt.params import NonNegative, Positive
-from lt.train.plan import ClassView, Expert, Fork, Phase, Task
+from lt.train.plan import ClassView, Expert, Fork, Mix, Phase, Task
 
 
 def experts(
@@ -27,11 +27,13 @@ def experts(
     lean: NonNegative | tuple[NonNegative, ...],
     scale: Positive,
     shared: bool,
+    mixup: NonNegative,
 ) -> tuple[Expert, ...]:
     """Return an expert per group, each for all classes.
 
     `lean` is one number for all, or one per group, the head's first. With `shared`, it is a single
-    expert, whose last two stages are there once for each group.
+    expert, whose last two stages are there once for each group. `mixup` is mixup's alpha; 0 blends
+    nothing.
     """
     leans = lean if isinstance(lean, tuple) else (lean,) * len(task.groups)
     if len(leans) != len(task.groups):
@@ -40,12 +42,15 @@ def experts(
             f"{len(task.groups)} groups, got {list(leans)}"
         )
     view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
+    mix = Mix.plain(mixup)
     each, head = losses.leaning(task.counts, task.groups, leans), heads.cosine(scale)
     if not shared:
-        phases = (Phase(task.epochs, loss, sampler, (surgery.everything,)) for loss in each)
+        phases = (
+            Phase(task.epochs, loss, sampler, (surgery.everything,), mix=mix) for loss in each
+        )
         return tuple(Expert(view, (phase,), head) for phase in phases)
     if len(each) == 1:
         raise ValueError("methods.soft_split.shared: expected at least two groups, got one")
     loss = branch_losses.each(each, weight=1 / len(each))
-    phase = Phase(task.epochs, loss, sampler, (surgery.everything,))
+    phase = Phase(task.epochs, loss, sampler, (surgery.everything,), mix=mix)
     return (Expert(view, (phase,), head, fork=Fork(len(each), 1.0)),)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from lt.data.samplers import Sampler
 from lt.data.views import ClassView, Others
+from lt.nets import mixing
 from lt.nets.branches import Fork
 from lt.nets.heads import Head
 from lt.nets.losses import Loss, Share
@@ -54,6 +55,11 @@ class Mix:
 
     alpha: float
     share: Share
+
+    @classmethod
+    def plain(cls, alpha: float) -> Mix | None:
+        """Return that of mixup; None where alpha is 0, since it blends nothing."""
+        return cls(alpha, mixing.plain) if alpha else None
 
 
 @dataclass(frozen=True)
