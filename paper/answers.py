@@ -208,8 +208,8 @@ def best_split(cells: Cells) -> Answer:
         row: Row = {"dataset": dataset, "protocol": protocol, "n": found.difference.n or None}
         row |= _of_contest(cells, dataset, found, candidates)
         rows.append(row | {BY_TEST: found.by_test})
-        others = [one for one in candidates if one.model != contests.MIXING]
-        if contests.MIXING in (found.plain.model, found.split.model) and (
+        others = [one for one in candidates if not one.is_mixed]
+        if found.plain.is_mixed != found.split.is_mixed and (
             again := contests.hold(cells, dataset, others)
         ):
             unmixed[title] = again
@@ -272,9 +272,11 @@ def _without_mixing(unmixed: Mapping[str, contests.Contest]) -> list[str]:
     differences = {title: one.difference for title, one in unmixed.items()}
     by_test = [one.by_test.mean for one in unmixed.values()]
     return [
-        f"`{contests.MIXING}` decides on {' and '.join(unmixed)}",
-        "it alone trains on mixed images (mixup), which no split did",
-        compared("without it, the best split", "the best method without one", differences),
+        f"on {' and '.join(unmixed)}, one side is trained on mixed images (mixup), and the other "
+        "is not",
+        compared(
+            "without mixed images, the best split", "the best method without one", differences
+        ),
         f"with both sides of these chosen on the test set, the difference is {span(by_test)} "
         "points",
     ]
@@ -283,18 +285,18 @@ def _without_mixing(unmixed: Mapping[str, contests.Contest]) -> list[str]:
 def beside_the_bar(cells: Cells) -> Answer:
     """Compare pairs of networks with the bar, and soft splits with their control.
 
-    The control is built as a soft split is, without a lean. One that shares its first layers has
-    no control.
+    A control is built as the soft split is, without a lean; not every one has been given one.
     """
     rows = bar.of_the_page(cells)
     leaning = {
-        f"{one.title}, {dataset}": one.stat(cells, dataset) - bar.CONTROL.stat(cells, dataset)
-        for one in bar.with_a_control()
+        f"{one.title}, {dataset}": one.stat(cells, dataset) - one.control.stat(cells, dataset)
+        for one in bar.soft_splits()
+        if one.control
         for dataset in cells.size["falling"]
         if one.found_on != dataset
     }
     said = [
-        compared("a soft split that its test set did not suggest", "the control", leaning),
+        compared("a soft split that its test set did not suggest", "its control", leaning),
         *_how_many_are_sure(rows),
     ]
     return Answer(sentences(said), rows)

@@ -1,4 +1,7 @@
-"""Pairs of networks, where lr falls, beside the bar and beside their control, paired by seed."""
+"""Pairs of networks, where lr falls, beside the bar and beside their control, paired by seed.
+
+There is a bar for networks that are trained on mixed images, too.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from paper.tables import Row
 from paper.wording import interval
 
 BAR = replace(contests.BAR, title="the bar")
+MIXED_BAR = replace(contests.MIXED_BAR, title="the bar, mixup")
 CONTROL = replace(contests.CONTROL, title="the control")
 PARTS = {"head": "head", "tail": "tail", **BY_CLASS}
 OF_THE_PAGE = ("head", "tail", "few", "macro_f1")
@@ -23,9 +27,9 @@ def soft_splits() -> list[Candidate]:
     return [one for one in contests.PAIRS_OF_NETWORKS if one.is_split]
 
 
-def with_a_control() -> list[Candidate]:
-    """Return those that differ from the control in their lean alone."""
-    return [one for one in soft_splits() if "shared" not in one.variation]
+def control_of(one: Candidate) -> Candidate | None:
+    """Return what differs from it in having no lean alone, by its title in these tables."""
+    return CONTROL if one.control is contests.CONTROL else one.control
 
 
 def differences(cells: Cells) -> list[Row]:
@@ -41,16 +45,18 @@ def of_the_page(cells: Cells) -> list[Row]:
 
 
 def _plain() -> list[tuple[Candidate, Candidate]]:
-    pairs = [(CONTROL, BAR)]
+    balpoe, even = contests.BALPOE, contests.EVEN_BALPOE
+    pairs = [(MIXED_BAR, BAR), (CONTROL, BAR)]
     for one in soft_splits():
-        pairs += [(one, BAR), *([(one, CONTROL)] if one in with_a_control() else [])]
-    balpoe, its_control = contests.BALPOE
-    return [*pairs, (balpoe, BAR), (its_control, BAR), (balpoe, its_control)]
+        pairs.append((one, MIXED_BAR if one.is_mixed else BAR))
+        if control := control_of(one):
+            pairs.append((one, control))
+    return [*pairs, (balpoe, BAR), (even, BAR), (balpoe, even)]
 
 
 def _shifted() -> list[tuple[Candidate, Candidate]]:
     group, prior = with_offset(BAR, "group"), with_offset(BAR, "prior")
-    others = [CONTROL, *soft_splits(), *contests.BALPOE]
+    others = [MIXED_BAR, CONTROL, *soft_splits(), contests.BALPOE, contests.EVEN_BALPOE]
     by_prior = [(with_offset(one, "prior"), prior) for one in others]
     return [(group, BAR), (prior, BAR), (group, prior), *by_prior]
 

@@ -17,6 +17,11 @@ BEFORE: dict[str, Any] = {"init": "fan_out", "weights": None, "optimizer": "sgd"
 BEFORE |= {"schedule": "step", "augment": "crop", "color_jitter": 0.0, "memory": 4.0}
 BEFORE |= {"processes": 1, "spread": "images", "sync_batchnorm": False}
 BEFORE |= {"nesterov": False, "rotation": 0.0, "auto_augment": "none", "cutout": 0}
+# and each param of a method
+BEFORE_IN_METHODS: dict[str, dict[str, Any]] = {
+    "ensemble": {"mixup": 0.0},
+    "soft_split": {"mixup": 0.0},
+}
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,8 @@ def belongs(score: Mapping[str, Any], own: params.Params, facts: Mapping[str, An
     theirs = dict(score)
     if "train" in score:
         theirs["train"] = {**BEFORE, **score["train"]}
+    if "method" in score:
+        theirs["method"] = {**BEFORE_IN_METHODS.get(own.model, {}), **score["method"]}
     return all(ours[key] == theirs[key] for key in ours.keys() & theirs.keys())
 
 

@@ -30,6 +30,7 @@ class Candidate:
         variation: of its cells.
         rule: what combines it; None: the best by validation.
         found_on: the dataset whose test set has suggested it, so that it cannot compete there.
+        control: what differs from it in having no lean, and in nothing else.
     """
 
     title: str
@@ -38,6 +39,12 @@ class Candidate:
     variation: str = ""
     rule: str | None = "concat"
     found_on: str | None = None
+    control: Candidate | None = None
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether it is trained on mixed images (mixup)."""
+        return self.model == "balpoe" or self.variation.endswith(" mixup")
 
     def stat(self, cells: Cells, dataset: str, name: str = "accuracy") -> Stat:
         """Return a figure that uses no label.
@@ -90,13 +97,13 @@ CANDIDATES = [
 
 # Question 4 once more, where lr falls (grid.yaml, protocols): the bar, what is to beat it, controls
 BAR = Candidate("two balanced_softmax networks, averaged", False, "ensemble", "study tau 1")
-
-
+MIXED_BAR = replace(BAR, title=f"{BAR.title}, mixup", variation="study tau 1 mixup")
 # what is built as the soft splits are, without a lean
 CONTROL = Candidate(
     "two cosine ones, averaged (soft_split, lean 0)", False, "soft_split", "study lean 0"
 )
-MIXING = "balpoe"  # the one model here that trains on mixed images
+BALPOE = Candidate("balpoe, taus 0 and 2", False, "balpoe", "study taus 0 2")
+EVEN_BALPOE = Candidate("balpoe, taus 1 and 1", False, "balpoe", "study taus 1 1")
 LOOKED_AT = "cifar10-exp-0.01"  # its test set has suggested the offsets, and leans of 0 and 2.5
 
 
@@ -106,27 +113,29 @@ def with_offset(one: Candidate, by: str) -> Candidate:
     return replace(one, title=title, rule=rule, found_on=LOOKED_AT)
 
 
+def soft_split(
+    how: str, variation: str, control: Candidate | None = None, found_on: str | None = None
+) -> Candidate:
+    """Make the candidate of a cell of `soft_split`."""
+    title, variation = f"soft_split, {how}", f"study {variation}"
+    return Candidate(title, True, "soft_split", variation, found_on=found_on, control=control)
+
+
 PAIRS_OF_NETWORKS = [
     BAR,
+    MIXED_BAR,
     CONTROL,
-    Candidate("soft_split, lean 1", True, "soft_split", "study lean 1"),
-    Candidate("soft_split, lean 2.5", True, "soft_split", "study lean 2.5"),
-    Candidate(
-        "soft_split, leans 0 and 2.5",
-        True,
-        "soft_split",
-        "study leans 0 2.5",
-        found_on=LOOKED_AT,
-    ),
-    Candidate("soft_split, lean 1, shared", True, "soft_split", "study shared lean 1"),
+    soft_split("lean 1", "lean 1", CONTROL),
+    soft_split("lean 2.5", "lean 2.5", CONTROL),
+    soft_split("leans 0 and 2.5", "leans 0 2.5", CONTROL, found_on=LOOKED_AT),
+    soft_split("lean 1, shared", "shared lean 1"),
+    soft_split("lean 1, mixup", "lean 1 mixup"),
+    soft_split("lean 1, shared, mixup", "shared lean 1 mixup", EVEN_BALPOE),
 ]
-BALPOE = (  # and its control
-    Candidate("balpoe, taus 0 and 2", False, "balpoe", "study taus 0 2"),
-    Candidate("balpoe, taus 1 and 1", False, "balpoe", "study taus 1 1"),
-)
 # what has no split, and may be shifted as well
 OTHERS = [
-    *BALPOE,
+    BALPOE,
+    EVEN_BALPOE,
     *(Candidate(m, False, m, "study") for m in ("balanced_softmax", "baseline", "ensemble", "crt")),
 ]
 FALLING = [

@@ -291,11 +291,13 @@ def test_what_mixed_images_decide_is_told_without_them(root: Path) -> None:
         "In none of 2 comparisons, n = 1; in 1 of them, training on mixed images (mixup) decides"
     )
     assert best.said.endswith(
-        "`balpoe` decides on digits-exp-0.1 (lr falls). It alone trains on mixed images (mixup), "
-        "which no split did. Without it, the best split is ahead of the best method without one by "
+        "On digits-exp-0.1 (lr falls), one side is trained on mixed images (mixup), and the other "
+        "is not. Without mixed images, the best split is ahead of the best method without one by "
         "3.00 points on digits-exp-0.1 (lr falls), on one seed. With both sides of these chosen on "
         "the test set, the difference is 3.00 points."
     )
+    put(root, "soft_split_studysharedlean1mixup_s0", 64.0)
+    assert "mixed" not in answers.best_split(small(root)).said, "both sides are"
 
 
 def test_where_the_choice_and_the_test_set_differ(root: Path) -> None:
@@ -374,6 +376,25 @@ def test_what_shares_its_first_layers_has_no_control(root: Path) -> None:
     assert (shared, "the control") not in beside, "they differ in more than the lean"
 
 
+def test_a_split_on_mixed_images_is_compared_with_what_is_trained_on_them(root: Path) -> None:
+    for name, accuracy in (
+        ("ensemble_studytau1", 60.0),
+        ("ensemble_studytau1mixup", 62.0),
+        ("balpoe_studytaus11", 61.0),
+        ("soft_split_studysharedlean1mixup", 64.0),
+        ("soft_split_studylean1mixup", 65.0),
+    ):
+        put(root, f"{name}_s0", accuracy)
+    rows = answers.beside_the_bar(small(root)).rows
+    assert {(r["this"], r["compared with"]): str(r["accuracy"]) for r in rows} == {
+        ("the bar, mixup", "the bar"): "2.00",
+        ("soft_split, lean 1, mixup", "the bar, mixup"): "3.00",
+        ("soft_split, lean 1, shared, mixup", "the bar, mixup"): "2.00",
+        ("soft_split, lean 1, shared, mixup", "balpoe, taus 1 and 1"): "3.00",
+        ("balpoe, taus 1 and 1", "the bar"): "1.00",
+    }
+
+
 def test_a_soft_split_is_told_beside_its_control(root: Path) -> None:
     for name, accuracy in (("soft_split_studylean1_s0", 63.0), ("soft_split_studylean0_s0", 62.5)):
         path = root / f"paper/small/scores/digits-exp-0.1_{name}.json"
@@ -383,6 +404,6 @@ def test_a_soft_split_is_told_beside_its_control(root: Path) -> None:
     assert "many" not in row
     assert (row["this"], row["compared with"]) == ("soft_split, lean 1", "the control")
     assert answer.said.startswith(
-        "A soft split that its test set did not suggest is ahead of the control by 0.50 points on "
+        "A soft split that its test set did not suggest is ahead of its control by 0.50 points on "
         "soft_split, lean 1, digits-exp-0.1, on one seed; "
     )

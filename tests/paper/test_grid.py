@@ -43,7 +43,7 @@ def test_the_params_are_those_of_the_seed_profile() -> None:
 def test_the_study_is_trained_as_its_profile_says() -> None:
     profile = params_file.load(["profile=study", "data.name=cifar10"], ROOT / "params.yaml")
     names = {name for name, cell in FULL["cells"].items() if cell["variation"].startswith("study")}
-    assert len(names) == 3 * 14 * 3
+    assert len(names) == 3 * 17 * 3
     for name in names:
         ours = parsed(FULL["cells"][name])
         assert ours.train == profile.train, name
