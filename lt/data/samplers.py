@@ -8,7 +8,7 @@ norm needs two.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -51,7 +51,12 @@ def class_balanced(batch_size: int, epoch_length: EpochLength) -> Sampler:
 
     Draws are with replacement. epoch_length: "full" draws classes x images of the largest class,
     "match" as many as there are images.
+
+    Raises:
+        ValueError: if epoch_length is another word.
     """
+    if epoch_length not in get_args(EpochLength):
+        raise ValueError(f"epoch_length: expected full or match; got {epoch_length!r}")
 
     def sample(targets: Ints, rng: Rng) -> list[Ints]:
         order, counts, starts = _by_class(targets)

@@ -126,7 +126,7 @@ def ldam(
     the `largest`. After `from_epoch` epochs the mean is weighted, by target (deferred
     re-weighting).
     """
-    each = torch.tensor(counts, dtype=torch.float64) ** -0.25
+    each = _images(counts) ** -0.25
     margins = constant((scale * largest * each / each.max()).tolist())
     weight_of = constant(weights)
 
@@ -149,7 +149,7 @@ def effective_number_weights(counts: Sequence[int], beta: float) -> tuple[float,
     >>> [round(weight, 4) for weight in effective_number_weights((100, 1), 0.9)]
     [0.1818, 1.8182]
     """
-    each = [(1 - beta) / (1 - beta**count) for count in counts]
+    each = [(1 - beta) / (1 - beta**count) for count in _images(counts).tolist()]
     return tuple(len(each) * weight / sum(each) for weight in each)
 
 
@@ -157,9 +157,23 @@ def log_prior(counts: Sequence[int]) -> Tensor:
     """Return (C,) float64: the log of C times each class's share of the images.
 
     It is 0 where all shares are equal.
+
+    Raises:
+        ValueError: if a class has no image.
     """
-    values = torch.tensor(counts, dtype=torch.float64)
+    values = _images(counts)
     return torch.log(len(counts) * values / values.sum())
+
+
+def _images(counts: Sequence[int]) -> Tensor:
+    """Return counts (C,) as float64; none may be 0."""
+    values = torch.tensor(counts, dtype=torch.float64)
+    if (values <= 0).any():
+        raise ValueError(
+            f"counts: expected an image of each class at least; got {min(counts)} of class "
+            f"{values.argmin().item()}"
+        )
+    return values
 
 
 def group_softmax(groups: Sequence[Sequence[int]], ratio: float) -> Loss:

@@ -181,3 +181,8 @@ def test_a_subset_has_the_counts_of_imbalanced_learns_make_imbalance() -> None:
         kept = keep(labels, counts, subset, seed=0)
         assert np.bincount(labels[kept]).tolist() == np.bincount(theirs).tolist()
         assert len(set(kept.tolist())) == len(theirs)
+
+
+def test_a_length_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^epoch_length: expected full or match; got 'half'$"):
+        samplers.class_balanced(4, "half")  # type: ignore[arg-type]

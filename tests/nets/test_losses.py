@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -208,3 +208,22 @@ def test_whole_numbers_as_weights_are_no_other_weights() -> None:
         for weights in ((3, 1), (3.0, 1.0))
     ]
     assert torch.equal(*each)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda counts: losses.adjusted(counts, tau=1.0),
+        lambda counts: losses.leaning(counts, ((0,), (1,)), (1.0, 1.0)),
+        lambda counts: losses.vs(counts, gamma=0.2, tau=1.2),
+        lambda counts: losses.ldam(counts, 0.5, 30.0, (1.0, 1.0), from_epoch=1),
+        lambda counts: losses.effective_number_weights(counts, 0.9),
+        lambda counts: branch_losses.opposed(counts, strength=2.0),
+    ],
+)
+def test_a_class_without_an_image_is_refused(make: Callable[[tuple[int, ...]], Any]) -> None:
+    """Its prior would have no logarithm, and the largest margin no bound."""
+    make((3, 1))
+    message = r"^counts: expected an image of each class at least; got 0 of class 1$"
+    with pytest.raises(ValueError, match=message):
+        make((3, 0))
