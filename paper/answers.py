@@ -222,6 +222,7 @@ def best_split(cells: Cells) -> Answer:
         else "",
         _roughest(cells, rows),
         *_without_mixing(unmixed),
+        _distilled(cells),
     ]
     brief = with_n(counts, differences.values())
     if unmixed:
@@ -280,6 +281,20 @@ def _without_mixing(unmixed: Mapping[str, contests.Contest]) -> list[str]:
         f"with both sides of these chosen on the test set, the difference is {span(by_test)} "
         "points",
     ]
+
+
+def _distilled(cells: Cells) -> str:
+    """Compare one network that learns from the split's with a baseline of the same clipping."""
+    differences = {
+        dataset: cells.stat(dataset, "distill", "metrics.accuracy")
+        - cells.stat(dataset, "baseline", "metrics.accuracy", study.CLIPPED)
+        for dataset in cells.size["study"]
+    }
+    return compared(
+        "one network distilled from the split (`distill`)",
+        "a baseline that is clipped as it is",
+        differences,
+    )
 
 
 def beside_the_bar(cells: Cells) -> Answer:

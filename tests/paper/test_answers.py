@@ -300,6 +300,16 @@ def test_what_mixed_images_decide_is_told_without_them(root: Path) -> None:
     assert "mixed" not in answers.best_split(small(root)).said, "both sides are"
 
 
+def test_a_distilled_split_is_told_beside_the_baseline_that_is_clipped(root: Path) -> None:
+    put(root, "distill_s0", 63.0)
+    assert "distill" not in answers.best_split(small(root)).said
+    put(root, "baseline_clip5.0_s0", 60.5)
+    assert answers.best_split(small(root)).said.endswith(
+        "One network distilled from the split (`distill`) is ahead of a baseline that is clipped "
+        "as it is by 2.50 points on digits-exp-0.1, on one seed."
+    )
+
+
 def test_where_the_choice_and_the_test_set_differ(root: Path) -> None:
     path = root / "paper/small/scores/digits-exp-0.1_ensemble_s0.json"
     value = json.loads(path.read_text())
