@@ -41,7 +41,7 @@ def measure(backbone: str, images: int, classes: int, groups: int) -> dict[str, 
     train(1)
     seconds = train(2) - train(1)
     if where.device.type == "cuda":
-        memory = torch.cuda.max_memory_allocated() / 2**20
+        memory = torch.cuda.max_memory_reserved() / 2**20
     else:
         # not getrusage: its peak counts the parent's, from before the process was its own
         (line,) = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())

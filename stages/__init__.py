@@ -182,6 +182,9 @@ def _explain(error: Exception) -> str | None:
         return f"{path}: no such file" + ("; run `dvc repro`, which makes it" if ours else "")
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if isinstance(error, RuntimeError) and "deterministic implementation" in str(error):
+        first = str(error).split(",")[0]
+        return f"{first}; expected train.deterministic=false, or another network or method"
     if _out_of_memory(error):
         first = str(error).strip().split("\n")[0]
         return f"out of memory ({first}); try a smaller train.batch_size"

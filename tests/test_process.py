@@ -147,6 +147,10 @@ class OutOfMemoryError(RuntimeError):
         (MemoryError("Unable to allocate 9 GiB"), r"out of memory (Unable to allocate 9 GiB); try"),
         (OutOfMemoryError("CUDA out of memory.\nMore"), "out of memory (CUDA out of memory.); try"),
         (RuntimeError("[enforce fail] can't allocate memory: 9"), "out of memory ([enforce fail]"),
+        (
+            RuntimeError("pool_cuda does not have a deterministic implementation, but you set"),
+            "pool_cuda does not have a deterministic implementation; expected train.deterministic=",
+        ),
     ],
 )
 def test_what_can_be_foreseen_ends_in_one_line(

@@ -17,8 +17,10 @@ from lt.data.stored import Stored
 from lt.data.views import Ints
 from lt.nets.net import Net
 
-BATCH = {"cpu": 250, "cuda": 2500}  # images per forward pass, of up to SIDE pixels along a side
-SIDE = 64  # of larger ones, as many as have the pixels of those
+# images per forward pass, of up to SIDE pixels along a side; of larger ones, as many as have the
+# pixels of those
+BATCH = {"cpu": 250, "cuda": 2500}
+SIDE = {"cpu": 64, "cuda": 32}  # so that a ResNet-18 for small images takes some 3 GB
 
 
 def predict(
@@ -110,7 +112,8 @@ def _batches(pixels: Tensor | Stored, device: torch.device) -> Iterator[Tensor]:
 def batch_size(pixels: Tensor | Stored, device: torch.device) -> int:
     """Return how many images go through a net at once."""
     _, height, width, _ = pixels.shape
-    return max(1, min(BATCH[device.type], BATCH[device.type] * SIDE**2 // (height * width)))
+    largest, side = BATCH[device.type], SIDE[device.type]
+    return max(1, min(largest, largest * side**2 // (height * width)))
 
 
 def accuracy(answers: Ints, targets: Ints) -> float:

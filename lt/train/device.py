@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
+import warnings
 from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import joblib
@@ -13,24 +16,66 @@ import torch
 
 T = TypeVar("T")
 
+DEVICES = Path("/dev")
 SMALL = 8  # pixels along a side, up to which one thread does the work (LOG.md, 2026-11-25)
 
 
 def pick_device(deterministic: bool) -> torch.device:
     """Return the GPU if there is one, else the CPU with as many threads as the process may use.
 
-    Processes that torchrun has started share them.
+    Processes that torchrun has started share them. "fp32" is that, and not TF32.
 
-    deterministic: True chooses deterministic kernels where torch has them, False the fastest.
+    deterministic: True refuses kernels that are not (a RuntimeError of torch's), False takes the
+        fastest.
+
+    Raises:
+        ValueError: if there is a GPU that this torch cannot use.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.use_deterministic_algorithms(deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not deterministic
+    torch.backends.cuda.enable_cudnn_sdp(not deterministic)
+    torch.backends.cudnn.allow_tf32 = False
     cpus = joblib.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(min(torch.get_num_threads(), max(1, cpus)))
     _keep_memory()
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if _has_gpu() else "cpu")
+
+
+def _has_gpu() -> bool:
+    """Check whether there is a GPU; refuse one that would silently be left out, or fail later."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what torch warns of is refused here
+        available = torch.cuda.is_available()
+    way_out = "or CUDA_VISIBLE_DEVICES= for the CPU"
+    if not available:
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+        if not hidden and any(DEVICES.glob("nvidia[0-9]*")):
+            raise ValueError(
+                f"there is an NVIDIA GPU, and torch {torch.__version__} cannot use it: {_why()}; "
+                f"expected a driver for CUDA {torch.version.cuda}, {way_out}"
+            )
+        return False
+    own = torch.cuda.get_device_capability()
+    built = [re.match(r"sm_(\d+)(\d)", name) for name in torch.cuda.get_arch_list()]
+    lowest = min(((int(one[1]), int(one[2])) for one in built if one), default=own)
+    if own < lowest:
+        raise ValueError(
+            f"{torch.cuda.get_device_name()} has compute capability {own[0]}.{own[1]}; expected "
+            f"{lowest[0]}.{lowest[1]} or more, of which torch {torch.__version__} has kernels, "
+            f"{way_out}"
+        )
+    return True
+
+
+def _why() -> str:
+    """Return torch's reason for using no GPU."""
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except (AssertionError, RuntimeError) as error:
+        return str(error).strip().split("\n")[0]
+    return "it finds none"
 
 
 def _keep_memory() -> None:

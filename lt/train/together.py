@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import numpy as np
@@ -28,6 +29,9 @@ from lt.process import Gone
 from lt.score import predict
 
 T = TypeVar("T")
+
+# An expert may wait for all of another's training. Of a process that ends, the others hear at once.
+PATIENCE = timedelta(days=20)
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,9 @@ class Team:
     def wait(self) -> None:
         """Wait for all others to come here."""
         if self.size > 1:
-            _all(dist.all_reduce, torch.zeros((), device=_wire()))
+            here = torch.zeros((), device=_wire())
+            _all(dist.all_reduce, here)
+            here.item()  # on a GPU, the exchange is only queued until then
 
     def prepare(self, net: T, sync_batchnorm: bool) -> T:
         """Let batch norm see the maps of all processes, if that is asked for."""
@@ -230,7 +236,7 @@ def joined(processes: int) -> Iterator[Team]:
         local, here = (int(os.environ[name]) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
         torch.cuda.set_device(local % torch.cuda.device_count())
         backend = "nccl" if here <= torch.cuda.device_count() else "gloo"
-    _all(dist.init_process_group, backend)
+    _all(dist.init_process_group, backend, timeout=PATIENCE)
     yield Team(dist.get_rank(), size)
     dist.destroy_process_group()
 
@@ -254,5 +260,7 @@ def _all(call: Callable[..., Any], *arguments: Any, **named: Any) -> None:
     """
     try:
         call(*arguments, **named)
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         raise Gone(" ".join(str(error).split())) from None

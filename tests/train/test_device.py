@@ -23,8 +23,56 @@ def test_kernels_are_deterministic_or_not(deterministic: bool) -> None:
     try:
         device.pick_device(deterministic)
         assert torch.are_deterministic_algorithms_enabled() == deterministic
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
         assert torch.backends.cudnn.benchmark != deterministic
+        assert torch.backends.cuda.cudnn_sdp_enabled() != deterministic
+        assert not torch.backends.cudnn.allow_tf32
     finally:
+        device.pick_device(True)
+
+
+def test_a_gpu_that_torch_cannot_use_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its driver is too old, say. Training on the CPU instead would take fifty times as long."""
+    monkeypatch.setattr(device, "DEVICES", tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert device.pick_device(True).type == "cpu"
+    (tmp_path / "nvidiactl").touch()
+    assert device.pick_device(True).type == "cpu", "no GPU of its own"
+    (tmp_path / "nvidia0").touch()
+
+    def too_old() -> None:
+        raise RuntimeError("The NVIDIA driver on your system is too old.\nPlease update")
+
+    monkeypatch.setattr(torch.cuda, "init", too_old)
+    message = (
+        r"^there is an NVIDIA GPU, and torch .* cannot use it: The NVIDIA driver on your system is "
+        r"too old\.; expected a driver for CUDA .*, or CUDA_VISIBLE_DEVICES= for the CPU$"
+    )
+    with pytest.raises(ValueError, match=message):
+        device.pick_device(True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert device.pick_device(True).type == "cpu"
+
+
+@pytest.mark.parametrize(("own", "fits"), [((7, 0), False), ((7, 5), True), ((9, 0), True)])
+def test_a_gpu_older_than_torchs_kernels_is_refused(
+    own: tuple[int, int], fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("is_available", True),
+        ("get_device_capability", own),
+        ("get_arch_list", ["sm_75", "sm_80", "sm_100", "sm_120a", "compute_120"]),
+        ("get_device_name", "Tesla V100"),
+    ):
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+    if fits:
+        assert device.pick_device(True).type == "cuda"
+        return
+    message = r"^Tesla V100 has compute capability 7\.0; expected 7\.5 or more, of which torch"
+    with pytest.raises(ValueError, match=message):
         device.pick_device(True)
 
 

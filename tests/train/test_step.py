@@ -16,7 +16,7 @@ from lt.nets import backbones, heads, losses, surgery
 from lt.nets import net as nets
 from lt.score import predict
 from lt.train import augment, device, loop, step
-from lt.train.plan import ClassView, Expert, Phase
+from lt.train.plan import ClassView, Expert, Mix, Phase
 from tests.conftest import quiet, train
 
 
@@ -167,12 +167,13 @@ POLICY = {"nesterov": True, "rotation": 15.0, "auto_augment": "cifar10", "cutout
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-@pytest.mark.parametrize("changes", [{}, PHOTOS, POLICY])
+@pytest.mark.parametrize(("changes", "alpha"), [({}, 0.0), ({}, 0.4), (PHOTOS, 0.0), (POLICY, 0.0)])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_recorded_step_is_the_step(
     setting: step.Setting,
     precision: str,
     changes: dict[str, Any],
+    alpha: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def images(host: step.Images) -> step.Images:
@@ -193,6 +194,8 @@ def test_a_recorded_step_is_the_step(
         step._Recording, "__init__", lambda self, *given: made.append(self) or make(self, *given)
     )
     one = expert(*range(6))
+    mixed = dataclasses.replace(one.phases[0], mix=Mix.plain(alpha))
+    one = dataclasses.replace(one, phases=(mixed,))
     recorded = train(one, 0, setting).net.state_dict()
     assert len(made) == 2, "whole batches and the last one of an epoch"
     monkeypatch.setattr(step, "MAX_RECORDED", 0)
