@@ -39,8 +39,14 @@ def given(path: str) -> Path:
 
     A relative one that is not here starts from the project: the copy that a queued experiment runs
     in lacks what git ignores.
+
+    Raises:
+        ValueError: if there is no such home.
     """
-    here = Path(path).expanduser()
+    try:
+        here = Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path}: expected a path; {path.split('/')[0]} has no home") from None
     return here if here.exists() else project() / here
 
 

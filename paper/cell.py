@@ -1,9 +1,8 @@
 """What a worker does: cells of one chain of trainings, from params to scores.
 
 A cell makes its own subset and its own groups. What starts from another cell's networks runs
-right after it, so that no weights travel. While a chain is at work, what is finished of it lies in
-the scratch folder: a worker that takes over where another died goes on from there, if the disk is
-the same.
+right after it, so that no weights travel. Until all scores of a chain are written, what is finished
+of it lies in the scratch folder: whoever takes over goes on from there, if the disk is the same.
 """
 
 from __future__ import annotations
@@ -51,8 +50,8 @@ def run_chain(
     cells: Sequence[Cell],
     raw: Dataset,
     keep_outputs: bool,
-    deliver: Callable[[str, Result], None] = lambda _name, _result: None,
-) -> dict[str, Result]:
+    deliver: Callable[[str, Result], None],
+) -> tuple[dict[str, Result], list[str]]:
     """Run a cell that starts fresh, and then those that start from it.
 
     Args:
@@ -63,7 +62,7 @@ def run_chain(
 
     Returns:
         for each cell, by name, {"score": ...}, with the bytes of a zip file as "outputs" if they
-        are asked for, or {"error": a text}.
+        are asked for, or {"error": a text}; and the folders of its networks, to be cleared.
     """
     import torch
 
@@ -80,9 +79,14 @@ def run_chain(
             results[cell.name] = {"error": traceback.format_exc()}
         if cell.wanted:
             deliver(cell.name, results[cell.name])
-    for folder in folders.values():
+    wanted = {cell.name: results[cell.name] for cell in cells if cell.wanted}
+    return wanted, [str(folder.absolute()) for folder in folders.values()]
+
+
+def clear(folders: Sequence[str]) -> None:
+    """Remove the networks of a chain."""
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-    return {cell.name: results[cell.name] for cell in cells if cell.wanted}
 
 
 def _run(

@@ -151,4 +151,18 @@ def _key(entry: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    return files.read_json(path) if path.exists() else None
+    """Read a file of the grid.
+
+    Raises:
+        ValueError: if it is not whole; the message says how to get another.
+    """
+    if not path.exists():
+        return None
+    try:
+        found: dict[str, Any] = files.read_json(path)
+    except ValueError:
+        raise ValueError(
+            f"{path}: cut short, or not JSON; `git checkout HEAD -- {path}` brings the last "
+            f"commit's, and without the file `python -m paper.run` makes it anew"
+        ) from None
+    return found

@@ -33,6 +33,8 @@ from stages import RAW, Parser, download, main
 PER_GPU = 2
 TRIES = 3  # a dataset that was lost with the last worker that held it is sent again
 TOPIC = "cells"  # of Dask's events: a score comes when it is there, not when its chain is done
+# In a worker: Ctrl-C reaches the whole group of processes, and stopping is up to the first of them.
+PRELOAD = ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"]
 
 
 @dataclass
@@ -100,7 +102,7 @@ def connect(scheduler: str | None, per_gpu: int, chains: int) -> Iterator[Client
             client.wait_for_workers(1)
             yield client
         return
-    options = {"nthreads": 1, "memory_limit": 0, "silence_logs": "ERROR"}
+    options = {"nthreads": 1, "memory_limit": 0, "silence_logs": "ERROR", "preload": PRELOAD}
     specs = [
         {"cls": Nanny, "options": {**options, "env": env}} for env in workers(per_gpu)[:chains]
     ]
@@ -130,17 +132,21 @@ class Filler:
         self.begin = time.monotonic()
         form = "{l_bar}{bar}| {n_fmt}/{total_fmt} cells"  # the time left is ours, by work
         self.bar = tqdm(total=self.number, bar_format=form, disable=None)
-        self.client.subscribe_topic(TOPIC, lambda event: self._receive(*event[1]))
+        self.client.subscribe_topic(TOPIC, self._early)
         running = {self._submit(chain, -k): chain for k, chain in enumerate(chains)}
-        waiting = as_completed(list(running))
+        waiting, cleared = as_completed(list(running)), []
         for future in waiting:
             chain = running.pop(future)
             if future.status == "finished":
-                for name, result in future.result().items():
-                    self._receive(name, result)
+                results, folders = future.result()
+                for name, result in results.items():
+                    self._receive(name, result, last=True)
+                if not results.keys() & self.failed.keys():
+                    cleared.append(self._clear(future, folders))
             elif (again := self._again(chain, future)) is not None:
                 running[again] = chain
                 waiting.add(again)
+        self.client.gather(cleared, errors="skip")
         self.client.unsubscribe_topic(TOPIC)
         self.bar.close()
 
@@ -162,22 +168,45 @@ class Filler:
         why = f"its worker died ({type(future.exception()).__name__})"
         for one in chain.cells:
             if one.wanted and one.name not in self.done:
-                self._receive(one.name, {"error": why})
+                self._receive(one.name, {"error": why}, last=True)
         return None
 
-    def _receive(self, name: str, result: cell.Result) -> None:
-        """Write a score, once; for what comes from the end of a chain, write the outputs too."""
+    def _early(self, event: tuple[float, tuple[str, cell.Result]]) -> None:
+        """Receive what is told before its chain is done."""
+        name, result = event[1]
+        self._receive(name, result, last=False)
+
+    def _clear(self, future: Future[Any], folders: Sequence[str]) -> Future[Any]:
+        """Have the worker that ran a chain remove its networks, now that all is written."""
+        workers = self.client.who_has([future])[future.key] or None
+        return self.client.submit(cell.clear, folders, workers=workers, priority=1, pure=False)
+
+    def _receive(self, name: str, result: cell.Result, last: bool) -> None:
+        """Write a result, once: the outputs if they are asked for, and then the score.
+
+        What cannot be written comes again with the end of its chain, the `last` time; then the cell
+        has failed, and its networks stay where they are.
+        """
+        if name in self.done:
+            return
+        why = result.get("error")
+        if why is None:
+            try:
+                self._write(name, result)
+            except OSError as error:
+                if not last:
+                    return
+                why = f"{error.filename}: {error.strerror}; the next run trains nothing again"
+        if why is not None:
+            self.failed[name] = why
+        self.done.add(name)
+        self._tell(name, why)
+
+    def _write(self, name: str, result: cell.Result) -> None:
         if self.outputs and "outputs" in result:
             with files.whole(self.outputs / f"{name}.zip") as temporary:
                 temporary.write_bytes(result["outputs"])
-        if name in self.done:
-            return
-        self.done.add(name)
-        if "score" in result:
-            files.write_json(self.folder / "scores" / f"{name}.json", result["score"])
-        else:
-            self.failed[name] = result["error"]
-        self._tell(name, result.get("error"))
+        files.write_json(self.folder / "scores" / f"{name}.json", result["score"])
 
     def _tell(self, name: str, why: str | None) -> None:
         done = sum(self.work[name] for name in self.done)
@@ -187,13 +216,15 @@ class Filler:
         self.bar.write(f"{len(self.done)}/{self.number} {name}: {why or 'done'}; {clock}")
 
 
-def run_chain(cells: Sequence[cell.Cell], raw: Any, keep_outputs: bool) -> dict[str, Any]:
-    """Run `cell.run_chain` on a worker; its scores go ahead as events."""
+def run_chain(
+    cells: Sequence[cell.Cell], raw: Any, keep_outputs: bool
+) -> tuple[dict[str, cell.Result], list[str]]:
+    """Run `cell.run_chain` on a worker; scores go ahead as events, where there are no outputs."""
     worker = get_worker()
 
     def deliver(name: str, result: cell.Result) -> None:
-        small = {key: value for key, value in result.items() if key != "outputs"}
-        worker.log_event(TOPIC, (name, small))
+        if "outputs" not in result:  # they are too large for an event, and come before their score
+            worker.log_event(TOPIC, (name, result))
 
     return cell.run_chain(cells, raw, keep_outputs, deliver)
 

@@ -104,6 +104,10 @@ def test_what_git_ignores_is_there_for_a_queued_experiment(
     monkeypatch.chdir(copy)
     assert files.given("photos") == tmp_path / "photos"
     assert files.given("/nowhere") == Path("/nowhere")
+    with pytest.raises(
+        ValueError, match=r"^~nobody_here/x: expected a path; ~nobody_here has no h"
+    ):
+        files.given("~nobody_here/x")
     (copy / "photos").mkdir()
     assert files.given("photos") == Path("photos"), "of this copy, if git tracks it"
     monkeypatch.setenv("HOME", str(tmp_path))

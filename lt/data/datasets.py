@@ -160,6 +160,9 @@ def _fetch_cifar(cls: Any, archives: Path) -> None:
         cls(str(archives), download=True)
     except (OSError, RuntimeError, EOFError) as error:  # no network, or an archive cut short
         reason = " ".join(str(error).split())
+    archive = archives / cls.filename
+    if archive.exists() and not check_integrity(str(archive), cls.tgz_md5):
+        reason += f"; {archive} has another md5"
     broken = bad()
     if broken:
         state = "corrupt or cut short" if Path(broken[0]).exists() else "missing"

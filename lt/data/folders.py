@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import unicodedata
@@ -167,12 +168,27 @@ def pictures(folder: Path, found: Found) -> Iterator[str]:
         below[:] = [name for name in below if not name.startswith(".")]
         for name in (name for name in names if not name.startswith(".")):
             ending = os.path.splitext(name)[1].lower()
-            if not os.path.exists(os.path.join(at, name)):
+            if not _leads_somewhere(os.path.join(at, name)):
                 found.skipped[DANGLING] += 1
             elif ending[1:] in ENDINGS:
                 yield os.path.relpath(os.path.join(at, name), folder)
             else:
                 found.skipped[ending or "no ending"] += 1
+
+
+def _leads_somewhere(path: str) -> bool:
+    """Check whether it is no dangling link.
+
+    Raises:
+        OSError: if that cannot be known: the folder may be listed, and not entered.
+    """
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
+        return False
+    return True
 
 
 def _identity(folder: str | Path) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -112,6 +113,8 @@ def run(
     lock = process.lock(out.parent / f".{out.name}.lock")
     with together.joined(training.train.processes) as team, lock if team.first else nullcontext():
         team.wait()  # for the lock
+        with tempfile.TemporaryFile(dir=out.parent):  # raises now what would come after training
+            pass
         _run(training, inputs, out, Start.read(start), team, quiet or not team.first, check)
 
 

@@ -213,3 +213,20 @@ def test_names_that_differ_in_case_are_told(tmp_path: Path) -> None:
     assert len(made["classes"]) == 3
     told = "the same name but for case, and two classes: Cat and cat"
     assert made["warnings"] == [told]
+
+
+def test_a_folder_that_may_be_listed_and_not_entered_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pictures are no links to nothing: a class would be lost."""
+    own.classes(tmp_path, {"a": 2, "b": 2})
+    stat = os.stat
+
+    def refuse(path: Any, *more: Any, **named: Any) -> os.stat_result:
+        if os.path.dirname(path) == str(tmp_path / "b"):
+            raise PermissionError(13, "Permission denied", path)
+        return stat(path, *more, **named)
+
+    monkeypatch.setattr(folders.os, "stat", refuse)
+    with pytest.raises(PermissionError):
+        listing.make(own.given(tmp_path))

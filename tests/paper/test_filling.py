@@ -266,6 +266,41 @@ def test_a_cell_that_fails_or_diverges_is_named_and_the_others_run(repo: Path) -
     assert done[after]["provenance"]["precision"] in ("fp32", "bf16")
 
 
+def test_what_cannot_be_written_is_said_and_not_trained_again(
+    repo: Path, undisturbed: dict[str, Any]
+) -> None:
+    write_grid(repo, CHOSEN, **LONG)
+    forget(repo)
+    (repo / "full").write_text("no folder")
+    output = filled(repo, "--outputs", "full", code=1)
+    assert "run: 3 of 3 cells failed:\n" in output
+    assert f"{CHOSEN[2]}: full: File exists; the next run trains nothing again\n" in output
+    assert not chosen(repo), "the next run is to make the outputs, too"
+    (repo / "full").unlink()
+    kept = list((repo / ".scratch/cells").glob("*/final/timing.json"))
+    trained = {json.loads(path.read_text())["train_s"] for path in kept}
+    assert len(trained) == 3
+    filled(repo, "--outputs", "full")
+    assert {scores(repo)[name]["timing"]["train_s"] for name in CHOSEN} == trained
+    assert {path.stem for path in (repo / "full").iterdir()} == set(CHOSEN)
+    assert not list((repo / ".scratch/cells").iterdir())
+    assert chosen(repo) == undisturbed
+
+
+def test_a_damaged_score_is_named_with_what_brings_another(repo: Path) -> None:
+    path = repo / SMALL / "scores" / f"{CHOSEN[0]}.json"
+    text = path.read_text()
+    path.write_text(text[:100])
+    done = call(repo, "paper.run", "--folder", str(SMALL))
+    path.write_text(text)
+    assert done.returncode == 1
+    place = f"{SMALL}/scores/{CHOSEN[0]}.json"
+    assert done.stderr == (
+        f"run: {place}: cut short, or not JSON; `git checkout HEAD -- {place}` brings the last "
+        "commit's, and without the file `python -m paper.run` makes it anew\n"
+    )
+
+
 def test_workers_elsewhere_and_one_of_them_killed(repo: Path, undisturbed: dict[str, Any]) -> None:
     """Two worker processes of a scheduler that runs already; the chain at work moves over."""
     write_grid(repo, CHOSEN, **LONG)
