@@ -15,7 +15,6 @@ from lt.train import step
 
 def matmul_rate(size: int, precision: str, device: torch.device) -> float:
     """Return the operations per second of a square matrix product, the best of 20."""
-    torch.backends.cuda.matmul.allow_tf32 = True  # as in a GPU's convolutions, by default
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
 

@@ -326,7 +326,7 @@ def _how_many_are_sure(rows: Sequence[Row]) -> list[str]:
     sure = sum(low > 0 or high < 0 for low, high in filter(None, (s.interval() for s in stats)))
     left = [several[k] for k in holm(stats)]
     names = " and ".join(f"{r['this']} less {r['compared with']} on {r['dataset']}" for r in left)
-    of_the_bar = sum(row["compared with"] == bar.BAR.title for row in several)
+    of_the_bar = sum(bar.BAR.title in (row["this"], row["compared with"]) for row in several)
     return [
         f"{len(several)} of the differences have an interval, and {sure or 'none'} of these "
         f"exclude{'s' if sure == 1 else ''} zero; by chance, one in twenty would",

@@ -27,6 +27,11 @@ def soft_splits() -> list[Candidate]:
     return [one for one in contests.PAIRS_OF_NETWORKS if one.is_split]
 
 
+def bar_of(one: Candidate) -> Candidate:
+    """Return the bar whose images are mixed if its are, and only then."""
+    return MIXED_BAR if one.is_mixed else BAR
+
+
 def control_of(one: Candidate) -> Candidate | None:
     """Return what differs from it in having no lean alone, by its title in these tables."""
     return CONTROL if one.control is contests.CONTROL else one.control
@@ -48,16 +53,18 @@ def _plain() -> list[tuple[Candidate, Candidate]]:
     balpoe, even = contests.BALPOE, contests.EVEN_BALPOE
     pairs = [(MIXED_BAR, BAR), (CONTROL, BAR)]
     for one in soft_splits():
-        pairs.append((one, MIXED_BAR if one.is_mixed else BAR))
+        pairs.append((one, bar_of(one)))
         if control := control_of(one):
             pairs.append((one, control))
-    return [*pairs, (balpoe, BAR), (even, BAR), (balpoe, even)]
+    for one in (balpoe, even):
+        pairs += [(one, bar_of(one)), (one, BAR)]
+    return [*pairs, (balpoe, even)]
 
 
 def _shifted() -> list[tuple[Candidate, Candidate]]:
     group, prior = with_offset(BAR, "group"), with_offset(BAR, "prior")
-    others = [MIXED_BAR, CONTROL, *soft_splits(), contests.BALPOE, contests.EVEN_BALPOE]
-    by_prior = [(with_offset(one, "prior"), prior) for one in others]
+    others = [CONTROL, *soft_splits(), contests.BALPOE, contests.EVEN_BALPOE]
+    by_prior = [(with_offset(one, "prior"), with_offset(bar_of(one), "prior")) for one in others]
     return [(group, BAR), (prior, BAR), (group, prior), *by_prior]
 
 

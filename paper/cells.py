@@ -162,7 +162,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         found: dict[str, Any] = files.read_json(path)
     except ValueError:
         raise ValueError(
-            f"{path}: cut short, or not JSON; `git checkout HEAD -- {path}` brings the last "
-            f"commit's, and without the file `python -m paper.run` makes it anew"
+            f"{path}: cut short, or not JSON; delete it, and `python -m paper.run` makes it anew, "
+            f"or take that of the last commit: `git checkout HEAD -- {path}`"
         ) from None
     return found

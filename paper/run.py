@@ -134,7 +134,7 @@ class Filler:
         self.bar = tqdm(total=self.number, bar_format=form, disable=None)
         self.client.subscribe_topic(TOPIC, self._early)
         running = {self._submit(chain, -k): chain for k, chain in enumerate(chains)}
-        waiting, cleared = as_completed(list(running)), []
+        waiting = as_completed(list(running))
         for future in waiting:
             chain = running.pop(future)
             if future.status == "finished":
@@ -142,11 +142,10 @@ class Filler:
                 for name, result in results.items():
                     self._receive(name, result, last=True)
                 if not results.keys() & self.failed.keys():
-                    cleared.append(self._clear(future, folders))
+                    self._clear(future, folders)
             elif (again := self._again(chain, future)) is not None:
                 running[again] = chain
                 waiting.add(again)
-        self.client.gather(cleared, errors="skip")
         self.client.unsubscribe_topic(TOPIC)
         self.bar.close()
 
@@ -176,16 +175,17 @@ class Filler:
         name, result = event[1]
         self._receive(name, result, last=False)
 
-    def _clear(self, future: Future[Any], folders: Sequence[str]) -> Future[Any]:
+    def _clear(self, future: Future[Any], folders: Sequence[str]) -> None:
         """Have the worker that ran a chain remove its networks, now that all is written."""
-        workers = self.client.who_has([future])[future.key] or None
-        return self.client.submit(cell.clear, folders, workers=workers, priority=1, pure=False)
+        if workers := list(self.client.who_has([future])[future.key]):
+            # at once, beside what it does by now, and not after it
+            self.client.run(cell.clear, folders, workers=workers, on_error="ignore")
 
     def _receive(self, name: str, result: cell.Result, last: bool) -> None:
         """Write a result, once: the outputs if they are asked for, and then the score.
 
         What cannot be written comes again with the end of its chain, the `last` time; then the cell
-        has failed, and its networks stay where they are.
+        has failed. Where one has, the networks of its chain stay.
         """
         if name in self.done:
             return
@@ -196,7 +196,7 @@ class Filler:
             except OSError as error:
                 if not last:
                     return
-                why = f"{error.filename}: {error.strerror}; the next run trains nothing again"
+                why = f"{error.filename}: {error.strerror}; its networks stay where it was trained"
         if why is not None:
             self.failed[name] = why
         self.done.add(name)

@@ -185,7 +185,7 @@ def _leads_somewhere(path: str) -> bool:
     try:
         os.stat(path)
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ELOOP):
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             raise
         return False
     return True

@@ -57,6 +57,9 @@ def adjusted(counts: Sequence[int], tau: float) -> Loss:
     """Make the cross entropy of logits + tau * log prior (Menon et al. 2021, equation 10).
 
     tau = 1 is balanced softmax (Ren et al. 2020). Targets may be shared.
+
+    Raises:
+        ValueError: if a class has no image, as `leaning`, `vs`, `ldam`, `effective_number_weights`.
     """
     return scaled((1.0,) * len(counts), (tau * log_prior(counts)).tolist())
 

@@ -51,7 +51,8 @@ def _has_gpu() -> bool:
     way_out = "or CUDA_VISIBLE_DEVICES= for the CPU"
     if not available:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-        if not hidden and any(DEVICES.glob("nvidia[0-9]*")):
+        # a torch without CUDA is a choice of the CPU
+        if torch.version.cuda and not hidden and any(DEVICES.glob("nvidia[0-9]*")):
             raise ValueError(
                 f"there is an NVIDIA GPU, and torch {torch.__version__} cannot use it: {_why()}; "
                 f"expected a driver for CUDA {torch.version.cuda}, {way_out}"

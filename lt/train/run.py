@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -113,8 +114,8 @@ def run(
     lock = process.lock(out.parent / f".{out.name}.lock")
     with together.joined(training.train.processes) as team, lock if team.first else nullcontext():
         team.wait()  # for the lock
-        with tempfile.TemporaryFile(dir=out.parent):  # raises now what would come after training
-            pass
+        if not os.access(out.parent, os.W_OK):  # known now, and not after the training
+            raise PermissionError(errno.EACCES, "cannot be written", str(out.parent))
         _run(training, inputs, out, Start.read(start), team, quiet or not team.first, check)
 
 

@@ -31,7 +31,7 @@ from lt.score import predict
 T = TypeVar("T")
 
 # An expert may wait for all of another's training. Of a process that ends, the others hear at once.
-PATIENCE = timedelta(days=20)
+PATIENCE = timedelta(days=20)  # the most days whose milliseconds an int32 holds are 24
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Team:
         if self.size > 1:
             here = torch.zeros((), device=_wire())
             _all(dist.all_reduce, here)
-            here.item()  # on a GPU, the exchange is only queued until then
+            _all(here.item)  # on a GPU, the exchange is only queued until then
 
     def prepare(self, net: T, sync_batchnorm: bool) -> T:
         """Let batch norm see the maps of all processes, if that is asked for."""

@@ -35,13 +35,14 @@ def write_grid(repo: Path, names: list[str], **changes: str) -> None:
     (repo / SMALL / CELLS).write_text(json.dumps(small))
 
 
-def fill(repo: Path, *arguments: str) -> subprocess.Popen[str]:
+def fill(repo: Path, *arguments: str, new_session: bool = False) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "paper.run", "--folder", str(SMALL), *arguments],
         cwd=repo,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=new_session,
     )
 
 
@@ -274,7 +275,7 @@ def test_what_cannot_be_written_is_said_and_not_trained_again(
     (repo / "full").write_text("no folder")
     output = filled(repo, "--outputs", "full", code=1)
     assert "run: 3 of 3 cells failed:\n" in output
-    assert f"{CHOSEN[2]}: full: File exists; the next run trains nothing again\n" in output
+    assert f"{CHOSEN[2]}: full: File exists; its networks stay where it was trained\n" in output
     assert not chosen(repo), "the next run is to make the outputs, too"
     (repo / "full").unlink()
     kept = list((repo / ".scratch/cells").glob("*/final/timing.json"))
@@ -296,9 +297,24 @@ def test_a_damaged_score_is_named_with_what_brings_another(repo: Path) -> None:
     assert done.returncode == 1
     place = f"{SMALL}/scores/{CHOSEN[0]}.json"
     assert done.stderr == (
-        f"run: {place}: cut short, or not JSON; `git checkout HEAD -- {place}` brings the last "
-        "commit's, and without the file `python -m paper.run` makes it anew\n"
+        f"run: {place}: cut short, or not JSON; delete it, and `python -m paper.run` makes it "
+        f"anew, or take that of the last commit: `git checkout HEAD -- {place}`\n"
     )
+
+
+def test_ctrl_c_reaches_workers_too_and_prints_one_line(repo: Path) -> None:
+    write_grid(repo, CHOSEN, **LONG)
+    forget(repo)
+    started = fill(repo, new_session=True)
+    while not list(repo.glob(".scratch/*/expert_0.*")):
+        assert started.poll() is None, started.communicate()
+        time.sleep(0.01)
+    os.killpg(started.pid, signal.SIGINT)
+    output, _ = started.communicate()
+    assert started.returncode == 130
+    assert output.endswith("run: stopped by SIGINT\n")
+    assert "Traceback" not in output
+    filled(repo)
 
 
 def test_workers_elsewhere_and_one_of_them_killed(repo: Path, undisturbed: dict[str, Any]) -> None:

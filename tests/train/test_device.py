@@ -55,6 +55,9 @@ def test_a_gpu_that_torch_cannot_use_is_refused(
         device.pick_device(True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert device.pick_device(True).type == "cpu"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert device.pick_device(True).type == "cpu", "a torch for the CPU alone"
 
 
 @pytest.mark.parametrize(("own", "fits"), [((7, 0), False), ((7, 5), True), ((9, 0), True)])

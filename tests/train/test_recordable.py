@@ -26,6 +26,7 @@ from tests.test_trained import retrained, started
 # reading a number of the device, copying a constant there, shapes that data decide, random numbers
 REFUSED = (
     *("_local_scalar_dense", "lift_fresh", "nonzero", "masked_select", "bincount", "_unique"),
+    *("equal", "is_nonzero", "unique_", "repeat_interleave"),
     *("multinomial", "rand", "bernoulli", "normal", "uniform", "_standard_gamma", "exponential"),
 )
 
@@ -38,9 +39,8 @@ class Recordable(TorchDispatchMode):
     ) -> Any:
         name = str(func).removeprefix("aten.")
         assert not name.startswith(REFUSED), f"a recorded step cannot do {name}"
-        if name.startswith("index"):
-            masks = [one for one in args[1] if one is not None] if len(args) > 1 else []
-            kinds = {one.dtype for one in masks if isinstance(one, Tensor)}
+        if name.startswith(("index.", "index_put")):
+            kinds = {one.dtype for one in args[1] if one is not None}
             assert not kinds & {torch.bool, torch.uint8}, f"{name} by a mask"
         return func(*args, **(kwargs or {}))
 

@@ -185,3 +185,14 @@ def test_the_content_of_the_file_counts(raw: dict[str, Any], tmp_path: Path) -> 
 def test_a_file_that_is_not_there_is_told() -> None:
     with pytest.raises(ValueError, match=r"train\.weights: expected a file that can be read, got"):
         resolved("train.weights=/nowhere/a.pth")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_training(
+    raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = resolved()
+    monkeypatch.setattr(training.os, "access", lambda path, _mode: Path(path) != tmp_path)
+    with pytest.raises(PermissionError) as caught:
+        training.run(one, inputs(raw), tmp_path / "out", quiet=True)
+    assert caught.value.filename == str(tmp_path)
+    assert not (tmp_path / "scratch").exists(), "nothing was trained"

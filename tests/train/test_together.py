@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lt import params
+from lt.process import Gone
 from lt.score import predict
 from lt.train import together
 from lt.train.together import ALONE, Team
@@ -155,3 +156,16 @@ def test_another_number_than_torchruns_is_refused(
         monkeypatch.setenv("WORLD_SIZE", size)
     with pytest.raises(ValueError, match=f"train.processes: {message}"), together.joined(processes):
         pytest.fail("it began")
+
+
+def test_memory_that_is_short_is_told_as_that() -> None:
+    def short() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def gone() -> None:
+        raise RuntimeError("Connection closed by peer")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        together._all(short)
+    with pytest.raises(Gone, match="Connection closed"):
+        together._all(gone)
