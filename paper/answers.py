@@ -17,6 +17,7 @@ from paper.wording import (
     compared,
     holm,
     interval,
+    number_ahead,
     sentences,
     span,
     with_n,
@@ -225,8 +226,11 @@ def best_split(cells: Cells) -> Answer:
         _distilled(cells),
     ]
     brief = with_n(counts, differences.values())
+    otherwise = number_ahead([row[BY_TEST] for row in rows])
+    if otherwise != number_ahead([stat for stat in differences.values() if stat.n]):
+        brief += f", and in {otherwise} with both sides chosen on the test set"
     if unmixed:
-        brief += f"; in {len(unmixed)} of them, training on mixed images (mixup) decides"
+        brief += f"; in {len(unmixed)}, one side alone is trained on mixed images (mixup)"
     return Answer(sentences(said), rows, brief=brief, counts=f"**{counts}.**" if counts else "")
 
 

@@ -288,7 +288,7 @@ def test_what_mixed_images_decide_is_told_without_them(root: Path) -> None:
     put(root, "balpoe_studytaus02_s0", 65.0)
     best = answers.best_split(small(root))
     assert best.brief == (
-        "In none of 2 comparisons, n = 1; in 1 of them, training on mixed images (mixup) decides"
+        "In none of 2 comparisons, n = 1; in 1, one side alone is trained on mixed images (mixup)"
     )
     assert best.said.endswith(
         "On digits-exp-0.1 (lr falls), one side is trained on mixed images (mixup), and the other "
@@ -298,6 +298,19 @@ def test_what_mixed_images_decide_is_told_without_them(root: Path) -> None:
     )
     put(root, "soft_split_studysharedlean1mixup_s0", 64.0)
     assert "mixed" not in answers.best_split(small(root)).said, "both sides are"
+
+
+def test_a_choice_that_the_test_set_turns_round_is_told(root: Path) -> None:
+    for name, accuracy in (("ensemble_studytau1_s0", 60.0), ("soft_split_studylean1_s0", 63.0)):
+        put(root, name, accuracy)
+    other = score("balanced_softmax_study_s0", 64.0)
+    for rule in filter(None, other["rules"].values()):
+        rule["val_balanced"] = 1.0
+    path = root / SMALL_FOLDER / "scores/digits-exp-0.1_balanced_softmax_study_s0.json"
+    path.write_text(json.dumps(other))
+    assert answers.best_split(small(root)).brief == (
+        "In 1 of 2 comparisons, n = 1, and in none with both sides chosen on the test set"
+    )
 
 
 def test_a_distilled_split_is_told_beside_the_baseline_that_is_clipped(root: Path) -> None:
