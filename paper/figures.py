@@ -280,13 +280,13 @@ def methods(cells: Cells) -> Figure:
     figure, axes = plt.subplots(
         len(panels),
         1,
-        figsize=(6.0, sum(heights)),
+        figsize=(7.5, sum(heights)),
         layout="constrained",
         height_ratios=heights,
         squeeze=False,
     )
     for axis, (title, run) in zip(axes.flat, panels, strict=True):
-        axis.set_title(title, fontsize=8)
+        axis.set_title(title, fontsize=8, loc="right")  # long names leave a narrow axis
         for y, (_, one, stat) in enumerate(reversed(run)):
             if stat.n > 1:
                 axis.plot([stat.mean - stat.sd, stat.mean + stat.sd], [y, y], color="0.6", zorder=1)
