@@ -33,7 +33,7 @@ def bar_of(one: Candidate) -> Candidate:
 
 
 def control_of(one: Candidate) -> Candidate | None:
-    """Return what differs from it in having no lean alone, by its title in these tables."""
+    """Return its control, by the title that it has in these tables; None if it has none."""
     return CONTROL if one.control is contests.CONTROL else one.control
 
 

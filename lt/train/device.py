@@ -23,10 +23,11 @@ SMALL = 8  # pixels along a side, up to which one thread does the work (LOG.md, 
 def pick_device(deterministic: bool) -> torch.device:
     """Return the GPU if there is one, else the CPU with as many threads as the process may use.
 
-    Processes that torchrun has started share them. "fp32" is that, and not TF32.
+    Processes that torchrun has started share them. Convolutions in fp32 are computed in fp32, and
+    not in TF32, which torch prefers.
 
-    deterministic: True refuses kernels that are not (a RuntimeError of torch's), False takes the
-        fastest.
+    deterministic: True allows deterministic kernels alone: where torch has none, the computation
+        ends in a RuntimeError. False takes the fastest.
 
     Raises:
         ValueError: if there is a GPU that this torch cannot use.

@@ -31,7 +31,7 @@ from lt.score import predict
 T = TypeVar("T")
 
 # An expert may wait for all of another's training. Of a process that ends, the others hear at once.
-PATIENCE = timedelta(days=20)  # the most days whose milliseconds an int32 holds are 24
+LONGEST_WAIT = timedelta(days=20)  # the most days whose milliseconds an int32 holds are 24
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ def joined(processes: int) -> Iterator[Team]:
         local, here = (int(os.environ[name]) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
         torch.cuda.set_device(local % torch.cuda.device_count())
         backend = "nccl" if here <= torch.cuda.device_count() else "gloo"
-    _all(dist.init_process_group, backend, timeout=PATIENCE)
+    _all(dist.init_process_group, backend, timeout=LONGEST_WAIT)
     yield Team(dist.get_rank(), size)
     dist.destroy_process_group()
 
