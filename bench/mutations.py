@@ -240,6 +240,7 @@ MEANS: dict[str, tuple[str, Any, Any]] = {
     "criterion": ("texts", ["half", "mass", "ratio", "shots", "thresholds"], 0),
     "backbone": ("texts", BACKBONES, 0),
     "weights": ("texts", [None], 0),  # no file lies where mutants are resolved
+    "freeze": ("texts", ["none", "backbone"], 0),
     "optimizer": ("texts", ["sgd", "adamw"], 0),
     "schedule": ("texts", ["step", "cosine"], 0),
     "augment": ("texts", ["crop", "resized_crop"], 0),

@@ -121,6 +121,7 @@ class Train:
 
     backbone: Backbone
     weights: Weights | None
+    freeze: Literal["none", "backbone"]
     epochs: Count
     batch_size: Several
     optimizer: Literal["sgd", "adamw"]

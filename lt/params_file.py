@@ -202,6 +202,11 @@ def _impossible(options: Params | None) -> list[str]:
         )
     if train.nesterov and not train.momentum:
         problems.append("train.nesterov: expected false with train.momentum 0, got true")
+    if train.freeze == "backbone" and train.weights is None:
+        problems.append(
+            "train.freeze: expected none without train.weights, since weights that are drawn "
+            "would stay as they are; got backbone"
+        )
     side = params.SIDES.get(options.data.name, options.images.size)
     if train.cutout >= side:
         problems.append(

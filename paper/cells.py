@@ -17,6 +17,7 @@ BEFORE: dict[str, Any] = {"init": "fan_out", "weights": None, "optimizer": "sgd"
 BEFORE |= {"schedule": "step", "augment": "crop", "color_jitter": 0.0, "memory": 4.0}
 BEFORE |= {"processes": 1, "spread": "images", "sync_batchnorm": False}
 BEFORE |= {"nesterov": False, "rotation": 0.0, "auto_augment": "none", "cutout": 0}
+BEFORE |= {"freeze": "none"}
 # and each param of a method
 BEFORE_IN_METHODS: dict[str, dict[str, Any]] = {
     "ensemble": {"mixup": 0.0},

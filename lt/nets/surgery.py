@@ -40,6 +40,15 @@ def everything(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001 (t
     return list(net.parameters())
 
 
+def without_backbone(net: Net, parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    """Freeze the backbone, and return what is left of `parameters`.
+
+    Of a net of branches the backbone is what they share.
+    """
+    net.backbone.requires_grad_(False)
+    return [parameter for parameter in parameters if parameter.requires_grad]
+
+
 def scales_only(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
     """Add a scale per output, all else frozen bit for bit: LWS (Kang et al. 2020, section 4.3)."""
     net.requires_grad_(False)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lt.data import partition
 from lt.data.views import Ints
-from lt.nets import branches
+from lt.nets import branches, surgery
 from lt.nets import net as nets
 from lt.nets.net import Net
 from lt.nets.surgery import Given, Setup
@@ -122,6 +122,8 @@ def _run(
 ) -> Generator[None, None, None]:
     """Run phase `at` in place, from its first epoch or from a checkpoint in it."""
     phase, parameters = job.expert.phases[at - 1], setup(trained.net, _given(trained.net, job, at))
+    if job.setting.options.freeze == "backbone":
+        parameters = surgery.without_backbone(trained.net, parameters)
     if not phase.epochs:
         return
     targets = job.expert.view.targets(job.setting.train.labels)

@@ -25,7 +25,7 @@ from lt.nets import backbones, branches, net, weights
 from lt.score import store
 from lt.train import checkpoint, loop, plan, step, together
 from lt.train.device import pick_device, pick_precision, use_threads
-from lt.train.start import Start
+from lt.train.start import Start, check_freeze
 from lt.train.together import ALONE, Team
 
 
@@ -133,6 +133,7 @@ def _run(
     task = make_task(training.train, inputs, start.views)
     experts = methods.experts(training.model, task, training.method)
     start.check(training.model, experts, task.groups)
+    check_freeze(training.model, experts, training.train)
     info = about(training, inputs, setting.device, setting.precision) | {"start": start.run}
     start.check_same(info)
     depends = {**info, "partition": inputs.partition, "start_weights": start.digest()}

@@ -108,6 +108,15 @@ def _in_words(form: Mapping[str, Any]) -> str:
     return " with".join([form["kind"], *own])
 
 
+def check_freeze(model: str, experts: Sequence[Expert], options: params.Train) -> None:
+    """Raise a ValueError if a backbone that begins with drawn weights is to stay so."""
+    if options.freeze == "backbone" and any(one.start == "teachers" for one in experts):
+        raise ValueError(
+            f"train.freeze: expected none with {model}, whose student begins with drawn weights; "
+            "got backbone"
+        )
+
+
 def _numbers_of_groups(options: params.Partition) -> tuple[int, ...]:
     """Return how many groups there may be: of many, medium and few, empty ones are left out."""
     by_counts = {"shots": (3, 2, 1), "thresholds": (len(options.thresholds) + 1,)}
@@ -143,6 +152,7 @@ def _rehearse(options: params.Params, num_groups: int) -> None:
         task = replace(task, start=start.views)
         experts = methods.experts(one.model, task, one.method)
         start.check(one.model, experts, task.groups)
+        check_freeze(one.model, experts, train)
         for expert in experts:
             loop.check_choice(expert, val_fraction)
             if expert.fork and train.backbone not in backbones.CUT:
