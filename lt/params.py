@@ -22,10 +22,10 @@ STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Factor = Annotated[float, Field(gt=0, le=1)]
-Part = Annotated[float, Field(gt=0, lt=1)]
-Unit = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]  # [0, 1)
+Factor = Annotated[float, Field(gt=0, le=1)]  # (0, 1]
+Part = Annotated[float, Field(gt=0, lt=1)]  # (0, 1)
+Unit = Annotated[float, Field(ge=0, le=1)]  # [0, 1]
 Three = Field(min_length=3, max_length=3)  # one for each colour
 Pixels = Annotated[int, Field(ge=8, le=1024)]
 Several = Annotated[int, Field(ge=2)]

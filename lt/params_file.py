@@ -25,7 +25,7 @@ from lt.validate import ABSENT, check
 LARGEST_INT = 2**32 - 1  # of a seed
 MAGNITUDES = 1e-30, 1e30
 
-# A section's own problems, without its name in front: {key: value} -> texts "key: what is wrong".
+# (a method's name, its params) -> what is wrong with each, "key: ...", no section in front
 Check = Callable[[str, Mapping[str, Any]], list[str]]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 import subprocess
 from importlib.metadata import version
@@ -57,7 +55,7 @@ def code(*methods: str) -> str:
     found = [path for path in found if path.name[0] != "."]  # an editor's lock
     found += [root / name for name in OTHERS]
     hashes = [(str(path.relative_to(root)), files.sha256(path)) for path in found]
-    return hashlib.sha256(json.dumps([hashes, methods]).encode()).hexdigest()
+    return files.digest([hashes, methods])
 
 
 def _device_name(device: torch.device) -> str:

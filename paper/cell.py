@@ -7,7 +7,6 @@ of it lies in the scratch folder: whoever takes over goes on from there, if the 
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import shutil
@@ -148,8 +147,7 @@ def _folder(options: params.Params) -> Path:
 
     chain = [asdict(one) for one in params.trainings(options)]
     values = [chain, asdict(options.data), asdict(options.partition), provenance.code()]
-    key = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
-    return checkpoint.scratch() / "cells" / key
+    return checkpoint.scratch() / "cells" / files.digest(values)[:16]
 
 
 def _zipped(folder: Path) -> bytes:

@@ -83,6 +83,12 @@ class Cells:
         """
         return params_file.load(self.entries[name]["params"].split(), self.path)
 
+    def lr_falls(self, name: str) -> bool:
+        """Check whether the learning rate of a cell falls before its last epoch."""
+        train = self.options(name).train
+        falls = [train.step_size, *train.milestones]
+        return train.schedule == "cosine" or any(at and at < train.epochs for at in falls)
+
     def of(self, dataset: str, model: str, variation: str = "") -> list[Cell]:
         """List the cells that were run, of every seed."""
         wanted = (dataset, model, variation)

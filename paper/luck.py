@@ -10,8 +10,6 @@ from paper.study import FITTED
 from paper.tables import Row
 from paper.wording import Answer, sentences, span, with_n
 
-STUDY = "study"  # how variations begin whose learning rate falls (grid.yaml, protocols)
-
 
 def left_open(cells: Cells) -> Answer:
     """Answer question 3: of each comparison that was run, the lowest and the highest figure."""
@@ -126,19 +124,19 @@ def _last_epochs(cells: Cells) -> list[str]:
 def _seeds(cells: Cells) -> list[str]:
     """Say how far apart the seeds of one cell are."""
     ranges: dict[str, list[float]] = {contests.SEEDS: [], contests.FALLS: []}
-    kinds = [(e["dataset"], e["model"], e["variation"]) for e in cells.entries.values()]
-    for dataset, model, variation in dict.fromkeys(kinds):
+    names = {(e["dataset"], e["model"], e["variation"]): name for name, e in cells.entries.items()}
+    for (dataset, model, variation), name in names.items():
         stat = cells.stat(dataset, model, "metrics.accuracy", variation)
         if stat.n > 2 and not variation.startswith(published.PROTOCOL):
-            falls = variation.startswith(STUDY)
+            falls = cells.lr_falls(name)
             ranges[contests.FALLS if falls else contests.SEEDS].append(stat.range)
     never, fall = ranges.values()
     if not never:
         return []
-    also = f", and by {span(fall)} where it falls ({_methods(fall)})" if fall else ""
+    also = f", and by {span(fall)} where it falls ({_settings(fall)})" if fall else ""
     return [
         "from one seed to another, accuracy without a label moves, too: of what has three seeds, "
-        f"by {span(never)} points where lr never falls ({_methods(never)}){also}",
+        f"by {span(never)} points where lr never falls ({_settings(never)}){also}",
         f"so {study.NEAR:g} points are less than another seed can move: this counts agreement, and "
         "does not test it"
         if max(never) > study.NEAR
@@ -146,5 +144,5 @@ def _seeds(cells: Cells) -> list[str]:
     ]
 
 
-def _methods(ranges: Sequence[float]) -> str:
-    return f"{len(ranges)} method{'s' if len(ranges) > 1 else ''}"
+def _settings(ranges: Sequence[float]) -> str:
+    return f"{len(ranges)} setting{'s' if len(ranges) > 1 else ''}"

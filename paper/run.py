@@ -13,6 +13,7 @@ and one that was cut off goes on from its last epoch, where its disk is still th
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -123,6 +124,7 @@ class Filler:
         self.client, self.folder, self.outputs = client, folder, outputs
         self.failed: dict[str, str] = {}
         self.done: set[str] = set()
+        self.lock = threading.Lock()  # results come in Dask's thread, too
         self.raw: dict[str, Future[Any]] = {}
 
     def run(self, chains: Sequence[Chain]) -> None:
@@ -187,20 +189,22 @@ class Filler:
         What cannot be written comes again with the end of its chain, the `last` time; then the cell
         has failed. Where one has, the networks of its chain stay.
         """
-        if name in self.done:
-            return
-        why = result.get("error")
-        if why is None:
-            try:
-                self._write(name, result)
-            except OSError as error:
-                if not last:
-                    return
-                why = f"{error.filename}: {error.strerror}; its networks stay where it was trained"
-        if why is not None:
-            self.failed[name] = why
-        self.done.add(name)
-        self._tell(name, why)
+        with self.lock:
+            if name in self.done:
+                return
+            why = result.get("error")
+            if why is None:
+                try:
+                    self._write(name, result)
+                except OSError as error:
+                    if not last:
+                        return
+                    where = "its networks stay where it was trained"
+                    why = f"{error.filename}: {error.strerror}; {where}"
+            if why is not None:
+                self.failed[name] = why
+            self.done.add(name)
+            self._tell(name, why)
 
     def _write(self, name: str, result: cell.Result) -> None:
         if self.outputs and "outputs" in result:

@@ -68,7 +68,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 
 
 def within(cells: Cells) -> list[Row]:
-    """Answer question 1: differences with the true group given, paired by seed."""
+    """Make the table of question 1: differences with the true group given, paired by seed."""
     rows = []
     for dataset in cells.size["main"]:
         for title, (ours, control, _) in PAIRS.items():
@@ -129,7 +129,7 @@ def at_chance(cells: Cells) -> list[Row]:
 
 
 def rules(cells: Cells) -> list[Row]:
-    """Answer question 2: every rule on the seed's split, between the oracle and single networks."""
+    """Make the table of question 2: every rule on the split, between oracle and one network."""
     paths = {rule: path for rule, path in _rules().items() if not rule.startswith("rest")}
     return [
         {"dataset": dataset}
@@ -140,7 +140,7 @@ def rules(cells: Cells) -> list[Row]:
 
 
 def rests(cells: Cells) -> list[Row]:
-    """Answer question 2: networks that know the rest, by how it is thinned."""
+    """Make the table of question 2 on networks that know the rest, by how it is thinned."""
     return [
         {"dataset": dataset, "thinned to": thin}
         | cells.row(dataset, "split_rest", thin, _rules())
@@ -166,7 +166,7 @@ def _controls(cells: Cells, dataset: str) -> Row:
 
 
 def cuts(cells: Cells) -> list[Row]:
-    """Answer question 3: how the classes are cut, and into how many groups."""
+    """Make the table of question 3 on how the classes are cut, and into how many groups."""
     found = [("half, K 2", "")]
     found += [(f"half, {name}", name) for name in cells.variations("split_lws", "K ")]
     found += [(name, name) for name in ("mass", "shots", "thresholds")]
@@ -181,7 +181,7 @@ def cuts(cells: Cells) -> list[Row]:
 
 
 def clips(cells: Cells) -> list[Row]:
-    """Answer question 3: the norm at which gradients are clipped."""
+    """Make the table of question 3 on the norm at which gradients are clipped."""
     found = [("5.0", "")]
     found += [(name[5:], name) for name in cells.variations("split_lws", "clip ")]
     order = sorted(found, key=lambda pair: math.inf if pair[0] == "null" else float(pair[0]))
@@ -194,7 +194,7 @@ def clips(cells: Cells) -> list[Row]:
 
 
 def divergence(cells: Cells) -> list[Row]:
-    """Answer question 3: the tail network's NaN."""
+    """Make the table of question 3 on the tail network's NaN."""
     rows = []
     for dataset in cells.size["nan"]:
         for (batches, clip), variation in DIVERGENCE.items():
@@ -207,7 +207,7 @@ def divergence(cells: Cells) -> list[Row]:
 
 
 def schedules(cells: Cells) -> list[Row]:
-    """Answer question 3: longer training, or a learning rate that falls."""
+    """Make the table of question 3 on longer training, or a learning rate that falls."""
     size, rows = cells.size, []
     epochs, long, decay = (size[key] for key in ("epochs", "long_epochs", "decay_epoch"))
     variations = {
@@ -257,7 +257,7 @@ def has_comparison(name: str, rows: Sequence[Row]) -> bool:
 
 
 def taus(cells: Cells) -> list[Row]:
-    """Answer question 3: τ of τ-normalisation."""
+    """Make the table of question 3 on τ of τ-normalisation."""
     paths = {part: f"metrics.{part}" for part in tables.PARTS}
     names = [*cells.variations("tau_norm", "tau "), "validation"]
     titles = {name: name.removeprefix("tau ") for name in names} | {"validation": CHOSEN}
@@ -269,12 +269,12 @@ def taus(cells: Cells) -> list[Row]:
 
 
 def everything(cells: Cells) -> list[Row]:
-    """Answer question 4: honest accuracy of all methods, with what they cost."""
+    """Make the table of question 4: honest accuracy of all methods, with what they cost."""
     return [_honestly(cells, d, one) for d in cells.size["study"] for one in CANDIDATES]
 
 
 def falling(cells: Cells) -> list[Row]:
-    """Answer question 4 where lr falls: every method beside the bar, paired by seed."""
+    """Make the table of question 4 where lr falls: every method beside the bar, paired by seed."""
     rows = []
     for dataset in cells.size["falling"]:
         bar = BAR.stat(cells, dataset)

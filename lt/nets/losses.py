@@ -137,7 +137,7 @@ def ldam(
         margin, weight = margins(logits.device), weight_of(logits.device)
         logits = logits - functional.one_hot(targets, len(counts)) * margin
         late = torch.where(
-            torch.as_tensor(epoch, device=logits.device) > from_epoch,
+            torch.as_tensor(epoch, device=logits.device) > from_epoch,  # an int, in others' loops
             weight,
             torch.ones_like(weight),
         )

@@ -21,11 +21,11 @@ DECODED = "data/raw/images"  # of which DVC gives the hash: images of one's own
 PLACES = {"images.train", "images.test", "images.root"}  # of these images: no matter, by the hash
 EXPERIMENT_METRICS = ["accuracy", "balanced_accuracy", "head", "tail", "within_group"]
 EXPERIMENT_METRICS += ["group_accuracy", "macro_f1", "val_balanced_accuracy"]
-# of a single run: all that eval.json and costs.json hold
+# of a single run: the figures of eval.json and costs.json, without val_classes
 RUN_METRICS = ["accuracy", "balanced_accuracy", "head", "tail", "many", "medium", "few"]
 RUN_METRICS += ["within_group.accuracy", "within_group.head", "within_group.tail"]
 RUN_METRICS += ["group_accuracy", "macro_f1", "ece", "nll", "val_balanced_accuracy"]
-RUN_METRICS += ["parameters", "updates", "images"]
+RUN_METRICS += ["parameters", "trained_parameters", "updates", "images"]
 
 
 def rows(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -198,12 +198,11 @@ def _photos_changed(experiments: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _acts(experiment: Mapping[str, Any], name: str) -> bool:
-    """Check whether a param can have an effect, in a profile or not.
+    """Check whether a param can have an effect.
 
     Those of other methods than the one at hand and its start have none, nor those of unused images.
     """
-    own = name.removeprefix(f"profiles.{experiment['profile']}.")
-    section, _, key = own.partition(".")
+    section, _, key = name.partition(".")
     if section == "methods":
         model = experiment["model"]
         start = experiment.get(f"methods.{model}.start")

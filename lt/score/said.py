@@ -33,7 +33,7 @@ class Said:
 
 def say(scores: Floats, within: Ints, labels: Ints) -> Said:
     """Return what scores (N, C) say of images (N,); `within`: see `within_group`."""
-    log_p = log_softmax(scores.astype(np.float64))
+    log_p = log_softmax(scores)
     p = np.exp(log_p)
     return Said(
         answers=scores.argmax(axis=1),

@@ -52,7 +52,9 @@ def draws(
     if options.auto_augment != "none":
         found.append(changes.draw(options.auto_augment, number, shape, generator))
     if options.cutout:
-        found += [_integers(side, number, 1, generator) for side in shape]
+        centres = [_integers(side, number, 1, generator) for side in shape]
+        found.append(torch.cat(centres, dim=1))
+    assert [one.shape[1] for one in found] == [number for number in _columns(options) if number]
     return torch.cat(found, dim=1)
 
 

@@ -66,8 +66,7 @@ class Checkpoints:
     """
 
     def __init__(self, root: Path, depends: Mapping[str, Any]) -> None:
-        text = json.dumps(depends, sort_keys=True)
-        self.root, self.key = root, hashlib.sha256(text.encode()).hexdigest()
+        self.root, self.key = root, files.digest(depends)
         self.folder = root / self.key[:16]
         self.saved: dict[int, Saved] = {}
         self.refused: list[str] = []  # a line for each checkpoint that was there and cannot be used

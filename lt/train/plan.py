@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lt.data.samplers import Sampler
-from lt.data.views import ClassView, Others
+from lt.data.views import ClassView
 from lt.nets import mixing
 from lt.nets.branches import Fork
 from lt.nets.heads import Head
 from lt.nets.losses import Loss, Share
 from lt.nets.surgery import Setup
 
-__all__ = ["ClassView", "Expert", "Fork", "Head", "Loss", "Mix", "Others", "Phase", "Sampler"]
-__all__ += ["Setup", "Share", "Task"]
+__all__ = ["ClassView", "Expert", "Fork", "Mix", "Phase", "Task"]
 
 
 @dataclass(frozen=True)

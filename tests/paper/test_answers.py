@@ -352,14 +352,14 @@ def test_one_seed_and_another(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(cells, "stat", stat)
     assert luck._seeds(cells) == [
         "from one seed to another, accuracy without a label moves, too: of what has three seeds, "
-        "by 9.00 points where lr never falls (1 method), and by 0.50 where it falls (1 method)",
+        "by 9.00 points where lr never falls (1 setting), and by 0.50 where it falls (1 setting)",
         "so 2 points are less than another seed can move: this counts agreement, and does not "
         "test it",
     ]
     del found["ensemble", "study tau 1"]
     found["baseline", ""] = Stat({0: 40.0, 1: 41.0, 2: 41.5})
     first, second = luck._seeds(cells)
-    assert first.endswith("by 1.50 points where lr never falls (1 method)")
+    assert first.endswith("by 1.50 points where lr never falls (1 setting)")
     assert second == ""
 
 

@@ -15,6 +15,7 @@ from lt.data import longtail, partition
 from lt.train.start import rehearse
 from paper import CELLS, FOLDER, PARAMS, contests, run, study, tables
 from paper import SMALL as SMALL_FOLDER
+from paper.cells import Cells
 from tests.conftest import ROOT
 from tests.paper.conftest import FULL, SMALL, parsed, small
 
@@ -129,6 +130,19 @@ def test_exponential_counts_are_cut_in_half_by_ratio(dataset: str) -> None:
     classes = 10 if dataset.startswith("cifar10-") else 100
     counts = longtail.class_counts(50000 // classes, classes, "exp", float(dataset.split("-")[2]))
     assert partition.partition(counts, "ratio", 2) == partition.partition(counts, "half", 2)
+
+
+@pytest.mark.parametrize(
+    ("cell", "falls"),
+    [
+        ("cifar100-exp-0.1_baseline_s0", False),  # the step comes after 150 of 100 epochs
+        ("cifar100-exp-0.1_baseline_200epochs_s0", True),
+        ("cifar100-exp-0.1_baseline_decay50_s0", True),
+        ("cifar100-exp-0.1_baseline_study_s0", True),
+    ],
+)
+def test_where_the_learning_rate_falls(cell: str, falls: bool) -> None:
+    assert Cells().lr_falls(cell) == falls
 
 
 def test_what_starts_from_a_cell_runs_right_after_it(root: Path) -> None:
