@@ -37,7 +37,7 @@ def train(options: params.Params, raw: cell.Dataset, number: int) -> dict[str, A
     import torch
 
     from lt.train import loop
-    from lt.train import run as training
+    from lt.train.inputs import make_task, on_device
     from lt.train.together import ALONE
 
     one, *more = params.trainings(options)
@@ -45,8 +45,8 @@ def train(options: params.Params, raw: cell.Dataset, number: int) -> dict[str, A
         raise ValueError(f"expected a cell that starts fresh; {more[-1].model} starts from another")
     torch.set_num_threads(1)  # as a worker does
     inputs = cell.make_inputs(options, raw)
-    setting, _ = training.on_device(one, inputs, ALONE)
-    experts = methods.experts(one.model, training.make_task(one.train, inputs, ()), one.method)
+    setting, _ = on_device(one, inputs, ALONE)
+    experts = methods.experts(one.model, make_task(one.train, inputs, ()), one.method)
     if not 0 <= number < len(experts):
         raise ValueError(f"number: expected 0 to {len(experts) - 1} for {one.model}, got {number}")
     rows: list[dict[str, Any]] = []

@@ -125,8 +125,8 @@ def _run(
 
 
 def make_inputs(options: params.Params, raw: Dataset) -> Any:
-    """Make the subset and the groups of a cell, as `lt.train.run.Inputs`."""
-    from lt.train.run import Inputs
+    """Make the subset and the groups of a cell, as `lt.train.inputs.Inputs`."""
+    from lt.train.inputs import Inputs
 
     subset, summary = make_subset(options.data, raw)
     cut = partition.describe(summary, options.partition)

@@ -120,13 +120,18 @@ class Cells:
         }
         return {"n": self.seeds(dataset, model, variation), **numbers}
 
-    def seeds(self, dataset: str, model: str, variation: str = "") -> str:
-        """Say how many seeds ended well, and how many diverged besides; a dash for none."""
-        run = self.of(dataset, model, variation)
-        diverged = sum(cell.failed is not None for cell in run)
-        if not run:
+    def seeds(
+        self, dataset: str, model: str, variation: str = "", number: int | None = None
+    ) -> str:
+        """Say how many seeds ended well, and how many diverged besides; a dash for none.
+
+        number: of those that ended well, how many have the figure at hand; None: all.
+        """
+        run, well = (of(dataset, model, variation) for of in (self.of, self.finished))
+        number, diverged = len(well) if number is None else number, len(run) - len(well)
+        if not run or (well and not number):
             return MISSING
-        return f"{len(run) - diverged}" + (f" and {diverged} diverged" if diverged else "")
+        return f"{number}" + (f" and {diverged} diverged" if diverged else "")
 
 
 def belongs(score: Mapping[str, Any], own: params.Params, facts: Mapping[str, Any] | None) -> bool:

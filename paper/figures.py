@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-
-mpl.use("Agg")  # no display
-
-from matplotlib import pyplot as plt
+from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 
+from lt.score.figures import save
 from paper import contests, study, tables
 from paper.cells import Cells
 from paper.tables import PARTS, shown_examples
@@ -184,17 +182,11 @@ def examples(cells: Cells) -> Figure:
         figure, axes = _panels(1, columns=1, height=1.5)
         _not_run(axes[0])
         return figure
-    figure, grid = plt.subplots(
-        2,
-        len(shown),
-        figsize=(7.0, 4.2),
-        layout="constrained",
-        height_ratios=(1, 1.5),
-        squeeze=False,
-    )
+    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    grid = figure.subplots(2, len(shown), height_ratios=(1, 1.5), squeeze=False)
     names = facts["classes"]
     for (top, bottom), example, image in zip(grid.T, shown, facts["examples"], strict=True):
-        pixels = plt.imread(io.BytesIO(base64.b64decode(image["png"])), format="png")
+        pixels = imread(io.BytesIO(base64.b64decode(image["png"])), format="png")
         top.imshow(pixels, cmap="gray", interpolation="nearest")
         top.set_axis_off()
         answer = names[example["answers"]["concat"]]
@@ -277,14 +269,8 @@ def methods(cells: Cells) -> Figure:
         _not_run(axis)
         return figure
     heights = [0.2 * len(run) + 0.9 for _, run in panels]
-    figure, axes = plt.subplots(
-        len(panels),
-        1,
-        figsize=(7.5, sum(heights)),
-        layout="constrained",
-        height_ratios=heights,
-        squeeze=False,
-    )
+    figure = Figure(figsize=(7.5, sum(heights)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)
     for axis, (title, run) in zip(axes.flat, panels, strict=True):
         axis.set_title(title, fontsize=8, loc="right")  # long names leave a narrow axis
         for y, (_, one, stat) in enumerate(reversed(run)):
@@ -321,24 +307,17 @@ FIGURES: dict[str, Callable[[Cells], Figure]] = {
 def write(cells: Cells, folder: Path) -> None:
     """Write <name>.png of each figure; the same cells give the same bytes."""
     for name, make in FIGURES.items():
-        with mpl.rc_context(STYLE):
-            figure = make(cells)
-            figure.savefig(folder / f"{name}.png", metadata={"Software": None})
-            plt.close(figure)
+        with rc_context(STYLE):
+            save(make(cells), folder / f"{name}.png")
 
 
 def _panels(number: int, columns: int, height: float) -> tuple[Figure, list[Any]]:
     """Make a figure with `number` axes in rows of `columns`, each `height` inches high."""
     columns = min(columns, number)
     rows = -(-number // columns)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(7.0 if columns > 1 else 6.0, height * rows),
-        squeeze=False,
-        layout="constrained",
-    )
-    flat = list(axes.flat)
+    size = 7.0 if columns > 1 else 6.0, height * rows
+    figure = Figure(figsize=size, layout="constrained")
+    flat = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in flat[number:]:
         axis.set_visible(False)
     return figure, flat[:number]

@@ -11,7 +11,7 @@ import numpy as np
 
 from lt import files, params
 from lt.data.views import Ints
-from lt.score import metrics, store, validation
+from lt.score import classes, metrics, store, validation
 from paper import EXAMPLES
 
 RULE = "concat"  # of what has one rule only: classes, confusion, calibration
@@ -29,7 +29,8 @@ def score(folder: Path, cut: Mapping[str, Any], options: params.Params) -> dict[
         cut: its partition.json.
         options: its params.
     """
-    return {**about(files.read_json(folder / "run.json"), options), **_scores(folder, cut)}
+    run = store.load_run(folder)
+    return {**about(run, options), **_scores(folder, run, cut)}
 
 
 def about(run: Mapping[str, Any], options: params.Params) -> dict[str, Any]:
@@ -45,14 +46,14 @@ def about(run: Mapping[str, Any], options: params.Params) -> dict[str, Any]:
     }
 
 
-def _scores(model: Path, cut: Mapping[str, Any]) -> dict[str, Any]:
-    outputs, classes = store.load_outputs(model), len(cut["classes"])
+def _scores(model: Path, run: Mapping[str, Any], cut: Mapping[str, Any]) -> dict[str, Any]:
+    outputs, num = store.load_outputs(model), len(cut["classes"])
     views = store.load_views(model)
     every = metrics.by_rule(views, outputs, cut)
     applied = {rule: one for rule, one in every.items() if one}
     scored, said = applied[RULE]
     predictions = said.answers
-    accuracies = metrics.per_class(predictions, outputs.test_labels, classes)
+    accuracies = classes.accuracies(predictions, outputs.test_labels, num)
     return {
         "metrics": {**scored.as_dict(), **store.load_costs(model)},
         "rules": {
@@ -62,13 +63,13 @@ def _scores(model: Path, cut: Mapping[str, Any]) -> dict[str, Any]:
             else None
             for rule, one in every.items()
         },
-        "val_classes": validation.halves_shown(outputs.val_labels, cut),
+        "val_classes": validation.halves_shown(run["data"]["val_counts"], cut),
         "groups": [len(group) for group in cut["groups"]],
         "timing": {**files.read_json(model / "timing.json"), "steady_s": _steady_s(model)},
         "last_epochs": _last_epochs(model),
         # of each class, the most frequent first
         "by_rank": [accuracies[label] for label in (*cut["head"], *cut["tail"])],
-        "confusion": _confusion(outputs.test_labels, predictions, classes),
+        "confusion": _confusion(outputs.test_labels, predictions, num),
         "examples": [_example(index, outputs, applied) for index in EXAMPLES],
     }
 
@@ -114,11 +115,11 @@ def _last_epochs(model: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def _confusion(labels: Ints, predictions: Ints, classes: int) -> list[list[int]] | None:
+def _confusion(labels: Ints, predictions: Ints, num_classes: int) -> list[list[int]] | None:
     """Count images by actual and predicted class; None for too many classes."""
-    if classes > MAX_CONFUSION:
+    if num_classes > MAX_CONFUSION:
         return None
-    confusion = np.zeros((classes, classes), int)
+    confusion = np.zeros((num_classes, num_classes), int)
     np.add.at(confusion, (labels, predictions), 1)
     return confusion.tolist()
 

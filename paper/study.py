@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from lt.score.combine import RULES
-from lt.score.stats import MISSING, Stat
+from lt.score.stats import Stat
 from paper import bar, tables
 from paper.cells import Cells
 from paper.contests import (
@@ -290,10 +290,8 @@ def _honestly(cells: Cells, dataset: str, one: Candidate) -> Row:
     title = one.named(cells, dataset) + ("" if one.rule else " (by validation)")
     number = one.stat(cells, dataset).n
     row: Row = {"dataset": dataset, "method": title}
-    row["n"] = cells.seeds(dataset, one.model, one.variation)
-    finished = len(cells.finished(dataset, one.model, one.variation))
-    if number < finished:  # some were scored before there was this rule, or have no such figure
-        row["n"] = row["n"].replace(str(finished), str(number), 1) if number else MISSING
+    # some may have been scored before there was this rule, or have no such figure
+    row["n"] = cells.seeds(dataset, one.model, one.variation, number)
     for part in tables.PARTS:
         row[part] = one.stat(cells, dataset, part)
     row["validation, balanced"] = one.stat(cells, dataset, "val_balanced")

@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lt.score import validation
@@ -44,7 +43,7 @@ def datasets(cells: Cells) -> list[Row]:
     for name, facts in cells.datasets.items():
         row: Row = {"": numbers.get(name, ""), "dataset": name}
         if facts:
-            counts = facts["counts"]
+            counts, seen = facts["counts"], validation.halves_shown(facts["val_counts"], facts)
             row |= {
                 "classes": len(counts),
                 "images": facts["images"],
@@ -57,19 +56,12 @@ def datasets(cells: Cells) -> list[Row]:
                 ),
                 "training": facts["train_images"],
                 "validation": facts["val_images"],
-                "classes in validation: head": seen(facts)["head"],
-                "classes in validation: tail": seen(facts)["tail"],
+                "classes in validation: head": seen["head"],
+                "classes in validation: tail": seen["tail"],
                 "subset (sha256)": facts["sha256"][:12],
             }
         rows.append(row)
     return rows
-
-
-def seen(facts: dict[str, Any]) -> dict[str, int]:
-    """Return how many classes of head and tail have a validation image."""
-    halves = [facts[half] for half in validation.HALVES]
-    shown = validation.shown(np.array(facts["val_counts"]), halves)
-    return dict(zip(validation.HALVES, shown, strict=True))
 
 
 def table2(cells: Cells) -> list[Row]:

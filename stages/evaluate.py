@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lt import files, params, resolved
-from lt.data.views import Ints
-from lt.score import metrics, store, validation
+from lt.score import classes, metrics, store, validation
 from stages import FINAL, METRICS, PARTITION, Started, main, no_arguments
 
 OF_A_RULE = ("accuracy", "balanced_accuracy", "head", "tail", "group_accuracy", "ece", "nll")
@@ -26,7 +25,7 @@ def run(arguments: Sequence[str]) -> None:
     scored, said = every[rule] or metrics.score(rule, views, outputs, cut)
     of_validation = {
         "val_balanced_accuracy": metrics.on_validation(rule, views, outputs, cut),
-        "val_classes": validation.halves_shown(outputs.val_labels, cut),
+        "val_classes": validation.halves_shown(run["data"]["val_counts"], cut),
     }
     costs, history = store.load_costs(FINAL), store.load_history(FINAL)
     started.check()
@@ -34,7 +33,12 @@ def run(arguments: Sequence[str]) -> None:
     files.write_json(METRICS / "costs.json", costs)
     rows = ([name, *_of_a_rule(one and one[0])] for name, one in every.items())
     files.write_csv(METRICS / "rules.csv", ["rule", *OF_A_RULE], rows)
-    _write_classes(said.answers, said.within, outputs.test_labels, cut)
+    by_class = classes.rows(said, outputs.test_labels, cut)
+    files.write_csv(METRICS / "per_class.csv", classes.COLUMNS, by_class)
+    names, order = cut["classes"], [*cut["head"], *cut["tail"]]
+    pairs = classes.confusion(said.answers, outputs.test_labels, order)
+    mistaken = ([names[actual], names[given], images] for actual, given, images in pairs)
+    files.write_csv(METRICS / "confusion.csv", ["actual", "predicted", "images"], mistaken)
     curves = ([row[name] for name in CURVES] for row in history)
     files.write_csv(METRICS / "curves.csv", CURVES, curves)
     made_from = {"training": run["training"], "rule": rule, "code": _code(run)}
@@ -52,35 +56,6 @@ def _code(run: Mapping[str, Any]) -> str:
 def _of_a_rule(scored: metrics.Metrics | None) -> list[Any]:
     """Return a rule's figures; of one that does not apply, as many gaps."""
     return [scored and getattr(scored, name) for name in OF_A_RULE]
-
-
-def _write_classes(predictions: Ints, within: Ints, labels: Ints, cut: dict[str, Any]) -> None:
-    """Write per_class.csv and confusion.csv, the most frequent class first.
-
-    Args:
-        predictions: (N,) without a label.
-        within: (N,) with the true group given.
-        labels: (N,) true classes.
-        cut: what partition.json holds.
-    """
-    classes, order = cut["classes"], [*cut["head"], *cut["tail"]]
-    group_of = {label: k for k, group in enumerate(cut["groups"]) for label in group}
-    honest, oracle = (metrics.per_class(p, labels, len(classes)) for p in (predictions, within))
-    sure = metrics.per_class_intervals(predictions, labels, len(classes))
-    files.write_csv(
-        METRICS / "per_class.csv",
-        metrics.PER_CLASS,
-        (
-            [rank, c, classes[c], cut["counts"][c], group_of[c], honest[c], oracle[c], *sure[c]]
-            for rank, c in enumerate(order)
-        ),
-    )
-    pairs = metrics.confusion(predictions, labels, order)
-    files.write_csv(
-        METRICS / "confusion.csv",
-        ["actual", "predicted", "images"],
-        ([classes[a], classes[p], number] for a, p, number in pairs),
-    )
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ def run(arguments: Sequence[str]) -> None:
         return
     from lt.train import launch, second_look  # imports torch, which a copy does not need
     from lt.train import run as training
+    from lt.train.inputs import Inputs
 
-    inputs = training.Inputs.read(RAW, LONGTAIL, PARTITION, started.input)
+    inputs = Inputs.read(RAW, LONGTAIL, PARTITION, started.input)
     one, rule = started.what(params.Training), resolved.what(params.Evaluate, "evaluate").combine
     second_look.check([one], rule, inputs)
     if launch.here(one.train.processes):

@@ -29,9 +29,8 @@ def run(arguments: Sequence[str]) -> None:
         raise ValueError(f"{METRICS} is of the rule {of}, not of {rule}: run `dvc repro`")
     views, outputs = store.load_views(FINAL), store.load_outputs(FINAL)
     _, said = metrics.score(rule, views, outputs, cut)
-    val_counts = np.bincount(outputs.val_labels, minlength=len(cut["classes"])).tolist()
     page = report.make(
-        *(about, found, rows, suggest.numbers(cut, val_counts, rows)),
+        *(about, found, rows, suggest.numbers(cut, about["data"]["val_counts"], rows)),
         rule=rule,
         said=said,
         labels=outputs.test_labels,

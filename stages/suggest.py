@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import fill
 
-import numpy as np
-
 from lt.score import scored, store, suggest, tables
 from stages import FINAL, METRICS, PARTITION, main
 
@@ -17,10 +15,8 @@ def run(arguments: Sequence[str]) -> None:
         raise ValueError(f"expected no arguments, got {' '.join(arguments)}")
     run, cut = store.check_both(FINAL, PARTITION)
     _, rows, _ = scored.load(METRICS, FINAL, run)
-    val_labels = store.load_outputs(FINAL).val_labels
-    val_counts = np.bincount(val_labels, minlength=len(cut["classes"])).tolist()
     print(fill(f"Of the last run: {tables.title(run)}", 100))
-    found = suggest.numbers(cut, val_counts, rows)
+    found = suggest.numbers(cut, run["data"]["val_counts"], rows)
     for name, value in suggest.facts(found):
         print(f"{name}: {value}")
     print(fill(suggest.gap(found, run["model"]), 100))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lt import params, resolved
 from lt.train import launch, second_look
 from lt.train import run as training
+from lt.train.inputs import Inputs
 from stages import LONGTAIL, PARTITION, RAW, TRAINED, Started, main, no_arguments
 
 
@@ -14,7 +15,7 @@ def run(arguments: Sequence[str]) -> None:
     """Write models/trained: weights, outputs, history, views, timing, provenance."""
     no_arguments(arguments)
     started = Started("train")
-    inputs = training.Inputs.read(RAW, LONGTAIL, PARTITION, started.input)
+    inputs = Inputs.read(RAW, LONGTAIL, PARTITION, started.input)
     chain = [started.what(params.Training)]
     if not resolved.is_null("finetune"):
         chain.append(resolved.what(params.Training, "finetune"))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lt.data.folders import composed
 from lt.data.views import ClassView
+from lt.score.said import group_of
 
 Floats = NDArray[np.floating[Any]]
 
@@ -116,7 +117,7 @@ class Words:
             probabilities: (N, C); what equals comes in the order of the classes.
             logits: of each expert (N, width).
         """
-        group_of = {label: k for k, group in enumerate(self.groups) for label in group}
+        groups = group_of(self.groups, len(self.classes)).tolist()
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : self._best].tolist()
         for i, (path, best) in enumerate(zip(paths, order, strict=True)):
             told = [(self.classes[label], float(probabilities[i, label])) for label in best]
@@ -126,7 +127,7 @@ class Words:
             ]
             # a name that is no UTF-8 can be neither printed nor written
             shown = path.encode(errors="backslashreplace").decode()
-            yield Answer(shown, told, group_of[best[0]], experts)
+            yield Answer(shown, told, groups[best[0]], experts)
 
     @property
     def _best(self) -> int:

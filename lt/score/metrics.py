@@ -15,16 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lt.data.views import Ints
-from lt.score import combine, validation
+from lt.score import classes, combine, validation
 from lt.score.blocks import Floats, Views, row_blocks
 from lt.score.said import Said, group_of, say, within_group
-from lt.score.stats import wilson
 from lt.score.store import Outputs
 
 ECE_BINS = 15
-# of per_class.csv: images train or validate, low and high are the Wilson interval of accuracy
-PER_CLASS: tuple[str, ...] = ("rank", "label", "class", "images", "group", "accuracy")
-PER_CLASS += ("within_group", "test_images", "low", "high")
 PARTS = ("head", "tail", "many", "medium", "few")
 
 
@@ -212,62 +208,11 @@ def percent(right: NDArray[np.bool_]) -> float:
     return 100 * float(np.count_nonzero(right)) / len(right)
 
 
-def per_class(predictions: Ints, labels: Ints, num_classes: int) -> list[float | None]:
-    """Return the accuracy of each class; None for a class without a test image."""
-    hits, images = _counts(predictions, labels, num_classes)
-    return [
-        100 * float(hit) / num if num else None
-        for hit, num in zip(hits.tolist(), images.tolist(), strict=True)
-    ]
-
-
-def _counts(predictions: Ints, labels: Ints, num_classes: int) -> tuple[Ints, Ints]:
-    """Return the right answers and the images of each class (num_classes,)."""
-    hits = np.bincount(labels[predictions == labels], minlength=num_classes)
-    return hits, np.bincount(labels, minlength=num_classes)
-
-
-def per_class_intervals(
-    predictions: Ints, labels: Ints, num_classes: int
-) -> list[tuple[int, float | None, float | None]]:
-    """Return of each class its test images, and the 95 % interval's ends: None without any."""
-    hits, images = _counts(predictions, labels, num_classes)
-    return [
-        (num, *(wilson(hit, num) or (None, None)))
-        for hit, num in zip(hits.tolist(), images.tolist(), strict=True)
-    ]
-
-
 def balanced_accuracy(predictions: Ints, labels: Ints) -> float:
     """Return the mean accuracy of the classes that have a test image, in percent."""
-    hits, images = _counts(predictions, labels, int(labels.max()) + 1)
+    hits, images = classes.hits_and_images(predictions, labels, int(labels.max()) + 1)
     seen = images > 0
     return float(np.mean(100 * hits[seen].astype(np.float64) / images[seen]))
-
-
-def confusion(predictions: Ints, labels: Ints, order: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Count the test images by their class and the predicted one.
-
-    Args:
-        predictions: (N,) predicted classes.
-        labels: (N,) true classes.
-        order: all classes.
-
-    Returns:
-        (class, predicted class, images), in `order`: the pairs that occur, and every class with
-        itself, so that no class is missing on either side.
-
-    >>> confusion(np.array([0, 0, 2]), np.array([0, 1, 1]), [1, 0, 2])
-    [(1, 1, 0), (1, 0, 1), (1, 2, 1), (0, 0, 1), (2, 2, 0)]
-    """
-    rank = np.argsort(order)  # of each class
-    places = rank[labels] * len(order) + rank[predictions]
-    images = dict(zip(*map(np.ndarray.tolist, np.unique(places, return_counts=True)), strict=True))
-    diagonal = range(0, len(order) ** 2, len(order) + 1)
-    return [
-        (order[place // len(order)], order[place % len(order)], images.get(place, 0))
-        for place in sorted({*images, *diagonal})
-    ]
 
 
 def macro_f1(predictions: Ints, labels: Ints, num_classes: int) -> float:
@@ -275,7 +220,7 @@ def macro_f1(predictions: Ints, labels: Ints, num_classes: int) -> float:
 
     An answer that names a class without one still counts against the true class.
     """
-    hits, images = _counts(predictions, labels, num_classes)
+    hits, images = classes.hits_and_images(predictions, labels, num_classes)
     both = images + np.bincount(predictions, minlength=num_classes)
     seen = images > 0
     return 100 * float(np.mean(2 * hits[seen] / both[seen]))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lt import files
-from lt.score import metrics
+from lt.score import classes
 
 EVAL, CLASSES, MADE_FROM = "eval.json", "per_class.csv", "made_from.json"
 FILES = (EVAL, CLASSES, MADE_FROM)
@@ -46,5 +46,5 @@ def load(
         made = made_from["training"], made_from.get(path.name)
         if made != (run["training"], files.sha256(path)):
             raise ValueError(f"{path}: not of the training in {training}; run `dvc repro`")
-    found, rows = files.read_json(paths[0]), files.read_csv(paths[1], metrics.PER_CLASS)
+    found, rows = files.read_json(paths[0]), files.read_csv(paths[1], classes.COLUMNS)
     return found, rows, str(made_from["rule"])

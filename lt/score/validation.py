@@ -106,11 +106,15 @@ def check_choice(counts: Ints, halves: Groups) -> None:
         )
 
 
-def halves_shown(labels: Ints, cut: Mapping[str, Sequence[int]]) -> dict[str, int]:
-    """Return how many classes of head and tail occur among `labels`; `cut`: partition.json."""
+def halves_shown(val_counts: Sequence[int], cut: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """Return how many classes of head and tail have a validation image.
+
+    Args:
+        val_counts: (C,) validation images per class.
+        cut: what partition.json holds.
+    """
     halves = [cut[half] for half in HALVES]
-    counts = np.bincount(labels, minlength=sum(map(len, halves)))
-    return dict(zip(HALVES, shown(counts, halves), strict=True))
+    return dict(zip(HALVES, shown(np.array(val_counts), halves), strict=True))
 
 
 def in_words(seen: Mapping[str, int], num_classes: int) -> str:

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lt.data import partition
 from lt.data.views import Ints
 from lt.nets import branches, surgery
 from lt.nets import net as nets
@@ -24,7 +23,7 @@ from lt.nets.net import Net
 from lt.nets.surgery import Given, Setup
 from lt.params import Train
 from lt.score import predict, validation
-from lt.train import schedules
+from lt.train import choice, schedules
 from lt.train.checkpoint import Checkpoints, Saved
 from lt.train.device import side_by_side
 from lt.train.plan import Expert, Phase
@@ -76,7 +75,7 @@ def fit(jobs: Sequence[Job]) -> list[Trained]:
     """
     for job in jobs:
         labels = job.setting.train.labels, job.setting.val.labels
-        check_images(job.expert, job.number, *labels, job.setting.counts)
+        choice.check_images(job.expert, job.number, *labels, job.setting.counts)
     return side_by_side([train(job) for job in jobs], jobs[0].setting.device)
 
 
@@ -105,7 +104,7 @@ def _best(trained: Trained, job: Job, at: int) -> Generator[None, None, Trained]
     off here starts the phase again.
     """
     best, best_accuracy = trained, -1.0
-    halves = _halves(job.expert, job.setting.counts)
+    halves = choice.halves(job.expert, job.setting.counts)
     for setup in job.expert.phases[at - 1].setups:
         trial = copy.deepcopy(trained)
         yield from _run(trial, replace(job, checkpoints=None), at, setup, None)
@@ -264,50 +263,6 @@ def _validate(net: Net, job: Job, place: str) -> tuple[Ints, Ints]:
     recipe, precision = setting.recipe, setting.precision
     answers = setting.team.answers(net, val.some(seen), recipe, precision, place)
     return answers, targets[seen]
-
-
-def check_images(expert: Expert, number: int, train: Ints, val: Ints, counts: Ints) -> None:
-    """Raise a ValueError if an expert has no image, or none to choose on, of head or tail.
-
-    Args:
-        expert: one of a method's.
-        number: its place among them.
-        train: (N,) global labels of the training images.
-        val: (M,) those of the validation images.
-        counts: (C,) images per class, as in partition.json.
-    """
-    if not (expert.view.targets(train) >= 0).any():
-        raise ValueError(f"expert {number}: none of its classes {expert.view.classes} has an image")
-    targets = expert.view.targets(val)
-    seen = targets[targets >= 0]
-    check_choice(expert, len(seen))
-    if chooses(expert):
-        val_counts = np.bincount(seen, minlength=expert.view.width)
-        validation.check_choice(val_counts, _halves(expert, counts))
-
-
-def _halves(expert: Expert, counts: Ints) -> partition.Groups:
-    """Return head and tail of the classes that the expert knows, as targets.
-
-    counts: (C,) as in partition.json, by which they are told apart there, too.
-    """
-    classes = np.array(expert.view.classes)
-    targets = expert.view.targets(classes)
-    return tuple(tuple(targets[list(half)].tolist()) for half in partition.halves(counts[classes]))
-
-
-def chooses(expert: Expert) -> bool:
-    """Check whether a phase of the expert tries several setups and keeps the best."""
-    return any(len(phase.setups) > 1 for phase in expert.phases)
-
-
-def check_choice(expert: Expert, val_images: float) -> None:
-    """Raise a ValueError if the expert chooses on validation images, and there are none."""
-    if not val_images and chooses(expert):
-        raise ValueError(
-            "data.val_fraction: this method chooses on validation images; expected more than 0, "
-            "or a single value to choose from; got a split without any"
-        )
 
 
 def _check_losses(values: NDArray[np.float64], sizes: list[int], place: str, epoch: int) -> None:

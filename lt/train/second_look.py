@@ -9,8 +9,8 @@ import numpy as np
 
 from lt import methods, params
 from lt.data.views import ClassView
-from lt.train import loop
-from lt.train.run import Inputs, make_task
+from lt.train import choice
+from lt.train.inputs import Inputs, make_task
 
 
 def check(chain: Sequence[params.Training], rule: str, inputs: Inputs) -> None:
@@ -35,7 +35,7 @@ def check(chain: Sequence[params.Training], rule: str, inputs: Inputs) -> None:
         views = tuple(view for expert in experts for view in expert.views)
         for k, expert in enumerate(experts):
             with _told(len(labels), len(val)):
-                loop.check_images(expert, k, labels, val, counts)
+                choice.check_images(expert, k, labels, val, counts)
     with _told(len(labels), len(val)):
         combine.check_applies(rule, views, np.bincount(val, minlength=len(counts)))
 

@@ -15,7 +15,7 @@ from lt import files, methods, params
 from lt.data.views import ClassView
 from lt.nets import backbones, heads, net
 from lt.score import store
-from lt.train import loop
+from lt.train import choice, loop
 from lt.train.plan import Expert, Task
 
 Groups = tuple[tuple[int, ...], ...]
@@ -154,7 +154,7 @@ def _rehearse(options: params.Params, num_groups: int) -> None:
         start.check(one.model, experts, task.groups)
         check_freeze(one.model, experts, train)
         for expert in experts:
-            loop.check_choice(expert, val_fraction)
+            choice.check_choice(expert, val_fraction)
             if expert.fork and train.backbone not in backbones.CUT:
                 raise ValueError(
                     f"train.backbone: {one.model} cuts its network before the last two stages; "

@@ -13,6 +13,7 @@ from lt import files, params
 from lt.data import datasets, listing, longtail, partition, photos, pixels
 from lt.score import metrics, store
 from lt.train import run as training
+from lt.train.inputs import Inputs
 from tests.conftest import ROOT, needs_cifar
 from tests.data import own
 
@@ -48,7 +49,7 @@ def trained(folder: Path, about: dict[str, Any], name: str, options: params.Para
     subset = longtail.make(np.asarray(raw["train_labels"]), len(classes), data)
     summary = {**longtail.summarise(subset, classes, data), **about}
     cut = partition.describe(summary, options.partition)
-    inputs = training.Inputs(raw, subset.train, subset.val, summary, cut)
+    inputs = Inputs(raw, subset.train, subset.val, summary, cut)
     small = dataclasses.replace(options.train, backbone="resnet20", epochs=1, batch_size=8)
     one = dataclasses.replace(params.trainings(options)[0], train=small)
     training.run(one, inputs, folder.parent / f"{name}_model", quiet=True)

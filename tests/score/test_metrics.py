@@ -5,7 +5,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, f1_score, log_loss, recall_score
 
-from lt.score import metrics, said, stats
+from lt.score import classes, metrics, said, stats
 from paper import score
 
 # six images, four classes; argmax: 0 0 1 2 3 0
@@ -66,7 +66,7 @@ def test_classes_and_confusion_are_scikit_learns() -> None:
     rng = np.random.default_rng(1)
     guesses, labels = rng.integers(7, size=300), rng.integers(7, size=300)
     expected = 100 * recall_score(labels, guesses, average=None)
-    assert metrics.per_class(guesses, labels, 7) == pytest.approx(expected.tolist())
+    assert classes.accuracies(guesses, labels, 7) == pytest.approx(expected.tolist())
     assert score._confusion(labels, guesses, 7) == confusion_matrix(labels, guesses).tolist()
 
 
@@ -92,7 +92,7 @@ def test_perfect_confidence_is_calibrated() -> None:
 
 
 def test_per_class() -> None:
-    assert metrics.per_class(np.array([0, 1, 1]), np.array([0, 0, 1]), 3) == [50, 100, None]
+    assert classes.accuracies(np.array([0, 1, 1]), np.array([0, 0, 1]), 3) == [50, 100, None]
 
 
 def test_classes_without_a_test_image_by_hand() -> None:
@@ -109,12 +109,12 @@ def test_classes_without_a_test_image_by_hand() -> None:
     assert (within.accuracy, within.head, within.tail) == (100, 100, None)
     assert result.group_accuracy == 75
     assert result.macro_f1 == pytest.approx(100 * (4 / 5 + 1) / 2)
-    assert metrics.per_class(answers, labels, 4) == [pytest.approx(200 / 3), 100, None, None]
-    rows = metrics.per_class_intervals(answers, labels, 4)
+    assert classes.accuracies(answers, labels, 4) == [pytest.approx(200 / 3), 100, None, None]
+    rows = classes.intervals(answers, labels, 4)
     assert rows[2:] == [(0, None, None)] * 2
     assert [row[0] for row in rows] == [3, 1, 0, 0]
 
 
 def test_intervals_are_those_of_the_right_answers() -> None:
-    rows = metrics.per_class_intervals(np.array([0, 1, 1]), np.array([0, 0, 1]), 2)
+    rows = classes.intervals(np.array([0, 1, 1]), np.array([0, 0, 1]), 2)
     assert rows == [(2, *(stats.wilson(1, 2) or ())), (1, *(stats.wilson(1, 1) or ()))]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lt.score import extremes, metrics, report, report_figures, said, suggest
+from lt.score import classes, extremes, metrics, report, report_figures, said, suggest
 
 NASTY = "<b>a & b</b> $x$ 🦊"
 
@@ -44,12 +44,12 @@ def page(num: int = 4, sound: bool = True, tried: Any = (), pictures: bool = Tru
     groups = [cut["head"], cut["tail"]]
     parts = {name: cut.get(name, []) for name in metrics.PARTS}
     scored = metrics.evaluate(scores, scores, labels, groups, parts, sound).as_dict()
-    each = metrics.per_class(scores.argmax(1), labels, num)
-    sure = metrics.per_class_intervals(scores.argmax(1), labels, num)
+    each = classes.accuracies(scores.argmax(1), labels, num)
+    sure = classes.intervals(scores.argmax(1), labels, num)
     ids = range(num)
     columns = zip(ids, ids, names, counts, [0] * num, each, each, sure, strict=True)
     rows = [
-        dict(zip(metrics.PER_CLASS, map(cell, [*row, *interval]), strict=True))
+        dict(zip(classes.COLUMNS, map(cell, [*row, *interval]), strict=True))
         for *row, interval in columns
     ]
     data = {"name": "own", "images": sum(counts), "classes": names, "imb_type": "none"}

@@ -19,6 +19,7 @@ from lt.data.stored import Stored
 from lt.score import store
 from lt.train import checkpoint
 from lt.train import run as training
+from lt.train.inputs import Inputs, digests, on_device
 from lt.train.together import ALONE
 from tests.conftest import ROOT
 
@@ -42,12 +43,12 @@ def resolved(*overrides: str) -> list[params.Training]:
     return params.trainings(params_file.load([*SMALL, *overrides], ROOT / "params.yaml"))
 
 
-def inputs(raw: dict[str, Any]) -> training.Inputs:
+def inputs(raw: dict[str, Any]) -> Inputs:
     options = params_file.load(SMALL, ROOT / "params.yaml")
     subset = longtail.make(raw["train_labels"], 10, options.data)
     summary = longtail.summarise(subset, list("0123456789"), options.data)
     cut = json.loads(json.dumps(partition.describe(summary, options.partition)))
-    return training.Inputs(raw, subset.train, subset.val, summary, cut)
+    return Inputs(raw, subset.train, subset.val, summary, cut)
 
 
 def run_json(folder: Path) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def run_json(folder: Path) -> dict[str, Any]:
 def test_images_that_stay_on_disk_give_the_same_files(raw: dict[str, Any], tmp_path: Path) -> None:
     for name, memory in (("disk", "0.0"), ("memory", "4.0")):
         (one,) = resolved(f"train.memory={memory}")
-        setting, test = training.on_device(one, inputs(raw), ALONE)
+        setting, test = on_device(one, inputs(raw), ALONE)
         assert all(
             isinstance(images.pixels, Stored) == (name == "disk")
             for images in (setting.train, setting.val, test)
@@ -72,11 +73,11 @@ def test_images_that_stay_on_disk_give_the_same_files(raw: dict[str, Any], tmp_p
 def test_images_that_prepare_has_hashed_are_not_read_for_it(raw: dict[str, Any]) -> None:
     (one,) = resolved("train.memory=0.0")
     given = inputs(raw)
-    setting, _ = training.on_device(one, given, ALONE)
-    plain = training._digests(setting, given)
+    setting, _ = on_device(one, given, ALONE)
+    plain = digests(setting, given)
     assert plain == [setting.train.digest(), setting.val.digest()]
     hashed = dataclasses.replace(given, summary={**given.summary, "raw": {"sha256": {}}})
-    assert training._digests(setting, hashed) == [
+    assert digests(setting, hashed) == [
         longtail.subset_hash(given.train),
         longtail.subset_hash(given.val),
     ]
@@ -116,7 +117,7 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         (found,) = (one for one in arguments if isinstance(one, checkpoint.Checkpoints))
         raise Cut(found.key)
 
-    def of(one: params.Training, given: training.Inputs, start: Path | None = None) -> str:
+    def of(one: params.Training, given: Inputs, start: Path | None = None) -> str:
         with monkeypatch.context() as patch:
             patch.setattr(training, "_fit", fit)
             with pytest.raises(Cut) as cut:
