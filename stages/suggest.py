@@ -20,6 +20,8 @@ def run(arguments: Sequence[str]) -> None:
     for name, value in suggest.facts(found):
         print(f"{name}: {value}")
     print(fill(suggest.gap(found, run["model"]), 100))
+    if hint := suggest.pretrained(run):
+        print(fill(hint, 100))
     for one in suggest.suggest(found):
         at_hand = "    # the model at hand" if one.method == run["model"] else ""
         print(f"\ndvc exp run -S model={one.method}{at_hand}")

@@ -119,6 +119,21 @@ def suggest(found: Numbers) -> list[Suggestion]:
     ]
 
 
+def pretrained(run: Mapping[str, Any]) -> str:
+    """Point to pretrained weights where they were not tried; "" where they were, or cannot help.
+
+    They help photos, not the digits and CIFAR, whose point is to be learned from themselves alone.
+
+    run: what run.json holds.
+    """
+    if run["data"]["name"] != "images" or run["train"]["weights"]:
+        return ""
+    return (
+        "Before any method: train.weights, of a network that has learned from many other images, "
+        "may be worth more (docs/own_images.md)."
+    )
+
+
 def gap(found: Numbers, model: str) -> str:
     """Say how far head and tail of the model at hand are apart, and whether that is sure."""
     ends = wilson(*found.head), wilson(*found.tail)

@@ -65,3 +65,12 @@ def test_numbers_by_hand() -> None:
     found = suggest.numbers(cut, [4, 0, 2], rows)
     assert found == Numbers(3, 65, 40, 5, 1, (2, 0), (3, 4), (1, 2))
     assert ("Classes with fewer than 20 images", "1 of 3") in suggest.facts(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "tells"),
+    [("images", None, True), ("images", "a.pth", False), ("cifar10", None, False)],
+)
+def test_weights_that_were_not_tried(name: str, weights: str | None, tells: bool) -> None:
+    hint = suggest.pretrained({"data": {"name": name}, "train": {"weights": weights}})
+    assert ("train.weights" in hint) == tells
