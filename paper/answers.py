@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 from lt.score.stats import Stat
-from paper import bar, contests, luck, study
+from paper import contests, luck, splits, study
 from paper.cells import Cells
 from paper.contests import Candidate, best, best_on_test
 from paper.study import FITTED
@@ -15,16 +15,11 @@ from paper.wording import (
     Answer,
     ahead,
     compared,
-    holm,
-    interval,
-    number_ahead,
+    difference,
     sentences,
     span,
     with_n,
 )
-
-WITH = "with – without"
-BY_TEST = f"{WITH}, by the test set"
 
 
 def within(cells: Cells) -> Answer:
@@ -92,7 +87,7 @@ def _within_rows(cells: Cells) -> list[Row]:
                 row[column] = _name(one)
                 given = cells.stat(dataset, model, "metrics.within_group.accuracy", variation)
                 row[f"{column}, group given"] = given.over(total.by_seed)
-            row |= _difference("split – control", total)
+            row |= difference("split – control", total)
             row |= {"on the head": head, "on the tail": tail}
             images = study.tail_in_batch(cells, dataset, *ours)
             rows.append(row | {"tail images in a batch": images and f"{images:.1f}"})
@@ -139,7 +134,7 @@ def rules(cells: Cells) -> Answer:
             lost.append((oracle - fitted).mean)
             row = {"dataset": dataset, "n": fitted.n, "group given": oracle}
             row |= {"concat": concat, FITTED: fitted, "baseline": base.over(fitted.by_seed)}
-            rows.append(row | _difference(f"{FITTED} – baseline", by_fitted[dataset]))
+            rows.append(row | difference(f"{FITTED} – baseline", by_fitted[dataset]))
         if base.n:
             lost_by_base.append((base_given - base).mean)
     if not lost:
@@ -192,163 +187,10 @@ def _moves(cells: Cells) -> list[float]:
     return [stat.range for stat in stats if stat.n > 1]
 
 
-def best_split(cells: Cells) -> Answer:
-    """Answer question 4, at the seed's protocol and at one whose learning rate falls.
-
-    Each side is chosen on validation images. What a test set has suggested does not compete on it.
-    """
-    rows: list[Row] = []
-    differences: dict[str, Stat] = {}
-    unmixed: dict[str, contests.Contest] = {}  # where mixed images decide, the contest without them
-    for protocol, dataset, every in contests.each(cells):
-        candidates = [one for one in every if one.found_on != dataset]
-        found, title = contests.hold(cells, dataset, candidates), f"{dataset} ({protocol})"
-        differences[title] = found.difference if found else Stat()
-        if not found:
-            continue
-        row: Row = {"dataset": dataset, "protocol": protocol, "n": found.difference.n or None}
-        row |= _of_contest(cells, dataset, found, candidates)
-        rows.append(row | {BY_TEST: found.by_test})
-        others = [one for one in candidates if not one.is_mixed]
-        if found.plain.is_mixed != found.split.is_mixed and (
-            again := contests.hold(cells, dataset, others)
-        ):
-            unmixed[title] = again
-    counts = ahead(differences.values())
-    by_test = [row[BY_TEST].mean for row in rows if row[BY_TEST].n]
-    said = [
-        compared("the best split", "the best method without one", differences),
-        f"with both sides chosen on the test set, the difference is {span(by_test)} points"
-        if by_test
-        else "",
-        _roughest(cells, rows),
-        *_without_mixing(unmixed),
-        _distilled(cells),
-    ]
-    brief = with_n(counts, differences.values())
-    otherwise = number_ahead([row[BY_TEST] for row in rows])
-    if otherwise != number_ahead([stat for stat in differences.values() if stat.n]):
-        brief += f", and in {otherwise} with both sides chosen on the test set"
-    if unmixed:
-        brief += f"; in {len(unmixed)}, one side alone is trained on mixed images (mixup)"
-    return Answer(sentences(said), rows, brief=brief, counts=f"**{counts}.**" if counts else "")
-
-
-def _of_contest(
-    cells: Cells, dataset: str, found: contests.Contest, candidates: Sequence[Candidate]
-) -> Row:
-    """Make the columns of a contest: who competed, who was chosen, and by how much one is ahead."""
-    run = ([one for one in s if one.stat(cells, dataset).n] for s in contests.sides(candidates))
-    of_methods = [
-        len({(one.model, one.variation) for one in some})  # several may differ in the rule only
-        for some in (*run, candidates)
-    ]
-    row: Row = {"run: without, with, of": ", ".join(map(str, of_methods))}
-    names = ("without a split", "accuracy"), ("with one", "its accuracy")
-    for (title, figure), one in zip(names, (found.plain, found.split), strict=True):
-        stat = one.stat(cells, dataset)
-        if found.difference.n:
-            stat = stat.over(found.difference.by_seed.keys())
-        row |= {title: one.named(cells, dataset), figure: stat}
-    return row | _difference(WITH, found.difference)
-
-
-def _roughest(cells: Cells, rows: Sequence[Row]) -> str:
-    """Say where the choice on validation images and that on the test set differ most."""
-    apart = [(abs((row[WITH] - row[BY_TEST]).mean), row) for row in rows if row[WITH].n]
-    if not apart:
-        return ""
-    points, row = max(apart, key=lambda pair: pair[0])
-    facts = cells.datasets[row["dataset"]]
-    if not points or not facts:
-        return ""
-    fewest = min(count for count in facts["val_counts"] if count)
-    images = f"{fewest} validation image{'s' if fewest > 1 else ''}"
-    return (
-        f"the two choices are farthest apart on {row['dataset']} ({row['protocol']}): one class "
-        f"has {images} there, and each class counts the same in the choice"
-    )
-
-
-def _without_mixing(unmixed: Mapping[str, contests.Contest]) -> list[str]:
-    """Say what is left of the contests that mixed images decide, without them."""
-    if not unmixed:
-        return []
-    differences = {title: one.difference for title, one in unmixed.items()}
-    by_test = [one.by_test.mean for one in unmixed.values()]
-    return [
-        f"on {' and '.join(unmixed)}, one side is trained on mixed images (mixup), and the other "
-        "is not",
-        compared(
-            "without mixed images, the best split", "the best method without one", differences
-        ),
-        f"with both sides of these chosen on the test set, the difference is {span(by_test)} "
-        "points",
-    ]
-
-
-def _distilled(cells: Cells) -> str:
-    """Compare one network that learns from the split's with a baseline of the same clipping."""
-    differences = {
-        dataset: cells.stat(dataset, "distill", "metrics.accuracy")
-        - cells.stat(dataset, "baseline", "metrics.accuracy", study.CLIPPED)
-        for dataset in cells.size["study"]
-    }
-    return compared(
-        "one network distilled from the split (`distill`)",
-        "a baseline that is clipped as it is",
-        differences,
-    )
-
-
-def beside_the_bar(cells: Cells) -> Answer:
-    """Compare pairs of networks with the bar, and soft splits with their control.
-
-    A control is built as the soft split is, without a lean; not every one has been given one.
-    """
-    rows = bar.of_the_page(cells)
-    leaning = {
-        f"{one.title}, {dataset}": one.stat(cells, dataset) - one.control.stat(cells, dataset)
-        for one in bar.soft_splits()
-        if one.control
-        for dataset in cells.size["falling"]
-        if one.found_on != dataset
-    }
-    said = [
-        compared("a soft split that its test set did not suggest", "its control", leaning),
-        *_how_many_are_sure(rows),
-    ]
-    return Answer(sentences(said), rows)
-
-
-def _how_many_are_sure(rows: Sequence[Row]) -> list[str]:
-    """Say how many of the differences exclude zero, and how many when all are tested at once."""
-    several = [row for row in rows if row["n"] > 1]
-    if len(several) < 2:
-        return []
-    stats = [row["accuracy"] for row in several]
-    sure = sum(low > 0 or high < 0 for low, high in filter(None, (s.interval() for s in stats)))
-    left = [several[k] for k in holm(stats)]
-    names = " and ".join(f"{r['this']} less {r['compared with']} on {r['dataset']}" for r in left)
-    of_the_bar = sum(bar.BAR.title in (row["this"], row["compared with"]) for row in several)
-    return [
-        f"{len(several)} of the differences have an interval, and {sure or 'none'} of these "
-        f"exclude{'s' if sure == 1 else ''} zero; by chance, one in twenty would",
-        f"tested all at once (Holm's correction), {len(left) or 'none'} of them "
-        f"{'is' if len(left) == 1 else 'are'} left{f': {names}' if left else ''}",
-        f"{of_the_bar} of them share the bar's trainings" if of_the_bar > 1 else "",
-        "further seeds were often run after a look at the first",
-    ]
-
-
-def _difference(title: str, difference: Stat) -> Row:
-    return {title: difference, "95 % interval": interval(difference)}
-
-
 ANSWERS: dict[str, Callable[[Cells], Answer]] = {
     "within": within,
     "rules": rules,
     "left_open": luck.left_open,
-    "best_split": best_split,
-    "beside_the_bar": beside_the_bar,
+    "best_split": splits.best_split,
+    "beside_the_bar": splits.beside_the_bar,
 }

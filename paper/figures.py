@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from lt.score.figures import save
-from paper import contests, study, tables
+from paper import contests, last_epochs, study, tables
 from paper.cells import Cells
 from paper.tables import PARTS, shown_examples
 from paper.wording import seeds
@@ -236,7 +236,7 @@ def within(cells: Cells) -> Figure:
 
 def swings(cells: Cells) -> Figure:
     """Draw the validation accuracy of each network in its last epochs."""
-    rows = [row for row in study.swings(cells) if row["last epoch"].n]
+    rows = [row for row in last_epochs.swings(cells) if row["last epoch"].n]
     names = list(dict.fromkeys(row["dataset"] for row in reversed(rows)))
     networks = list(dict.fromkeys((row["method"], row["network"]) for row in rows))
     figure, (axis,) = _panels(1, columns=1, height=0.5 * max(len(names), 2) + 1.2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paper import contests, published, study, tables
+from paper import contests, last_epochs, published, study, tables
 from paper.cells import Cells
 from paper.study import FITTED
 from paper.tables import Row
@@ -95,7 +95,7 @@ def _near(cells: Cells, part: str) -> str:
 
 def _last_epochs(cells: Cells) -> list[str]:
     """Say how much the last epoch is a matter of luck, a sentence for each protocol."""
-    said, spans = [], study.spans(cells)
+    said, spans = [], last_epochs.spans(cells)
     if one := spans["all classes"]:
         also = ""
         if spans["head"] and spans["tail"]:

@@ -7,18 +7,9 @@ from collections.abc import Callable, Sequence
 
 from lt.score.combine import RULES
 from lt.score.stats import Stat
-from paper import bar, tables
+from paper import bar, last_epochs, ranking, tables
 from paper.cells import Cells
-from paper.contests import (
-    BAR,
-    BY_CLASS,
-    CANDIDATES,
-    FALLING,
-    FALLS,
-    SEEDS,
-    THINS,
-    Candidate,
-)
+from paper.contests import THINS
 from paper.tables import Row
 from paper.wording import interval
 
@@ -222,28 +213,6 @@ def schedules(cells: Cells) -> list[Row]:
     return rows
 
 
-def protocols(cells: Cells) -> list[Row]:
-    """Compare the two protocols, on the methods without a split that the grid has at both."""
-    rows = []
-    for dataset, pair in _at_both(cells):
-        for protocol, one in zip((SEEDS, FALLS), pair, strict=True):
-            row: Row = {"dataset": dataset, "method": one.title, "protocol": protocol}
-            n = cells.seeds(dataset, one.model, one.variation)
-            rows.append(row | {"n": n, "accuracy": one.stat(cells, dataset)})
-    return rows
-
-
-def _at_both(cells: Cells) -> list[tuple[str, tuple[Candidate, Candidate]]]:
-    """List what `protocols` compares: a dataset, and a method at the seed's and where lr falls."""
-    return [
-        (dataset, (one, other))
-        for dataset in cells.size["falling"]
-        for one in CANDIDATES
-        for other in FALLING
-        if one.title == other.title and not one.is_split
-    ]
-
-
 def has_comparison(name: str, rows: Sequence[Row]) -> bool:
     """Check whether a table shows anything beside each other; one setting alone is no comparison.
 
@@ -268,40 +237,6 @@ def taus(cells: Cells) -> list[Row]:
     ]
 
 
-def everything(cells: Cells) -> list[Row]:
-    """Make the table of question 4: honest accuracy of all methods, with what they cost."""
-    return [_honestly(cells, d, one) for d in cells.size["study"] for one in CANDIDATES]
-
-
-def falling(cells: Cells) -> list[Row]:
-    """Make the table of question 4 where lr falls: every method beside the bar, paired by seed."""
-    rows = []
-    for dataset in cells.size["falling"]:
-        bar = BAR.stat(cells, dataset)
-        for one in FALLING:
-            difference = Stat() if one is BAR else one.stat(cells, dataset) - bar
-            row = {"– the bar": difference, "95 % interval": interval(difference)}
-            row |= {title: one.stat(cells, dataset, name) for name, title in BY_CLASS.items()}
-            rows.append(_honestly(cells, dataset, one) | row)
-    return rows
-
-
-def _honestly(cells: Cells, dataset: str, one: Candidate) -> Row:
-    title = one.named(cells, dataset) + ("" if one.rule else " (by validation)")
-    number = one.stat(cells, dataset).n
-    row: Row = {"dataset": dataset, "method": title}
-    # some may have been scored before there was this rule, or have no such figure
-    row["n"] = cells.seeds(dataset, one.model, one.variation, number)
-    for part in tables.PARTS:
-        row[part] = one.stat(cells, dataset, part)
-    row["validation, balanced"] = one.stat(cells, dataset, "val_balanced")
-    for name, unit in (("parameters", 1e6), ("images", 1e6), ("updates", 1e3)):
-        cost = cells.stat(dataset, one.model, f"metrics.{name}", one.variation)
-        title = f"{name} ({'million' if unit == 1e6 else 'thousand'})"
-        row[title] = round(cost.mean / unit, 2) if number else None
-    return row
-
-
 def beside_the_seed(cells: Cells) -> list[Row]:
     """Compare the seed's main table, and Table 2's re-sampling, with the same figure of ours."""
     every = [*tables.main_table(cells), *(r for r in tables.table2(cells) if r["method"] == "ros")]
@@ -321,52 +256,6 @@ def beside_the_seed(cells: Cells) -> list[Row]:
     return rows
 
 
-def swings(cells: Cells) -> list[Row]:
-    """Tell how much one epoch matters: the validation accuracy of each network at the end."""
-    rows = []
-    for dataset in cells.size["main"]:
-        for model in tables.METHODS:
-            networks = ("head", "tail") if model == "split_lws" else ("all classes",)
-            for k, network in enumerate(networks):
-                names = ("last epoch", "lowest before", "highest before")
-                paths = {name: f"last_epochs.{k}.{name}" for name in names}
-                row: Row = {"dataset": dataset, "method": model, "network": network}
-                rows.append(row | cells.row(dataset, model, "", paths))
-    return rows
-
-
-def spans(cells: Cells) -> dict[str, list[float]]:
-    """Return by how much a network's validation accuracy moves in the epochs before the last.
-
-    Returns:
-        points between the lowest and the highest, of each network: of "all classes", of the "head"
-        and of the "tail" in the main table; at "the seed's" protocol and where "lr falls", of the
-        methods that were run at both.
-    """
-    networks = ("all classes", "head", "tail", SEEDS, FALLS)
-    found: dict[str, list[float]] = {network: [] for network in networks}
-    for row in swings(cells):
-        found[row["network"]] += list(
-            (row["highest before"] - row["lowest before"]).by_seed.values()
-        )
-    for dataset, pair in _at_both(cells):
-        moves = [_moves(cells, dataset, one) for one in pair]
-        for protocol, points in zip((SEEDS, FALLS), moves, strict=True):
-            found[protocol] += points if all(moves) else []
-    return found
-
-
-def _moves(cells: Cells, dataset: str, one: Candidate) -> list[float]:
-    moves: list[float] = []
-    for k in range(2):
-        low, high = (
-            cells.stat(dataset, one.model, f"last_epochs.{k}.{end} before", one.variation)
-            for end in ("lowest", "highest")
-        )
-        moves += (high - low).by_seed.values()
-    return moves
-
-
 def _of_split(cells: Cells, dataset: str, variation: str) -> Row:
     """Return the figures of a split_lws: concat and the fitted rule, and then the oracle."""
     paths = {
@@ -381,17 +270,17 @@ def _of_split(cells: Cells, dataset: str, variation: str) -> Row:
 
 STUDY: dict[str, Callable[[Cells], list[Row]]] = {
     "within": within,
-    "swings": swings,
+    "swings": last_epochs.swings,
     "rules": rules,
     "rest": rests,
     "cuts": cuts,
     "clipping": clips,
     "divergence": divergence,
     "schedules": schedules,
-    "protocols": protocols,
+    "protocols": ranking.protocols,
     "tau": taus,
-    "everything": everything,
-    "falling": falling,
+    "everything": ranking.everything,
+    "falling": ranking.falling,
     "bar": bar.differences,
     "beside_the_seed": beside_the_seed,
 }

@@ -141,3 +141,8 @@ def span(values: Sequence[float]) -> str:
     """Return the lowest and the highest of the values, or one of them where both read the same."""
     low, high = f"{min(values):.2f}", f"{max(values):.2f}"
     return low if low == high else f"{low} to {high}"
+
+
+def difference(title: str, stat: Stat) -> Row:
+    """Return a difference as two columns: under `title`, and its interval."""
+    return {title: stat, "95 % interval": interval(stat)}

@@ -10,7 +10,18 @@ import pytest
 
 from lt.score.stats import Stat
 from paper import SMALL as SMALL_FOLDER
-from paper import answers, bar, contests, luck, study, tables, wording
+from paper import (
+    answers,
+    bar,
+    contests,
+    last_epochs,
+    luck,
+    ranking,
+    splits,
+    study,
+    tables,
+    wording,
+)
 from paper.cells import Cells
 from tests.paper.conftest import score, small
 
@@ -92,12 +103,12 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     left_open = luck.left_open(cells)
     assert left_open.said == "Of 6 cells 1 diverged."
     assert not left_open.rows, "one of each is no comparison"
-    best = answers.best_split(cells)
+    best = splits.best_split(cells)
     (row,) = best.rows
     assert (row["without a split"], str(row["accuracy"])) == ("ensemble", "60.00")
     assert (row["with one"], str(row["its accuracy"])) == ("split_lws, affine", "51.00")
     assert row["run: without, with, of"] == "2, 1, 17", "two rules of one training are one method"
-    assert str(row[answers.BY_TEST]) == "-9.00"
+    assert str(row[splits.BY_TEST]) == "-9.00"
     assert best.counts == "**In none of 1 comparison.**"
     assert "is behind the best method without one by 9.00 points on digits-exp-0.1" in best.said
 
@@ -140,10 +151,10 @@ def test_validation_chooses_and_not_the_test(root: Path) -> None:
     value = json.loads(path.read_text())
     value["rules"]["concat"]["val_balanced"] = 10.0
     path.write_text(json.dumps(value))
-    (row,) = answers.best_split(small(root)).rows
+    (row,) = splits.best_split(small(root)).rows
     assert (row["without a split"], str(row["accuracy"])) == ("baseline", "42.00 ± 2.83")
     assert str(row["with – without"]) == "10.00 ± 1.41"
-    assert str(row[answers.BY_TEST]) == "-9.00", "51 less the 60 of ensemble, on seed 0"
+    assert str(row[splits.BY_TEST]) == "-9.00", "51 less the 60 of ensemble, on seed 0"
 
 
 @pytest.mark.parametrize(("last", "chosen"), [(22.0, "baseline"), (18.0, "ensemble")])
@@ -155,7 +166,7 @@ def test_each_method_counts_with_the_seeds_that_it_has(
         known = json.loads(path.read_text())
         known["rules"]["concat"]["val_balanced"] = value
         path.write_text(json.dumps(known))
-    (row,) = answers.best_split(small(root)).rows
+    (row,) = splits.best_split(small(root)).rows
     assert row["without a split"] == chosen
 
 
@@ -177,7 +188,7 @@ def test_where_lr_falls_the_last_epoch_moves_less(root: Path) -> None:
     for name, both in (("ensemble_studytau1_s0", []), ("ensemble_tau1_s0", [11, 12])):
         path = root / f"paper/small/scores/digits-exp-0.1_{name}.json"
         path.write_text(json.dumps(score(name, 60.0)))
-        assert study.spans(small(root)) == {**main, "the seed's": both, "lr falls": both}
+        assert last_epochs.spans(small(root)) == {**main, "the seed's": both, "lr falls": both}
 
 
 def test_tail_images_in_a_batch_of_the_tails_own(root: Path) -> None:
@@ -242,14 +253,14 @@ def test_what_an_offset_adds_to_the_bar(root: Path) -> None:
     cells = small(root)
     rows = [row for row in bar.differences(cells) if row["n"]]
     found = [(row["this"], row["compared with"], str(row["accuracy"])) for row in rows]
-    assert not answers.beside_the_bar(cells).rows, "no pair without an offset"
+    assert not splits.beside_the_bar(cells).rows, "no pair without an offset"
     plain = "two balanced_softmax networks, averaged"
     assert found == [
         ("the bar, group offset", "the bar", "1.50"),
         ("the bar, prior offset", "the bar", "1.00"),
         ("the bar, group offset", "the bar, prior offset", "0.50"),
     ]
-    falling = {row["method"]: row for row in study.falling(cells)}
+    falling = {row["method"]: row for row in ranking.falling(cells)}
     assert [falling[name]["n"] for name in (plain, f"{plain}, group offset")] == ["2", "1"]
     soft = falling["soft_split, lean 1"], falling["soft_split, lean 1, group offset"]
     assert [row["n"] for row in soft] == ["–"] * 2
@@ -262,16 +273,16 @@ def test_what_a_test_set_has_suggested_does_not_compete_there(
         path = root / f"paper/small/scores/digits-exp-0.1_{name}.json"
         path.write_text(json.dumps(score(name, accuracy)))
     ours = next(one for one in contests.FALLING if one.title == "soft_split, lean 1")
-    assert answers.best_split(small(root)).rows[-1]["with one"] == ours.title
+    assert splits.best_split(small(root)).rows[-1]["with one"] == ours.title
     found = [
         replace(one, found_on="digits-exp-0.1") if one.title == ours.title else one
         for one in contests.FALLING
     ]
     monkeypatch.setattr(contests, "FALLING", found)
     monkeypatch.setattr(contests, "PAIRS_OF_NETWORKS", found)
-    best = answers.best_split(small(root))
+    best = splits.best_split(small(root))
     assert ours.title not in [row["with one"] for row in best.rows]
-    (row,) = answers.beside_the_bar(small(root)).rows
+    (row,) = splits.beside_the_bar(small(root)).rows
     assert row["this"] == f"{ours.title} †"
     assert (str(row["accuracy"]), str(row["few"]), str(row["macro F1"])) == ("3.00", "–", "3.00")
 
@@ -284,9 +295,9 @@ def put(root: Path, name: str, accuracy: float) -> None:
 def test_what_mixed_images_decide_is_told_without_them(root: Path) -> None:
     put(root, "soft_split_studylean1_s0", 63.0)
     put(root, "ensemble_studytau1_s0", 60.0)
-    assert "mixed" not in answers.best_split(small(root)).said
+    assert "mixed" not in splits.best_split(small(root)).said
     put(root, "balpoe_studytaus02_s0", 65.0)
-    best = answers.best_split(small(root))
+    best = splits.best_split(small(root))
     assert best.brief == (
         "In none of 2 comparisons, n = 1; in 1, one side alone is trained on mixed images (mixup)"
     )
@@ -297,7 +308,7 @@ def test_what_mixed_images_decide_is_told_without_them(root: Path) -> None:
         "the test set, the difference is 3.00 points."
     )
     put(root, "soft_split_studysharedlean1mixup_s0", 64.0)
-    assert "mixed" not in answers.best_split(small(root)).said, "both sides are"
+    assert "mixed" not in splits.best_split(small(root)).said, "both sides are"
 
 
 def test_a_choice_that_the_test_set_turns_round_is_told(root: Path) -> None:
@@ -308,16 +319,16 @@ def test_a_choice_that_the_test_set_turns_round_is_told(root: Path) -> None:
         rule["val_balanced"] = 1.0
     path = root / SMALL_FOLDER / "scores/digits-exp-0.1_balanced_softmax_study_s0.json"
     path.write_text(json.dumps(other))
-    assert answers.best_split(small(root)).brief == (
+    assert splits.best_split(small(root)).brief == (
         "In 1 of 2 comparisons, n = 1, and in none with both sides chosen on the test set"
     )
 
 
 def test_a_distilled_split_is_told_beside_the_baseline_that_is_clipped(root: Path) -> None:
     put(root, "distill_s0", 63.0)
-    assert "distill" not in answers.best_split(small(root)).said
+    assert "distill" not in splits.best_split(small(root)).said
     put(root, "baseline_clip5.0_s0", 60.5)
-    assert answers.best_split(small(root)).said.endswith(
+    assert splits.best_split(small(root)).said.endswith(
         "One network distilled from the split (`distill`) is ahead of a baseline that is clipped "
         "as it is by 2.50 points on digits-exp-0.1, on one seed."
     )
@@ -332,7 +343,7 @@ def test_where_the_choice_and_the_test_set_differ(root: Path) -> None:
         "farthest apart on digits-exp-0.1 (the seed's): one class has 1 validation image there, "
         "and each class counts the same in the choice."
     )
-    assert text in answers.best_split(small(root)).said
+    assert text in splits.best_split(small(root)).said
 
 
 def test_one_seed_and_another(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,20 +391,20 @@ def test_how_many_differences_are_sure() -> None:
         row("A", "B", 2.0, -2.0, 1.0),
         row("C", "B", 9.0),
     ]
-    assert answers._how_many_are_sure(rows) == [
+    assert splits._how_many_are_sure(rows) == [
         "3 of the differences have an interval, and 2 of these exclude zero; by chance, one in "
         "twenty would",
         "tested all at once (Holm's correction), 1 of them is left: A less the bar on D",
         "2 of them share the bar's trainings",
         "further seeds were often run after a look at the first",
     ]
-    assert answers._how_many_are_sure(rows[2:]) == []
+    assert splits._how_many_are_sure(rows[2:]) == []
 
 
 def test_what_shares_its_first_layers_has_no_control(root: Path) -> None:
     for name in ("ensemble_studytau1", "soft_split_studylean0", "soft_split_studysharedlean1"):
         put(root, f"{name}_s0", 60.0)
-    beside = {(r["this"], r["compared with"]) for r in answers.beside_the_bar(small(root)).rows}
+    beside = {(r["this"], r["compared with"]) for r in splits.beside_the_bar(small(root)).rows}
     shared = "soft_split, lean 1, shared"
     assert (shared, "the bar") in beside
     assert (shared, "the control") not in beside, "they differ in more than the lean"
@@ -408,7 +419,7 @@ def test_a_split_on_mixed_images_is_compared_with_what_is_trained_on_them(root: 
         ("soft_split_studylean1mixup", 65.0),
     ):
         put(root, f"{name}_s0", accuracy)
-    rows = answers.beside_the_bar(small(root)).rows
+    rows = splits.beside_the_bar(small(root)).rows
     assert {(r["this"], r["compared with"]): str(r["accuracy"]) for r in rows} == {
         ("the bar, mixup", "the bar"): "2.00",
         ("soft_split, lean 1, mixup", "the bar, mixup"): "3.00",
@@ -423,7 +434,7 @@ def test_a_soft_split_is_told_beside_its_control(root: Path) -> None:
     for name, accuracy in (("soft_split_studylean1_s0", 63.0), ("soft_split_studylean0_s0", 62.5)):
         path = root / f"paper/small/scores/digits-exp-0.1_{name}.json"
         path.write_text(json.dumps(score(name, accuracy)))
-    answer = answers.beside_the_bar(small(root))
+    answer = splits.beside_the_bar(small(root))
     (row,) = answer.rows
     assert "many" not in row
     assert (row["this"], row["compared with"]) == ("soft_split, lean 1", "the control")

@@ -14,7 +14,18 @@ from lt import files
 from lt.score import store
 from lt.score.stats import Stat
 from paper import SMALL as SMALL_FOLDER
-from paper import contests, figures, page, published, regroup, render, study, tables
+from paper import (
+    contests,
+    figures,
+    last_epochs,
+    page,
+    published,
+    ranking,
+    regroup,
+    render,
+    study,
+    tables,
+)
 from paper import score as score_cells
 from paper.cells import Cells
 from tests.conftest import ROOT, views
@@ -68,14 +79,14 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
     assert (row["difference"], row["n"]) == ("split_lws – baseline (the seed's)", 2)
     assert str(row["tail"]) == "9.00 ± 1.41"
     assert row["accuracy, 95 % interval"] == "[-3.71, 21.71]"
-    swings = [str(row["highest before"]) for row in study.swings(cells)]
+    swings = [str(row["highest before"]) for row in last_epochs.swings(cells)]
     assert swings[:4] == ["60.00 ± 0.00", "–", "60.00 ± 0.00", "61.00 ± 0.00"]
     own = next(row for row in study.divergence(cells) if row["batches"] == "own")
     assert own["n"] == "0 and 1 diverged"
     assert own["diverged at"] == "expert 1, phase 1, epoch 3, step 7 of 9"
     assert [row["norm"] for row in study.clips(cells)] == ["1.0", "5.0", "none"], "run or not"
     assert {str(row["accuracy"]) for row in study.taus(cells)} == {"–"}
-    every = {row["method"]: row["n"] for row in study.everything(cells)}
+    every = {row["method"]: row["n"] for row in ranking.everything(cells)}
     assert every["split_lws, affine (by validation)"] == "2"
     assert every["split, the best rule (by validation)"] == "–"
 
