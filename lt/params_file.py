@@ -30,9 +30,10 @@ Check = Callable[[str, Mapping[str, Any]], list[str]]
 
 
 class _Loader(yaml.CSafeLoader):
-    """A YAML loader that reads 2e-4 and DVC's own 1e-05 as numbers; YAML 1.1 reads them as text.
+    """A loader that takes a text for the same value as DVC, which reads YAML 1.2 (10.3.2).
 
-    It refuses a key that comes twice in a section, of which YAML's loaders take the last.
+    PyYAML reads 1.1, where 2e-4 is a text, 010 is 8, 1:30 is 90, and yes is true. This one refuses
+    a key that comes twice in a section, too, of which YAML's loaders take the last.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -46,9 +47,27 @@ class _Loader(yaml.CSafeLoader):
         return {str(key): value for key, value in super().construct_mapping(node, deep).items()}
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+
+KINDS = {  # tag -> the form of its values, the letters that they begin with
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+}
+TAG = "tag:yaml.org,2002:"
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, form) for tag, form in known if tag.removeprefix(TAG) not in KINDS]
+    for letter, known in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+for _kind, (_form, _letters) in KINDS.items():
+    _Loader.add_implicit_resolver(f"{TAG}{_kind}", re.compile(rf"^(?:{_form})$"), list(_letters))
+_Loader.add_constructor(f"{TAG}int", _integer)
 
 
 def load(

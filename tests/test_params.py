@@ -24,6 +24,16 @@ def test_the_fixed_hyperparameters(options: params.Params) -> None:
     assert (train.batch_size, train.step_size, train.clip_norm) == (128, 150, 5.0)
 
 
+VALUES = "010 -3 +4 0o17 0x1F 1 0.1 .5 1. 1e5 2e-4 1e-05 .inf .nan true False yes on 1:30 null ~ a"
+
+
+@pytest.mark.parametrize("text", VALUES.split())
+def test_values_are_read_as_dvc_reads_and_records_them(text: str) -> None:
+    dvc = pytest.importorskip("dvc.utils.serialize")
+    ours = yaml.load(f"value: {text}", params_file._Loader)
+    assert repr(ours) == repr(dict(dvc.parse_yaml(f"value: {text}", "params.yaml")))
+
+
 @pytest.mark.parametrize("text", ["2e-4", "1e-05", "2.0e-4", "1"])
 def test_numbers_that_yaml_1_1_takes_for_text(tmp_path: Path, text: str) -> None:
     lr = load(tmp_path, TEXT, f"train.lr={text}").train.lr
