@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -323,8 +324,10 @@ def test_workers_elsewhere_and_one_of_them_killed(repo: Path, undisturbed: dict[
     forget(repo)
     environment = {**os.environ, "PYTHONPATH": str(repo), "LT_SCRATCH": str(repo / ".elsewhere")}
     dask = [Path(sys.executable).with_name("dask").as_posix()]
-    address = "tcp://127.0.0.1:18786"
-    command = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "18786", "--no-dashboard"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    address = f"tcp://127.0.0.1:{port}"
+    command = [*dask, "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
     scheduler = subprocess.Popen(command, cwd=repo, **quiet)  # type: ignore[call-overload]
     worker = [*dask, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
