@@ -32,6 +32,7 @@ Several = Annotated[int, Field(ge=2)]
 Networks = Annotated[int, Field(ge=1, le=100)]
 Branches = Annotated[int, Field(ge=2, le=100)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Method = Annotated[str, Field(description="the name of a method (docs/methods.md)")]
 Place = Annotated[str, Field(min_length=1, description="a path")]
 
 BACKBONES = ["resnet18", "resnet18_cifar", "resnet20", "resnet32", "resnet50", "resnext50_32x4d"]
@@ -166,7 +167,7 @@ class Params:
         methods: each method's own params.
     """
 
-    model: str
+    model: Method
     seed: Seed
     profile: str
     data: Data

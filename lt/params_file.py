@@ -256,12 +256,14 @@ def _model_problems(raw: Mapping[str, Any], check_method: Check | None) -> list[
         elif check_method and isinstance(values, dict):
             problems += [f"methods.{name}.{problem}" for problem in check_method(name, values)]
     model = raw.get("model")
-    if "model" in raw and model not in exist:
+    if not isinstance(model, str):  # missing, or another type: found with the other keys
+        return problems
+    if model not in exist:
         problems.append(f"model: no method {model!r}; those that exist: {', '.join(exist)}")
-    elif "model" in raw and model not in listed:
+    elif model not in listed:
         problems.append(f"methods.{model}: missing; expected the params of the method in use")
     else:
-        problems += _start_problems(listed, str(model))
+        problems += _start_problems(listed, model)
     return problems
 
 

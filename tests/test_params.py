@@ -160,6 +160,13 @@ def test_what_goes_with_another_value_alone(tmp_path: Path) -> None:
         load(tmp_path, TEXT, *photos, "train.cutout=224")
 
 
+@pytest.mark.parametrize("given", ["", "3", "[crt]"])
+def test_a_model_that_is_no_name_is_one_problem(tmp_path: Path, given: str) -> None:
+    with pytest.raises(ValueError, match=r"model: expected the name of a method .*, got") as error:
+        load(tmp_path, TEXT, f"model={given}")
+    assert len(str(error.value).splitlines()) == 1
+
+
 def test_nesterov_is_of_sgd(tmp_path: Path) -> None:
     given = load(tmp_path, TEXT, "train.nesterov=true", "train.optimizer=adamw")
     assert "train.nesterov: of sgd alone; train.optimizer is adamw" in params.warnings(given)
