@@ -98,3 +98,12 @@ def test_official_files_are_read_without_a_network(monkeypatch: pytest.MonkeyPat
     assert np.bincount(raw.test_labels).tolist() == [1000] * 10
     assert raw.classes[:2] == ["airplane", "automobile"]
     assert raw.train_labels[:3].tolist() == [6, 9, 9]
+
+
+def test_cifar_is_padded_and_normalised_as_the_field_does() -> None:
+    """kaidic/LDAM-DRW at 2536330, cifar_train.py."""
+    for name in ("cifar10", "cifar100"):
+        recipe = datasets.RECIPES[name]
+        assert (recipe.pad, recipe.flip) == (4, True)
+        assert recipe.mean == (0.4914, 0.4822, 0.4465)
+        assert recipe.std == (0.2023, 0.1994, 0.2010)

@@ -196,3 +196,13 @@ def test_subsets_of_the_official_files(
     for subset, digest in (("first_n", first_n), ("ldam", ldam)):
         options = params.Data(name, imb_type, factor, subset, 0.1, 0)  # type: ignore[arg-type]
         assert longtail.make(labels, labels.max() + 1, options).sha256.startswith(digest)
+
+
+def test_the_seed_decides_what_validates(options: params.Params) -> None:
+    labels = np.repeat(np.arange(3), 100)
+    first, again, other = (
+        longtail.make(labels, 3, dataclasses.replace(options.data, subset="first_n", seed=seed))
+        for seed in (0, 0, 1)
+    )
+    assert first.val.tolist() == again.val.tolist() != other.val.tolist()
+    assert first.sha256 == other.sha256

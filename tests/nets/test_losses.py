@@ -227,3 +227,9 @@ def test_a_class_without_an_image_is_refused(make: Callable[[tuple[int, ...]], A
     message = r"^counts: expected an image of each class at least; got 0 of class 1$"
     with pytest.raises(ValueError, match=message):
         make((3, 0))
+
+
+def test_a_batch_without_an_image_of_a_group_has_a_loss() -> None:
+    targets = torch.tensor([0, 1, 1])
+    value = losses.group_softmax(((0, 1), (2, 3)), 8.0)(torch.zeros(3, 6), targets, EPOCH)
+    assert value.item() == pytest.approx(math.log(3))

@@ -112,3 +112,10 @@ def test_weights_that_do_not_fit(tmp_path: Path) -> None:
         nets.load_weights(make("resnet20"), path)
     with pytest.raises(ValueError, match="missing or cut short"):
         nets.load_weights(make("resnet20"), tmp_path / "none")
+
+
+def test_cosines_are_computed_in_fp32() -> None:
+    classifier, features = heads.Cosine(8, 3, scale=30.0), torch.randn(4, 8)
+    expected = classifier(features)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(classifier(features), expected)

@@ -128,3 +128,21 @@ def root(tmp_path: Path) -> Path:
         path = folder / "scores" / f"digits-exp-0.1_{name}.json"
         path.write_text(json.dumps(score(name, *values)))
     return tmp_path
+
+
+def put(root: Path, name: str, accuracy: float) -> None:
+    """Write the score of a cell of the small grid."""
+    _path(root, name).write_text(json.dumps(score(name, accuracy)))
+
+
+def edit(root: Path, name: str, **changes: object) -> None:
+    path = _path(root, name)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def remove(root: Path, name: str) -> None:
+    _path(root, name).unlink()
+
+
+def _path(root: Path, name: str) -> Path:
+    return root / SMALL_FOLDER / "scores" / f"digits-exp-0.1_{name}.json"

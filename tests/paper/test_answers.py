@@ -23,7 +23,9 @@ from paper import (
     wording,
 )
 from paper.cells import Cells
-from tests.paper.conftest import score, small
+from tests.paper.conftest import edit, put, remove, score, small
+
+D = "digits-exp-0.1"
 
 
 def test_answers_say_which_way_and_how_surely() -> None:
@@ -287,11 +289,6 @@ def test_what_a_test_set_has_suggested_does_not_compete_there(
     assert (str(row["accuracy"]), str(row["few"]), str(row["macro F1"])) == ("3.00", "–", "3.00")
 
 
-def put(root: Path, name: str, accuracy: float) -> None:
-    path = root / SMALL_FOLDER / "scores" / f"digits-exp-0.1_{name}.json"
-    path.write_text(json.dumps(score(name, accuracy)))
-
-
 def test_what_mixed_images_decide_is_told_without_them(root: Path) -> None:
     put(root, "soft_split_studylean1_s0", 63.0)
     put(root, "ensemble_studytau1_s0", 60.0)
@@ -442,3 +439,82 @@ def test_a_soft_split_is_told_beside_its_control(root: Path) -> None:
         "A soft split that its test set did not suggest is ahead of its control by 0.50 points on "
         "soft_split, lean 1, digits-exp-0.1, on one seed; "
     )
+
+
+def test_an_offset_has_no_figure_that_is_of_concat(root: Path) -> None:
+    made = score("ensemble_studytau1_s0", 60.0)
+    made["rules"]["prior_offset"] = made["rules"]["concat"]
+    put(root, "ensemble_studytau1_s0", 60.0)
+    edit(root, "ensemble_studytau1_s0", rules=made["rules"])
+    cells, shifted = small(root), contests.with_offset(contests.BAR, "prior")
+    assert (shifted.stat(cells, D).n, contests.BAR.stat(cells, D, "macro_f1").n) == (1, 1)
+    assert not shifted.stat(cells, D, "macro_f1").n
+
+
+def test_offsets_are_compared_with_the_bar_of_the_same_images() -> None:
+    pairs = {(one.title, other.title) for one, other in bar._shifted()}
+    ours, theirs = "soft_split, lean 1, mixup, prior offset", "the bar, mixup, prior offset"
+    assert (ours, theirs) in pairs
+
+
+def test_a_split_is_ahead_if_it_is_ahead_of_both_controls(root: Path) -> None:
+    put(root, "lws_joint_s0", 60.0)
+    assert answers.within(small(root)).counts == "**In none of 1 split.**"
+
+
+def test_the_baseline_beside_a_split_has_the_same_seeds(root: Path) -> None:
+    remove(root, "split_lws_s1")
+    (row,) = answers.rules(small(root)).rows
+    assert str(row["baseline"]) == "40.00"
+
+
+def test_what_a_test_set_suggested_does_not_count_on_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("soft_split_studylean1_s0", "soft_split_studylean0_s0"):
+        put(root, name, 63.0)
+    assert splits.beside_the_bar(small(root)).said.startswith("A soft split that its test set")
+    found = [replace(one, found_on=D) for one in contests.PAIRS_OF_NETWORKS]
+    monkeypatch.setattr(contests, "PAIRS_OF_NETWORKS", found)
+    assert "did not suggest" not in splits.beside_the_bar(small(root)).said
+
+
+def test_of_equals_the_first_is_best() -> None:
+    assert contests._best([(Stat({0: 1.0}), "a"), (Stat({0: 1.0}), "b")]) == "a"
+
+
+def test_a_dataset_as_measured(root: Path) -> None:
+    row = next(row for row in tables.datasets(small(root)) if row["dataset"] == D)
+    assert (row["images"], row["training"], row["validation"]) == (417, 376, 41)
+    assert (row["head"], row["tail"]) == (330, 87)
+
+
+def test_the_fewest_and_the_most_seeds() -> None:
+    assert wording.seeds([3, 0, 1, 2]) == "n = 1 to 3"
+
+
+def test_a_seed_is_the_cells_own(root: Path) -> None:
+    remove(root, "baseline_s0")
+    assert small(root).stat(D, "baseline", "metrics.accuracy").by_seed == {1: 44.0}
+
+
+def test_a_method_beside_the_bar(root: Path) -> None:
+    put(root, "ensemble_studytau1_s0", 60.0)
+    put(root, "soft_split_studylean1_s0", 63.0)
+    row = next(r for r in ranking.falling(small(root)) if r["method"] == "soft_split, lean 1")
+    assert row["– the bar"].by_seed == {0: 3.0}
+
+
+def test_a_split_with_a_rest_is_compared_with_what_is_clipped(root: Path) -> None:
+    put(root, "split_rest_mean_s0", 50.0)
+    put(root, "baseline_clip5.0_s0", 48.5)
+    assert "is ahead of `baseline clip 5.0` by 2.50 points on" in answers.rules(small(root)).said
+
+
+def test_far_below_is_not_near(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    row = {"dataset": "d", "method": "baseline", "n": "1", "the seed's is": "accuracy"}
+    row |= {"accuracy": Stat({0: 40.0}), "the seed's: accuracy": 50.0}
+    monkeypatch.setattr(tables, "main_table", lambda _: [row])
+    monkeypatch.setattr(tables, "table2", lambda _: [])
+    (found,) = study.beside_the_seed(small(root))
+    assert found["within 2"] == "no"

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lt.data.views import ClassView
 from lt.nets import heads
 from lt.score import combine, metrics, store
 from tests.conftest import views
@@ -95,3 +96,21 @@ def test_rules_that_are_computed_once_have_the_same_scores(others: str) -> None:
         for rule in rules:
             same = combine.UNFITTED[combine.same_as(rule, chosen)](logits, chosen)
             assert np.array_equal(combine.UNFITTED[rule](logits, chosen), same)
+
+
+def test_a_rule_is_judged_by_its_own_answers_on_validation() -> None:
+    chosen, known = views((0, 1), (2, 3)), outputs(4)
+    # concat says 0 2 0 3; divided by their absolute sums, the tail's 2 and 1 win no more
+    assert metrics.on_validation("concat", chosen, known, CUT) == 50.0
+    assert metrics.on_validation("affine", chosen, known, CUT) == 100.0
+
+
+def test_weights_without_a_label_are_those_of_the_test_images() -> None:
+    rng, labels = np.random.default_rng(0), np.arange(200) % 4
+    good, noise = 4 * np.eye(4)[labels] + rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
+    both = [ClassView.all(4)] * 2
+    found = [
+        metrics.score("unlabelled", both, store.Outputs([good, noise], labels, val, labels), CUT)[0]
+        for val in ([good, noise], [noise, good])
+    ]
+    assert found[0] == found[1]

@@ -281,3 +281,8 @@ def test_experiments_on_other_images_are_no_other_seeds() -> None:
     moved = {**row, "images.train": "elsewhere", "seed": 1.0, "accuracy": 60.0}
     (one,) = experiments.rows([row, moved])
     assert (one["n"], str(one["accuracy"])) == (2, "55.00 ± 7.07"), "the same pixels"
+
+
+def test_another_rule_is_no_other_seed() -> None:
+    some = [experiment("ros", 0.0, 60.0), experiment("ros", 1.0, 62.0, evaluate__combine="sum")]
+    assert [row["n"] for row in experiments.rows(some)] == [1, 1]

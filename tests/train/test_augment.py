@@ -213,3 +213,9 @@ def test_blended_targets_keep_the_class_frequencies() -> None:
     targets = torch.tensor([0, 0, 0, 1, 1, 2])
     blended = augment.blend(targets, torch.tensor(0.3), mixing.plain, 3)
     torch.testing.assert_close(blended.sum(0), torch.tensor([3.0, 2.0, 1.0]))
+
+
+def test_images_and_targets_are_blended_with_the_same_neighbour() -> None:
+    share = torch.tensor(0.3)
+    targets = augment.blend(torch.arange(3), share, mixing.plain, 3)
+    torch.testing.assert_close(augment.blend_images(torch.eye(3), share), targets)

@@ -71,7 +71,6 @@ def test_a_row_per_epoch(setting: step.Setting) -> None:
         (3, 1, 2, 0.1),
     ]
     assert (trained.updates, trained.images) == (8, 242)  # 121 = 3 x 32 + 25 images, twice
-    assert 0 <= rows[-1]["val_accuracy"] <= 100
 
 
 def test_the_training_loss_counts_images_alike(setting: step.Setting) -> None:
@@ -299,3 +298,26 @@ def test_predict_is_the_net_in_evaluation_mode(setting: step.Setting, task: Task
     assert logits.shape == (sum(task.counts), 6)
     assert logits.dtype == np.float32
     torch.testing.assert_close(torch.from_numpy(logits), expected)
+
+
+def test_seed_and_expert_draw_another_new_classifier(setting: step.Setting) -> None:
+    expert = single(main_phase(0, setups=(surgery.new_classifier,)))
+    first, *others = (
+        train(expert, number, dataclasses.replace(setting, seed=seed)).net.classifier.weight
+        for seed, number in ((0, 0), (1, 0), (0, 1))
+    )
+    assert not any(torch.equal(first, other) for other in others)
+
+
+def test_another_phase_is_augmented_otherwise(
+    setting: step.Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds, run = [], step.Steps.run
+
+    def record(self: step.Steps, batches: Any, epoch: int, lr: float, generator: Any) -> Any:
+        seeds.append(generator.initial_seed())
+        return run(self, batches, epoch, lr, generator)
+
+    monkeypatch.setattr(step.Steps, "run", record)
+    train(single(main_phase(2), main_phase(2)), 0, setting)
+    assert len(set(seeds)) == 4

@@ -19,7 +19,7 @@ from lt.data.stored import Stored
 from lt.score import store
 from lt.train import checkpoint
 from lt.train import run as training
-from lt.train.inputs import Inputs, digests, on_device
+from lt.train.inputs import Inputs, digests, make_task, on_device
 from lt.train.together import ALONE
 from tests.conftest import ROOT
 
@@ -197,3 +197,11 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_training(
         training.run(one, inputs(raw), tmp_path / "out", quiet=True)
     assert caught.value.filename == str(tmp_path)
     assert not (tmp_path / "scratch").exists(), "nothing was trained"
+
+
+def test_a_method_is_told_what_trains_and_not_what_validates(raw: dict[str, Any]) -> None:
+    (one,), given = resolved(), inputs(raw)
+    task = make_task(one.train, given, ())
+    trained = np.bincount(raw["train_labels"][given.train], minlength=10)
+    assert task.counts == tuple(trained)
+    assert sum(task.counts) < sum(given.partition["counts"])

@@ -8,16 +8,18 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from scipy import stats
+from torch import Tensor, nn
 
 from lt.data import samplers
 from lt.data.stored import Stored
-from lt.nets import backbones, heads, losses, surgery
+from lt.nets import backbones, heads, losses, mixing, surgery
 from lt.nets import net as nets
 from lt.score import predict
 from lt.train import augment, device, loop, step
 from lt.train.plan import ClassView, Expert, Mix, Phase
 from tests.conftest import quiet, train
+from tests.train.test_loop import main_phase
 
 
 def expert(*classes: int, batch_size: int = 32) -> Expert:
@@ -202,3 +204,51 @@ def test_a_recorded_step_is_the_step(
     written = train(one, 0, setting).net.state_dict()
     assert len(made) == 2
     assert all(torch.equal(recorded[key], written[key]) for key in written)
+
+
+class Brightness(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(6))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean((1, 2, 3))[:, None] * self.factor
+
+
+def test_a_mixed_step_has_the_targets_of_its_images(setting: step.Setting) -> None:
+    seen = []
+
+    def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
+        seen.append((logits.detach()[:, 0], targets))
+        return logits.mean()
+
+    labels, recipe = np.arange(6), dataclasses.replace(setting.recipe, pad=0, flip=False)
+    pixels = (40 * torch.arange(6)).to(torch.uint8)[:, None, None, None].repeat(1, 8, 8, 1)
+    setting = dataclasses.replace(setting, train=step.Images(pixels, labels), recipe=recipe)
+    phase, net = main_phase(1, loss=loss, mix=Mix(1.0, mixing.plain)), Brightness()
+    steps = step.Steps(net, list(net.parameters()), phase, labels, setting)  # type: ignore[arg-type]
+    steps.run([labels], 1, 0.0, torch.Generator().manual_seed(0))
+    ((mixed, targets),) = seen
+    assert ((targets > 0).sum(1) == 2).all(), "each image is a blend of two"
+    expected = (targets @ (40 * torch.arange(6.0)) / 255 - 0.5) / 0.25
+    torch.testing.assert_close(mixed, expected)
+
+
+def steps_of(setting: step.Setting, **changes: Any) -> step.Steps:
+    net = Brightness()
+    phase = main_phase(1, **changes)
+    return step.Steps(net, list(net.parameters()), phase, setting.train.labels, setting)  # type: ignore[arg-type]
+
+
+def test_shares_are_drawn_from_a_symmetric_beta(setting: step.Setting) -> None:
+    steps = steps_of(setting, mix=Mix(0.4, mixing.plain))
+    shares = steps._shares(4000, torch.Generator().manual_seed(0)).numpy()
+    assert stats.kstest(shares, stats.beta(0.4, 0.4).cdf).pvalue > 0.01
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, 2e-4), (0.0, 0.0), (0.1, 0.1)])
+def test_a_phase_may_have_its_own_weight_decay(
+    setting: step.Setting, given: float | None, expected: float
+) -> None:
+    (group,) = steps_of(setting, weight_decay=given).optimizer.param_groups
+    assert group["weight_decay"] == expected
