@@ -221,6 +221,12 @@ def warnings(options: Params) -> list[str]:
         )
     if train.nesterov and train.optimizer != "sgd":
         found.append(f"train.nesterov: of sgd alone; train.optimizer is {train.optimizer}")
+    measured = [key for key in ("mean", "std") if getattr(options.images, key) is None]
+    if options.data.name == "images" and train.weights and measured:
+        found.append(
+            f"{' and '.join(f'images.{key}' for key in measured)}: measured on the photos; a "
+            "network that was trained on others expects theirs (docs/own_images.md)"
+        )
     if train.warmup >= train.epochs:
         found.append(
             f"train.warmup: {train.warmup} epochs of rising lr fill all of train.epochs, "

@@ -167,6 +167,18 @@ def test_a_model_that_is_no_name_is_one_problem(tmp_path: Path, given: str) -> N
     assert len(str(error.value).splitlines()) == 1
 
 
+def test_weights_expect_the_mean_that_they_were_trained_with(tmp_path: Path) -> None:
+    def told(*overrides: str) -> list[str]:
+        return params.warnings(load(tmp_path, TEXT, "data.name=images", *overrides))
+
+    weights, mean, std = "train.weights=a.pth", "images.mean=[0.5,0.5,0.5]", "images.std=[1,1,1]"
+    assert told() == told(weights, mean, std) == []
+    (line,) = told(weights)
+    assert line.startswith("images.mean and images.std: measured on the photos; a network that")
+    (line,) = told(weights, mean)
+    assert line.startswith("images.std: measured on the photos")
+
+
 def test_nesterov_is_of_sgd(tmp_path: Path) -> None:
     given = load(tmp_path, TEXT, "train.nesterov=true", "train.optimizer=adamw")
     assert "train.nesterov: of sgd alone; train.optimizer is adamw" in params.warnings(given)
