@@ -54,12 +54,14 @@ def _compared_settings(cells: Cells) -> list[Row]:
 
 def _agreement(cells: Cells, near: int, run: int, number: int) -> list[str]:
     """Say how far the seed's figures and ours agree, and what that is worth."""
-    head, tail = (_near(cells, part) for part in ("head", "tail"))
+    main = tables.main_table(cells)
+    head, tail = (_near(main, part) for part in ("head", "tail"))
     return [
         f"the seed's main table and the re-sampling of its Table 2 have {number} figures; we have "
         f"run {run}, and {near} of these lie within {study.NEAR:g} points of ours",
-        f"of the main table's figures on the head alone, {head} lie as near, of those on the tail "
-        f"alone {tail}",
+        f"of the main table's figures on the head alone, {_of(head)} lie as near, of those on the "
+        f"tail alone {_of(tail)}",
+        _long(cells),
         _told_twice(cells),
         *_seeds(cells),
         *_last_epochs(cells),
@@ -83,14 +85,30 @@ def _told_twice(cells: Cells) -> str:
     )
 
 
-def _near(cells: Cells, part: str) -> str:
-    """Say how many figures of the main table on head or tail lie near ours."""
+def _near(rows: Sequence[Row], part: str) -> tuple[int, int]:
+    """Count the seed's figures on all, head or tail that lie near ours, and those we have run."""
     apart = [
         abs(row[f"within: {part}" if row["the seed's is"] == "within" else part].mean - theirs)
-        for row in tables.main_table(cells)
+        for row in rows
         if (theirs := row[f"the seed's: {part}"]) is not None and row[part].n
     ]
-    return f"{sum(one <= study.NEAR for one in apart)} of {len(apart)}"
+    return sum(one <= study.NEAR for one in apart), len(apart)
+
+
+def _of(counted: tuple[int, int]) -> str:
+    return f"{counted[0]} of {counted[1]}"
+
+
+def _long(cells: Cells) -> str:
+    """Say how many figures of the seed's table of 200 epochs lie near ours; "" if none was run."""
+    counted = [_near(tables.long_table(cells), part) for part in tables.PARTS]
+    near, run = (sum(column) for column in zip(*counted, strict=True))
+    if not run:
+        return ""
+    return (
+        "of the figures of its table of 200 epochs (accuracy, head and tail), "
+        f"{_of((near, run))} lie as near"
+    )
 
 
 def _last_epochs(cells: Cells) -> list[str]:

@@ -202,7 +202,7 @@ def test_tail_images_in_a_batch_of_the_tails_own(root: Path) -> None:
     assert study.tail_in_batch(cells, "digits-exp-0.1", "split", "own") == pytest.approx(79 / 3)
 
 
-def test_how_many_figures_on_head_and_tail_lie_near(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_many_figures_on_head_and_tail_lie_near() -> None:
     def row(kind: str, **figures: float) -> tables.Row:
         both = {f"{word}{part}": Stat() for word in ("", "within: ") for part in ("head", "tail")}
         theirs = {f"the seed's: {part}": 50.0 for part in ("head", "tail")}
@@ -216,9 +216,19 @@ def test_how_many_figures_on_head_and_tail_lie_near(monkeypatch: pytest.MonkeyPa
         row("honest", head=49.0) | {"the seed's: tail": None},
         row("honest"),
     ]
-    monkeypatch.setattr(tables, "main_table", lambda _: rows)
-    found = [luck._near(Cells(), part) for part in ("head", "tail")]
-    assert found == ["2 of 3", "1 of 2"]
+    assert [luck._near(rows, part) for part in ("head", "tail")] == [(2, 3), (1, 2)]
+
+
+def test_the_table_of_200_epochs_is_counted_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def row(**ours: Stat) -> tables.Row:
+        theirs = {f"the seed's: {part}": 50.0 for part in tables.PARTS}
+        return {**dict.fromkeys(tables.PARTS, Stat()), **ours, **theirs, "the seed's is": "honest"}
+
+    rows = [row(accuracy=Stat({0: 51.0}), head=Stat({0: 53.0})), row()]
+    monkeypatch.setattr(tables, "long_table", lambda _: rows)
+    assert luck._long(Cells()).endswith("(accuracy, head and tail), 1 of 2 lie as near")
+    monkeypatch.setattr(tables, "long_table", lambda _: rows[1:])
+    assert luck._long(Cells()) == ""
 
 
 def test_one_setting_alone_is_no_comparison(root: Path) -> None:
