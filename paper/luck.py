@@ -124,7 +124,7 @@ def _last_epochs(cells: Cells) -> list[str]:
             ]
             also = (
                 f", that of a split's head network by {span(spans['head'])}, that of its tail "
-                f"network by {span(spans['tail'])}, on {min(images)} to {max(images)} images"
+                f"network by {span(spans['tail'])}, on {span(images, 0)} images"
             )
         said += [
             "where lr never falls, any of the last epochs could have been the last",

@@ -137,9 +137,12 @@ def interval(difference: Stat) -> str | None:
     return f"[{ends[0]:.2f}, {ends[1]:.2f}]" if ends else None
 
 
-def span(values: Sequence[float]) -> str:
-    """Return the lowest and the highest of the values, or one of them where both read the same."""
-    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+def span(values: Sequence[float], digits: int = 2) -> str:
+    """Return the lowest and the highest of the values, or one of them where both read the same.
+
+    digits: after the point.
+    """
+    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
     return low if low == high else f"{low} to {high}"
 
 

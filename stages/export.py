@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> None:
         print(
             f"{part}: {one.images} images, largest difference of {told['output']} "
             f"{one.difference:.2g}, {one.answers} answers differ"
-            + (f" ({one.ties} of them ties)" if one.answers else "")
+            + (" (ties)" if one.answers else "")
         )
     print(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -129,3 +130,36 @@ def test_what_a_kill_left_aside_comes_back(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         fail()
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "kept"]
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / f".out.json.{gone.pid}.tmp").write_text("half")
+    at_work = tmp_path / f".out.json.{os.getppid()}.tmp"
+    at_work.write_text("of a process that runs")
+    files.write_json(tmp_path / "out.json", {"a": 1})
+    assert {path.name for path in tmp_path.iterdir()} == {"out.json", at_work.name}
+
+
+def test_what_a_killed_process_of_the_same_number_left_aside_comes_back(tmp_path: Path) -> None:
+    """As in a container, where the same numbers come again."""
+    aside = tmp_path / f".out.{os.getpid()}.old"
+    aside.mkdir()
+    with pytest.raises(KeyError), files.whole(tmp_path / "out"):
+        raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_every_file_of_a_folder_is_brought_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(
+        "os.fsync", lambda number: synced.append(Path(os.readlink(f"/proc/self/fd/{number}")).name)
+    )
+    with files.whole(tmp_path / "out") as folder:
+        (folder / "deep").mkdir(parents=True)
+        for name in ("a", "deep/b"):
+            (folder / name).touch()
+    assert sorted(synced) == ["a", "b"]

@@ -252,3 +252,50 @@ def test_dvc_leaves_the_file_as_it_is(tmp_path: Path) -> None:
     path.write_text(TEXT)
     apply_overrides(path, ["model=baseline"])
     assert path.read_text() == TEXT
+
+
+def test_what_comes_with_the_end_of_training_has_no_effect(tmp_path: Path) -> None:
+    """The rate falls after a milestone, and there is no epoch after the last."""
+    steps = ("train.epochs=4", "train.milestones=[3, 4, 9]")
+    late = (
+        "train.milestones: the learning rate does not fall after 4, 9, since training ends with "
+        "train.epochs, 4"
+    )
+    assert params.warnings(load(tmp_path, TEXT, *steps)) == [late]
+    assert not params.warnings(load(tmp_path, TEXT, *steps, "train.schedule=cosine"))
+    full = "train.warmup: 4 epochs of rising lr fill all of train.epochs, 4"
+    for warmup, told in ((4, [full]), (3, [])):
+        given = load(tmp_path, TEXT, "train.epochs=4", f"train.warmup={warmup}")
+        assert params.warnings(given) == told
+
+
+def test_batch_norm_needs_two_images_in_each_process(tmp_path: Path) -> None:
+    few = "train.batch_size=8"
+    assert load(tmp_path, TEXT, few, "train.processes=4").train.processes == 4
+    assert load(tmp_path, TEXT, few, "train.processes=5", "train.spread=experts")
+    with pytest.raises(ValueError, match=r"train\.processes: expected at most 4, half of .*got 5"):
+        load(tmp_path, TEXT, few, "train.processes=5")
+
+
+@pytest.mark.parametrize(
+    "text", [f"{TEXT}\nseed: 1\n", TEXT.replace("\ntrain:\n", "\ntrain:\n  lr: 1\n", 1)]
+)
+def test_a_key_that_comes_twice_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match=r"the key '(seed|lr)' comes twice in a section"):
+        load(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.lr=1e-31", r"train\.lr: expected 0 or a magnitude in \[1e-30, 1e\+30\], got 1e-31"),
+        ("train.weight_decay=1e31", r"train\.weight_decay: expected 0 or a magnitude in"),
+        ("train.epochs=4294967296", r"train\.epochs: expected an integer up to 4294967295, got"),
+        ("profiles.seed.train.lrr=1", r"profiles\.seed\.train\.lrr: unknown key; allowed: backb"),
+        ("profiles.seed.trains={}", r"profiles\.seed\.trains: unknown key; allowed: data, train"),
+    ],
+)
+def test_what_would_be_lost_is_refused(tmp_path: Path, override: str, message: str) -> None:
+    """A number that single precision has no room for; a value of a profile for nothing."""
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path, TEXT, override)

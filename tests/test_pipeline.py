@@ -20,6 +20,7 @@ from PIL import Image
 
 from bench import kills
 from lt.score import combine, experiments
+from stages import evaluate
 from tests.conftest import call, run, spawn
 
 METRICS = ["eval.json", "costs.json", "rules.csv", "per_class.csv", "confusion.csv", "curves.csv"]
@@ -518,3 +519,15 @@ def test_a_stage_on_its_own_says_what_is_missing(repo: Path, tmp_path: Path) -> 
     assert "run `dvc repro`, which makes it" in stage(tmp_path, "stages.partition")
     assert call(tmp_path, "stages.resolve").returncode == 0
     assert "missing or cut short" in stage(tmp_path, "stages.prepare")
+
+
+def test_metrics_are_of_the_code_that_trained_the_start_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluate.resolved, "read", lambda _: {"code": "own"})
+    runs = [
+        {"code": code, "start": start}
+        for code in ("a", "b")
+        for start in (None, {"code": "a"}, {"code": "b"})
+    ]
+    assert len({evaluate._code(run) for run in runs}) == len(runs)

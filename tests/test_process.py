@@ -216,3 +216,25 @@ def test_a_bar_has_the_loss_in_80_columns_and_lines_stand_in_for_it(
     else:
         figures = f"{found}, 1234 images/s, expert 0 phase 1 epoch 5"
         assert lines == f"logit_adjust_posthoc 1/1 {figures}; 0 s left\n"
+
+
+def test_a_bar_that_goes_on_tells_the_rate_of_its_own_process(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(process.time, "monotonic", lambda: now[0])
+    bar = process.Bar(1000, "decoded", "images", before=500)
+    now[0] += 1
+    bar.advance(100)
+    assert capsys.readouterr().out == "decoded 600/1000 images, 100 images/s; 4 s left\n"
+
+
+def test_who_holds_the_lock_is_told_where_one_was_killed_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "PATIENCE_S", 0.0)
+    path = tmp_path / "lock"
+    path.write_text('{"process": 1}')  # what the killed one has left
+    ours = f"is held by process {os.getpid()} on"
+    with process.lock(path), pytest.raises(ValueError, match=ours), process.lock(path):
+        pytest.fail("two hold it")

@@ -230,3 +230,18 @@ def test_a_folder_that_may_be_listed_and_not_entered_is_refused(
     monkeypatch.setattr(folders.os, "stat", refuse)
     with pytest.raises(PermissionError):
         listing.make(own.given(tmp_path))
+
+
+def test_a_fraction_of_a_class_is_rounded_to_the_nearest_image(tmp_path: Path) -> None:
+    own.classes(tmp_path, {"a": 8, "b": 12})  # a fifth is 1.6 and 2.4
+    labels = [file[1] for file in listing.make(own.given(tmp_path))["files"]["test"]]
+    assert [labels.count(label) for label in range(2)] == [2, 2]
+
+
+def test_what_a_test_folder_leaves_out_is_told_too(tmp_path: Path) -> None:
+    own.classes(tmp_path / "train", {"a": 2, "b": 2})
+    test = own.classes(tmp_path / "elsewhere", {"a": 1, "b": 1, "empty": 0})
+    (test / "a/notes.txt").touch()
+    made = listing.make(own.given(tmp_path / "train", test=test))
+    assert made["skipped"] == {".txt": 1}
+    assert made["warnings"] == [f"folder {test}/empty has no image: left out"]

@@ -166,3 +166,15 @@ def test_a_test_set_has_no_split(photos: Path) -> None:
     assert refused(photos, test=test) == (
         f"{test} line 1: expected the columns path,label, got 'path,label,split'"
     )
+
+
+def test_what_a_file_names_as_test_images_does_not_validate(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        own.classes(tmp_path / "photos" / part, {"cat": 2, "dog": 2})
+    test = write(tmp_path / "test.csv", "path,label\nphotos/val/cat/0.png,cat\n")
+    made = listing.make(own.given(tmp_path / "photos", test=test))
+    assert own.names(made, "test") == ["cat/0.png"]
+    assert own.names(made, "val") == ["dog/0.png", "cat/1.png", "dog/1.png"]
+    write(test, "path,label\nphotos/val/cat/0.png,dog\n")
+    with pytest.raises(ValueError, match=r"line 2: expected cat, as in .*photos, got dog: "):
+        listing.make(own.given(tmp_path / "photos", test=test))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -297,3 +298,66 @@ def test_the_room_is_taken_before_an_image_is_decoded(tmp_path: Path) -> None:
     pixels.create(tmp_path / "a.npy", 100, 32)
     there = (tmp_path / "a.npy").stat()
     assert there.st_blocks * 512 >= there.st_size == 128 + 100 * 32 * 32 * 3
+
+
+def test_of_mean_and_deviation_the_one_that_is_given_stays(tmp_path: Path) -> None:
+    folder = own.classes(tmp_path / "photos", {"a": 5, "b": 5})
+    measured = own.store(folder, tmp_path / "none")["recipe"]
+    half: Any = (0.5, 0.5, 0.5)
+    mean = own.store(folder, tmp_path / "mean", mean=half)["recipe"]
+    std = own.store(folder, tmp_path / "std", std=half)["recipe"]
+    assert (mean["mean"], mean["std"]) == (half, measured["std"])
+    assert (std["mean"], std["std"]) == (measured["mean"], half)
+
+
+def test_no_padding_is_none(tmp_path: Path) -> None:
+    folder = own.classes(tmp_path / "photos", {"a": 5, "b": 5})
+    assert own.store(folder, tmp_path / "out", pad=0)["recipe"]["pad"] == 0
+
+
+def test_images_of_one_colour_have_a_deviation(tmp_path: Path) -> None:
+    """Else normalising them divides by zero."""
+    np.save(tmp_path / "a.npy", np.full((4, 8, 8, 3), 51, dtype=np.uint8))
+    assert photos.measure(tmp_path / "a.npy", np.arange(4)) == ((0.2,) * 3, (0.003922,) * 3)
+
+
+def test_more_images_than_are_in_memory_at_once(
+    tmp_path: Path, corrupt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = own.store(corrupt, tmp_path / "whole", skip_corrupt=True)
+    monkeypatch.setattr(photos, "BLOCK", 4)
+    assert own.store(corrupt, tmp_path / "blocks", skip_corrupt=True) == whole
+    assert same_arrays(tmp_path / "whole", tmp_path / "blocks")
+
+
+def test_a_test_image_that_validates_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    for part in ("train", "val", "test"):
+        own.classes(folder / part, {"a": 2, "b": 2})
+    Image.open(folder / "val/a/1.png").save(folder / "test/a/same.bmp")
+    with pytest.raises(ValueError, match="1 of 5 test images are training images, too"):
+        own.store(folder, tmp_path / "out")
+
+
+def test_a_file_of_the_same_size_may_have_changed(tmp_path: Path) -> None:
+    folder = own.classes(tmp_path / "photos", {"a": 3, "b": 3})
+    made = listing.make(own.given(folder))
+    os.utime(folder / "a/1.png", ns=(1, 1))
+    with pytest.raises(ValueError, match=r"a/1\.png: changed since it was listed"):
+        photos.store(made, own.OPTIONS, tmp_path / "out", 1)
+
+
+def test_pictures_of_another_shape_or_end_are_not_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many black pixels in a row and in a column; two that differ in their last row alone."""
+    monkeypatch.setattr(pixels, "ROWS", 3)
+    folder = own.classes(tmp_path / "photos/train", {"a": 1, "b": 1}).parent
+    own.classes(folder / "test", {"a": 1, "b": 1})
+    Image.new("RGB", (8, 4)).save(folder / "train/a/wide.png")
+    Image.new("RGB", (4, 8)).save(folder / "train/b/tall.png")
+    tall = np.zeros((8, 8, 3), dtype=np.uint8)
+    for value, name in ((1, "a/one.png"), (2, "b/two.png")):
+        tall[-1] = value
+        Image.fromarray(tall).save(folder / "train" / name)
+    assert own.store(folder, tmp_path / "out")["warnings"] == []

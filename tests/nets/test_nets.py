@@ -119,3 +119,13 @@ def test_cosines_are_computed_in_fp32() -> None:
     expected = classifier(features)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(classifier(features), expected)
+
+
+def test_a_stem_for_grey_images_is_that_for_colours_but_for_its_channels() -> None:
+    stems = []
+    for channels in (1, 3):
+        module, _ = backbones.make("resnet18", channels)
+        stem = next(part for part in module.modules() if isinstance(part, nn.Conv2d))
+        assert stem.in_channels == channels
+        stems.append((stem.out_channels, stem.kernel_size, stem.stride, stem.padding, stem.bias))
+    assert stems[0] == stems[1]

@@ -120,3 +120,9 @@ def test_a_file_cut_anywhere(tmp_path: Path) -> None:
         path.write_bytes(whole[:size])
         with pytest.raises(ValueError, match="cut short, or no file of weights"):
             weights.read(path)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+def test_weights_are_read_as_training_scripts_wrap_them(tmp_path: Path, key: str) -> None:
+    torch.save({key: {"module.fc.bias": torch.ones(2)}, "epoch": 3}, tmp_path / "a.pth")
+    assert weights.read(tmp_path / "a.pth").keys() == {"module.fc.bias"}

@@ -133,3 +133,11 @@ def test_the_example_says_what_is_no_file(tmp_path: Path) -> None:
     ):
         done = run("python", "examples/serve.py", "README.md", str(path), cwd=ROOT)
         assert (done.returncode, done.stderr) == (1, f"{path}: {message}\n")
+
+
+def test_equal_answers_come_in_the_order_of_many_classes() -> None:
+    names = [f"class {k}" for k in range(100)]
+    words = Words(names, [range(100)], [ClassView.all(100)], are_probabilities=True)
+    p = (1 + np.arange(100) % 3)[None] / 199
+    (answer,) = words.answers(["a.png"], p, [p])
+    assert [name for name, _ in answer.best] == names[2:17:3]

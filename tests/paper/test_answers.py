@@ -528,3 +528,45 @@ def test_far_below_is_not_near(monkeypatch: pytest.MonkeyPatch, root: Path) -> N
     monkeypatch.setattr(tables, "table2", lambda _: [])
     (found,) = study.beside_the_seed(small(root))
     assert found["within 2"] == "no"
+
+
+def test_a_tail_network_is_looked_at_on_the_images_of_its_tail(root: Path) -> None:
+    (_, said) = luck._last_epochs(small(root))
+    assert "of its tail network by 12.00, on 8 images" in said
+
+
+def test_how_far_the_seeds_own_tables_are_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows(*accuracies: float | None) -> list[tables.Row]:
+        return [
+            {"dataset": "d", "method": str(k), "the seed's: accuracy": one}
+            for k, one in enumerate(accuracies)
+        ]
+
+    monkeypatch.setattr(tables, "main_table", lambda _: rows(50.0, 60.0))
+    monkeypatch.setattr(tables, "table2", lambda _: rows(48.0, 61.0, 70.0, None))
+    assert luck._told_twice(Cells()).startswith(
+        "the seed has 2 of its figures twice, of two trainings on two random splits, 1.00 to 2.00"
+    )
+    monkeypatch.setattr(tables, "table2", lambda _: [])
+    assert luck._told_twice(Cells()) == ""
+
+
+def test_what_a_method_costs_and_what_validation_says(root: Path) -> None:
+    costs = {"parameters": 2_345_678, "images": 123_456, "updates": 4321}
+    for seed in (0, 1):
+        made = score(f"split_lws_s{seed}", 50.0)
+        edit(root, f"split_lws_s{seed}", metrics=made["metrics"] | costs)
+    rows = {row["method"]: row for row in ranking.everything(small(root))}
+    row = rows["split_lws, affine (by validation)"]
+    assert str(row["validation, balanced"]) == "60.00 ± 0.00"
+    assert row["parameters (million)"] == 2.35
+    assert row["images (million)"] == 0.12
+    assert row["updates (thousand)"] == 4.32
+
+
+def test_the_interval_beside_the_bar_is_of_the_difference(root: Path) -> None:
+    for seed, gain in ((0, 3.0), (1, 5.0)):
+        put(root, f"ensemble_studytau1_s{seed}", 60.0 + seed)
+        put(root, f"soft_split_studylean1_s{seed}", 60.0 + seed + gain)
+    row = next(r for r in ranking.falling(small(root)) if r["method"] == "soft_split, lean 1")
+    assert row["95 % interval"] == "[-8.71, 16.71]", "4 ± 12.706 sqrt(2) / sqrt(2)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lt.data import longtail, partition
 from lt.train.start import rehearse
 from paper import CELLS, FOLDER, PARAMS, contests, run, study, tables
 from paper import SMALL as SMALL_FOLDER
+from paper.cell import _folder as working_folder
 from paper.cells import Cells
 from tests.conftest import ROOT
 from tests.paper.conftest import FULL, SMALL, parsed, small
@@ -193,3 +195,16 @@ def test_a_worker_for_every_core_or_gpu(monkeypatch: pytest.MonkeyPatch) -> None
     assert gpus == ["0", "1", "0", "1"], "the first of every GPU before the second of any"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert [env["CUDA_VISIBLE_DEVICES"] for env in run.workers(1)] == ["3", "5"]
+
+
+def test_cells_that_differ_in_anything_are_at_work_in_other_folders() -> None:
+    """Else one would be scored with the networks of another."""
+    one = parsed(SMALL["cells"]["digits-exp-0.1_baseline_s0"])
+    others = [
+        one,
+        replace(one, seed=1),
+        replace(one, data=replace(one.data, imb_factor=0.5)),
+        replace(one, partition=replace(one.partition, num_groups=3)),
+        replace(one, train=replace(one.train, lr=0.2)),
+    ]
+    assert len({working_folder(options) for options in others}) == len(others)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lt import files
 from lt.score import store
 from lt.score.stats import Stat
-from paper import SMALL as SMALL_FOLDER
 from paper import (
+    EXAMPLES,
     contests,
+    facts,
     figures,
     last_epochs,
     page,
@@ -26,7 +30,9 @@ from paper import (
     study,
     tables,
 )
+from paper import SMALL as SMALL_FOLDER
 from paper import score as score_cells
+from paper.cell import Dataset
 from paper.cells import Cells
 from tests.conftest import ROOT, views
 from tests.paper.conftest import SMALL, score, small
@@ -405,3 +411,41 @@ def test_the_page_says_where_its_cells_come_from(
     both = "fp32, python 3, torch 2; commits"
     here = f"5 on a device, {both} {'0' * 12} (4), {'1' * 12} with changes (1)"
     assert f"- {here} - 1 on another device, {both} {'0' * 12} (1)" in prose
+
+
+def test_the_facts_of_a_dataset() -> None:
+    test = np.arange(100, dtype=np.uint8)
+    arrays = {
+        "train_images": np.zeros((100, 2, 2, 1), dtype=np.uint8),
+        "test_images": np.broadcast_to(test[:, None, None, None], (100, 2, 2, 1)),
+        "test_labels": np.arange(100) % 3,
+    }
+    found = facts.describe(Dataset(arrays, list("abc")), {"counts": [20, 200, 5]})
+    assert (found["head"], found["tail"]) == ((1,), (0, 2))
+    assert (found["many"], found["medium"], found["few"]) == ((1,), (0,), (2,))
+    assert [(one["index"], one["label"]) for one in found["examples"]] == [
+        (index, index % 3) for index in EXAMPLES
+    ]
+    for one in found["examples"]:
+        with Image.open(BytesIO(base64.b64decode(one["png"]))) as image:
+            assert np.asarray(image).flatten().tolist() == [one["index"]] * 4
+
+
+def test_methods_that_a_source_has_level_are_in_no_order(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, folder = "digits-exp-0.1-ldam", root / SMALL_FOLDER
+    theirs = root / "published.csv"
+    theirs.write_text(
+        f"dataset,method,source,accuracy\n{dataset},baseline,A,70\n{dataset},crt,A,70\n"
+    )
+    monkeypatch.setattr(published, "FIGURES", theirs)
+    known = files.read_json(folder / "datasets/digits-exp-0.1.json")
+    files.write_json(folder / f"datasets/{dataset}.json", known)
+    for name, accuracy in (("baseline_ldam_s0", 70.0), ("crt_ldam_s0", 72.0)):
+        files.write_json(
+            folder / f"scores/{dataset}_{name}.json", score(name, accuracy, dataset=dataset)
+        )
+    near, _, order = published.said(small(root))
+    assert near.startswith("2 of 2 published figures (of 2 methods) lie within 2 points"), "2 is"
+    assert order == "of 1 pair of methods in one source, none come in the same order here"

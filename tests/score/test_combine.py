@@ -303,3 +303,18 @@ def test_an_expert_of_one_class_breaks_no_rule() -> None:
             logits, chosen
         )
         assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("scale", [1 / 40, 40])
+def test_a_scale_far_from_one_is_found(scale: float) -> None:
+    """Cosines are between -1 and 1, and want a temperature of some hundredths."""
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(4000, 3)) * 2
+    p = np.exp(combine.log_softmax(true))
+    labels = (p.cumsum(1) > rng.random((4000, 1))).argmax(1)  # labels drawn from p
+    known = Validation([true * scale], labels, [ClassView.all(3)], [range(3)], SIX[:3])
+    for fit in (fitted.fit_temperature, fitted.fit_affine):
+        scores = fit(known)(known.logits, known.views)
+        np.testing.assert_allclose(
+            combine.log_softmax(scores), combine.log_softmax(true), rtol=0.15, atol=0.15
+        )

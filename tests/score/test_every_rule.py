@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lt import files
 from lt.data.views import ClassView
 from lt.nets import heads
 from lt.score import combine, metrics, store
@@ -114,3 +115,17 @@ def test_weights_without_a_label_are_those_of_the_test_images() -> None:
         for val in ([good, noise], [noise, good])
     ]
     assert found[0] == found[1]
+
+
+def test_a_training_goes_with_its_own_partition_alone(tmp_path: Path) -> None:
+    """Another one may have as many groups of as many images."""
+    cut = {**CUT, "data": {"name": "digits", "images": 1000}, "summary": "", "classes": []}
+    run = dict.fromkeys(store.OF_A_RUN, "") | {"partition": store.about_cut(cut)}
+    folder, path = tmp_path / "final", tmp_path / "partition.json"
+    folder.mkdir()
+    store.save(folder, [], outputs(2), [], {"run": run})
+    files.write_json(path, cut)
+    assert store.check_both(folder, path)[1] == cut
+    files.write_json(path, {**cut, "groups": [[0, 2], [1, 3]]})
+    with pytest.raises(ValueError, match="final was trained on digits, 1000 images in 2 groups"):
+        store.check_both(folder, path)

@@ -118,3 +118,11 @@ def test_classes_without_a_test_image_by_hand() -> None:
 def test_intervals_are_those_of_the_right_answers() -> None:
     rows = classes.intervals(np.array([0, 1, 1]), np.array([0, 0, 1]), 2)
     assert rows == [(2, *(stats.wilson(1, 2) or ())), (1, *(stats.wilson(1, 1) or ()))]
+
+
+def test_calibration_is_of_answers_to_which_no_group_is_given() -> None:
+    """Wrong with a confidence of 60 %, and right where the group is given."""
+    scores = np.log([[0.6, 0.1, 0.2, 0.1]])
+    result = metrics.evaluate(scores, scores, np.array([2]), GROUPS, PARTS)
+    assert (result.accuracy, result.within_group.accuracy) == (0, 100)
+    assert result.ece == pytest.approx(60)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lt.score import classes, extremes, metrics, report, report_figures, said, suggest
+from lt.score import classes, experiments, extremes, metrics, report, report_figures, said, suggest
+from tests.score.test_tables import experiment
 
 NASTY = "<b>a & b</b> $x$ 🦊"
 
@@ -198,3 +199,30 @@ def test_confusions_by_hand() -> None:
         ("b", "a", 1, 2),
     ]
     assert [one["name"] for one in found[0]["shown"]] == ["v", "w"]
+
+
+def test_what_is_the_same_in_all_methods_is_said_once() -> None:
+    some = [experiment("ros", 0.0, 60.0), experiment("rus", 0.0, 61.0, evaluate__combine="sum")]
+    found = report.methods(experiments.rows(some))
+    assert found is not None
+    assert found["same"] == ("data digits exp 0.1, profile default, backbone resnet20, epochs 100")
+    assert found["header"][:3] == ["model", "rule", "n"]
+    assert [row[:4] for row in found["rows"]] == [
+        ["ros", "concat", "1", "60.00"],
+        ["rus", "sum", "1", "61.00"],
+    ]
+    assert report.methods([]) is None
+
+
+def test_confidence_is_drawn_to_the_right_and_what_is_right_upwards() -> None:
+    figure = report_figures.reliability(np.array([0.9, 0.9]), np.array([True, False]))
+    *_, points = figure.axes[0].collections
+    assert points.get_offsets().tolist() == [[90.0, 50.0]]
+
+
+def test_a_class_is_drawn_with_both_ends_of_its_interval() -> None:
+    row = {"accuracy": "50.0", "low": "20.0", "high": "90.0"}
+    (axis,) = report_figures.accuracy([row, {**row, "accuracy": "", "low": "", "high": ""}]).axes
+    (lines,) = axis.collections
+    assert lines.get_segments()[0].tolist() == [[1.0, 20.0], [1.0, 90.0]]
+    assert axis.lines[0].get_ydata()[0] == 50.0

@@ -74,3 +74,14 @@ def test_numbers_by_hand() -> None:
 def test_weights_that_were_not_tried(name: str, weights: str | None, tells: bool) -> None:
     hint = suggest.pretrained({"data": {"name": name}, "train": {"weights": weights}})
     assert ("train.weights" in hint) == tells
+
+
+def test_right_answers_are_counted_in_whole_images() -> None:
+    """35 of 360 as a percentage, of 360, is a little less than 35."""
+    cut = {"counts": [9, 5], "head": [0], "tail": [1]}
+    rows = [
+        {"label": str(label), "accuracy": str(100 * hits / 360), "test_images": "360"}
+        for label, hits in enumerate((35, 61))
+    ]
+    found = suggest.numbers(cut, [1, 1], rows)
+    assert (found.head, found.tail) == ((35, 360), (61, 360))

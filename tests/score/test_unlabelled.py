@@ -90,3 +90,9 @@ def test_weights_by_other_images_do_not_depend_on_the_images_scored() -> None:
     alone = rule([block[:1] for block in several], chosen)
     np.testing.assert_array_equal(rule(several, chosen)[:1], alone)
     assert not np.allclose(alone, combine.concat([block[:1] for block in several], chosen))
+
+
+def test_of_three_experts_none_weighs_less_than_a_twentieth() -> None:
+    """Where the authors' steps stop (Vanint/SADE-AgnosticLT at cba11b8)."""
+    least = unlabelled.weights_of(np.array([0.0, -1e3, -1e3]))
+    np.testing.assert_allclose(least, [0.9, 0.05, 0.05])

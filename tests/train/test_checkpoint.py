@@ -296,3 +296,11 @@ def test_the_same_training_does_not_run_twice_at_once(
         assert at(tmp_path).folder.exists()
         with at(tmp_path, key="other").keep():
             pass
+
+
+def test_the_seconds_of_all_runs_before_are_counted(tmp_path: Path) -> None:
+    store = at(tmp_path)
+    for number, before in ((0, 100.0), (1, 50.0)):
+        store.before = before
+        store.save(number, SAVED, last=True)
+    assert at(tmp_path).before >= 100, "those of the expert that was kept last"

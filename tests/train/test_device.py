@@ -107,3 +107,18 @@ def test_runs_take_turns() -> None:
     runs = [run("a", 2), run("b", 2)]
     assert device.side_by_side(runs, torch.device("cpu")) == ["a", "b"]
     assert steps == ["a0", "a1", "b0", "b1"]
+
+
+@pytest.mark.parametrize(("processes", "threads"), [("1", 3), ("2", 2), ("8", 1)])
+def test_processes_of_a_machine_share_its_cores(
+    processes: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr(device.joblib, "cpu_count", lambda: 4)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    try:
+        torch.set_num_threads(3)
+        device.pick_device(True)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)

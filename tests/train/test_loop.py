@@ -321,3 +321,9 @@ def test_another_phase_is_augmented_otherwise(
     monkeypatch.setattr(step.Steps, "run", record)
     train(single(main_phase(2), main_phase(2)), 0, setting)
     assert len(set(seeds)) == 4
+
+
+@pytest.mark.parametrize(("side", "size"), [(8, 250), (64, 250), (65, 242), (224, 20), (1024, 1)])
+def test_larger_images_go_through_a_net_in_smaller_batches(side: int, size: int) -> None:
+    pixels = torch.empty(1, side, side, 3, dtype=torch.uint8)
+    assert predict.batch_size(pixels, torch.device("cpu")) == size

@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from lt import params, params_file
+from lt import methods, params, params_file
 from lt.data import datasets, longtail, partition
 from lt.data.stored import Stored
+from lt.nets import heads
+from lt.nets import net as nets
 from lt.score import store
-from lt.train import checkpoint
+from lt.train import checkpoint, loop
 from lt.train import run as training
 from lt.train.inputs import Inputs, digests, make_task, on_device
 from lt.train.together import ALONE
@@ -205,3 +208,80 @@ def test_a_method_is_told_what_trains_and_not_what_validates(raw: dict[str, Any]
     trained = np.bincount(raw["train_labels"][given.train], minlength=10)
     assert task.counts == tuple(trained)
     assert sum(task.counts) < sum(given.partition["counts"])
+
+
+@pytest.mark.parametrize(("more", "on_disk"), [(0.5, False), (-0.5, True)])
+def test_all_images_together_take_the_memory(
+    raw: dict[str, Any], more: float, on_disk: bool
+) -> None:
+    given = inputs(raw)
+    size = 8 * 8 * (len(given.train) + len(given.val) + len(raw["test_labels"]))
+    (one,) = resolved(f"train.memory={(size + more) / 1e9!r}")
+    setting, test = on_device(one, given, ALONE)
+    for images in (setting.train, setting.val, test):
+        assert isinstance(images.pixels, Stored) == on_disk
+
+
+def test_batch_norm_of_several_processes_is_of_gpus(
+    raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lt.train.inputs.pick_device", lambda _: torch.device("cpu"))
+    (one,) = resolved("train.sync_batchnorm=true")
+    with pytest.raises(ValueError, match=r"train\.sync_batchnorm: expected false on a CPU, got"):
+        on_device(one, inputs(raw), ALONE)
+
+
+def test_a_second_stage_counts_the_seconds_of_the_first(
+    raw: dict[str, Any], tmp_path: Path
+) -> None:
+    first, second = resolved("model=crt", "methods.crt.epochs=1")
+    training.run(first, inputs(raw), tmp_path / "first", quiet=True)
+    path = tmp_path / "first" / "timing.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "train_s": 1000.0}))
+    (tmp_path / "first/run.json").write_text(
+        json.dumps({**run_json(tmp_path / "first"), "files": {}})
+    )
+    training.run(second, inputs(raw), tmp_path / "second", tmp_path / "first", quiet=True)
+    assert json.loads((tmp_path / "second/timing.json").read_text())["train_s"] > 1000
+
+
+def test_what_is_out_of_date_when_it_is_trained_is_not_kept(
+    raw: dict[str, Any], tmp_path: Path
+) -> None:
+    def check() -> None:
+        raise ValueError("changed while this ran")
+
+    (one,) = resolved()
+    with pytest.raises(ValueError, match="changed while this ran"):
+        training.run(one, inputs(raw), tmp_path / "out", quiet=True, check=check)
+    assert not (tmp_path / "out").exists()
+    assert list((tmp_path / "scratch").glob("*/expert_0.*")), "its checkpoint stays"
+
+
+def test_a_run_may_go_on_with_other_processes_and_threads() -> None:
+    found = [
+        training.whoever_trains(
+            {"train": {"lr": 0.1, "processes": number, "spread": spread}, "threads": number}
+        )
+        for number, spread in ((1, "images"), (4, "experts"))
+    ]
+    assert found == [{"train": {"lr": 0.1}}] * 2
+
+
+def test_taps_that_meet_padding_alone_are_counted_and_not_as_trained(
+    raw: dict[str, Any], tmp_path: Path
+) -> None:
+    (one,) = resolved("model=baseline")
+    given = inputs(raw)
+    setting, _ = on_device(one, given, ALONE)
+    experts = methods.experts(one.model, make_task(one.train, given, ()), one.method)
+    made = nets.make("resnet18", 1, heads.linear, 10, 8)
+    none: Any = np.zeros(0, dtype=np.int64)
+    outputs, facts = store.Outputs([], none, [], none), {"run": {"training": ""}, "timing": {}}
+    small = dataclasses.replace(
+        setting, options=dataclasses.replace(setting.options, backbone="resnet18")
+    )
+    training._save(tmp_path / "out", experts, [loop.Trained(made)], small, outputs, facts)
+    costs = store.load_costs(tmp_path / "out")
+    held = sum(parameter.numel() for parameter in made.parameters())
+    assert costs["trained_parameters"] == held < costs["parameters"] == nets.parameters(made)

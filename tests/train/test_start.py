@@ -15,7 +15,7 @@ from lt import methods, params, params_file
 from lt.nets.net import Net
 from lt.nets.surgery import Given
 from lt.train.plan import Expert
-from lt.train.start import rehearse
+from lt.train.start import Start, rehearse
 from lt.validate import check
 from tests.conftest import ROOT
 
@@ -142,3 +142,19 @@ def test_a_classifier_that_cannot_be_saved_is_refused_before_training(
         rehearse(options)
     monkeypatch.setattr(methods, "experts", partial(left, off=True))
     rehearse(options)
+
+
+@pytest.mark.parametrize("key", ["seed", "train", "data", "partition"])
+def test_a_start_is_of_the_same_images_params_and_seed(key: str) -> None:
+    run = {"seed": 0, "train": {"milestones": []}, "data": {"name": "a"}, "partition": {"x": 1}}
+    start = Start(run=run)
+    start.check_same({**run, "train": {"milestones": ()}})
+    with pytest.raises(ValueError, match=f"was trained with another {key} than this run"):
+        start.check_same({**run, key: "another"})
+
+
+def test_a_teacher_with_a_class_for_the_rest_is_refused() -> None:
+    given = ["model=distill", "methods.distill.start=split_rest"]
+    options = params_file.load(given, ROOT / "params.yaml")
+    with pytest.raises(ValueError, match="a network per group and no class for the rest; got spl"):
+        rehearse(options)
