@@ -16,6 +16,7 @@ PROFILE = "profile"  # a value that the profile gives
 AUTO = "auto"  # of data.imb_type: what suits the dataset
 FRESH = "fresh"  # the start of a method that starts from no other
 CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}  # how many there are
+LARGE_FOR_ADAMW = 0.05  # learning rates
 SIDES = {"digits": 8, "cifar10": 32, "cifar100": 32}  # pixels
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -219,6 +220,8 @@ def warnings(options: Params) -> list[str]:
             f"train.milestones: the learning rate does not fall after {given}, since training "
             f"ends with train.epochs, {train.epochs}"
         )
+    if train.optimizer == "adamw" and train.lr >= LARGE_FOR_ADAMW:
+        found.append(f"train.lr: {train.lr:g} is a rate of sgd; adamw takes 1e-2 at most, mostly")
     if train.nesterov and train.optimizer != "sgd":
         found.append(f"train.nesterov: of sgd alone; train.optimizer is {train.optimizer}")
     measured = [key for key in ("mean", "std") if getattr(options.images, key) is None]

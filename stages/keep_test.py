@@ -25,14 +25,17 @@ def run(arguments: Sequence[str]) -> None:
         raise ValueError(f"expected a new file, got {out}, which exists and may be your own")
     if not LISTING.exists():
         raise ValueError(f"{LISTING} is not there: `dvc repro` with data.name=images makes it")
-    listing = files.read_json(LISTING, "classes", "files")
+    listing = files.read_json(LISTING, "classes", "files", "test")
     classes, test = listing["classes"], listing["files"]["test"]
     root = resolved.what(params.Listing, "listing").root  # from which the paths are to start
     start = out.absolute().parent if root is None else files.given(root)
     paths = [os.path.relpath(path, start) for path, *_ in test]
     labels = [classes[label] for _, label, *_ in test]
     files.write_csv(out, ["path", "label"], zip(paths, labels, strict=True))
-    print(f"{out}: {len(test)} images; dvc exp run -S images.test={out} keeps them")
+    hint = "they stay without this file, since they are given"
+    if listing["test"].startswith("drawn"):
+        hint = f"dvc exp run -S images.test={out} keeps them"
+    print(f"{out}: {len(test)} images; {hint}")
 
 
 if __name__ == "__main__":

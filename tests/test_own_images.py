@@ -107,13 +107,20 @@ def test_a_longer_tail_says_what_it_leaves_out(repo: Path) -> None:
 def test_a_test_set_that_stays(repo: Path, photos: Path) -> None:
     done = call(repo, "stages.keep_test", str(photos / "kept.csv"))
     assert done.returncode == 0, done.stderr
-    assert f"kept.csv: 6 images; dvc exp run -S images.test={photos}" in done.stdout
+    assert "kept.csv: 6 images; they stay without this file, since they are given" in done.stdout
     header, first, *_ = (photos / "kept.csv").read_text().splitlines()
     assert (header, first) == ("path,label", "test/cat/0.png,cat")
     (photos / "kept.csv").write_text("path,label\nmine.png,cat\n")
     done = call(repo, "stages.keep_test", str(photos / "kept.csv"))
     assert f"expected a new file, got {photos}/kept.csv, which exists" in done.stderr
     assert "mine.png" in (photos / "kept.csv").read_text()
+    (photos / "kept.csv").unlink()
+    listing = repo / "data/listing.json"
+    given = listing.read_text()
+    listing.write_text(json.dumps(json.loads(given) | {"test": "drawn, 0.2 of each class"}))
+    done = call(repo, "stages.keep_test", str(photos / "kept.csv"))
+    assert f"kept.csv: 6 images; dvc exp run -S images.test={photos}/kept.csv keeps" in done.stdout
+    listing.write_text(given)
     (photos / "kept.csv").unlink()
     asked = repo / "resolved/listing.json"
     kept = asked.read_text()

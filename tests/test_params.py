@@ -179,6 +179,15 @@ def test_weights_expect_the_mean_that_they_were_trained_with(tmp_path: Path) -> 
     assert line.startswith("images.std: measured on the photos")
 
 
+def test_the_rate_of_sgd_is_large_for_adamw(tmp_path: Path) -> None:
+    def told(*overrides: str) -> list[str]:
+        return params.warnings(load(tmp_path, TEXT, *overrides))
+
+    assert told("train.optimizer=adamw", "train.lr=1e-2") == told("train.lr=0.1") == []
+    (line,) = told("train.optimizer=adamw", "train.lr=0.1")
+    assert line == "train.lr: 0.1 is a rate of sgd; adamw takes 1e-2 at most, mostly"
+
+
 def test_nesterov_is_of_sgd(tmp_path: Path) -> None:
     given = load(tmp_path, TEXT, "train.nesterov=true", "train.optimizer=adamw")
     assert "train.nesterov: of sgd alone; train.optimizer is adamw" in params.warnings(given)

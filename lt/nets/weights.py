@@ -31,7 +31,7 @@ def read(path: Path) -> dict[str, Tensor]:
     except MemoryError:
         raise
     except Exception as error:  # of a damaged pickle, whatever comes to its reader
-        why = str(error).strip().split("\n")[0]
+        why = str(error).strip().split("\n")[0].split(". ")[0]  # torch goes on with advice
         raise ValueError(f"{KEY}: {path}: cut short, or no file of weights ({why})") from None
     for key in ("state_dict", "model"):  # as training scripts wrap them
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):

@@ -104,8 +104,8 @@ def suggest(found: Numbers) -> list[Suggestion]:
         )
         return [Suggestion("baseline", reason)]
     posthoc = (
-        "It costs nothing: log priors are taken off the logits of a trained baseline, and it needs "
-        f"no second training. Here the smallest class gains log({found.ratio:.1f}) = "
+        "It costs what the baseline costs, and nothing where one is trained: log priors are taken "
+        f"off its logits. Here the smallest class gains log({found.ratio:.1f}) = "
         f"{log(found.ratio):.1f} on the largest. {_tau(found)}"
     )
     softmax = (

@@ -96,8 +96,8 @@ class Checkpoints:
         others = len(folders - {self.folder})
         if others and not self.saved:
             lines.append(
-                f"no checkpoint of this run; unfinished ones with other data, params, code or "
-                f"device stay in {self.root}: {others}"
+                f"starts from the first epoch; {self.root} keeps {others} unfinished with other "
+                "data, params, code or device"
             )
         return lines
 
