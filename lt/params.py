@@ -16,7 +16,7 @@ PROFILE = "profile"  # a value that the profile gives
 AUTO = "auto"  # of data.imb_type: what suits the dataset
 FRESH = "fresh"  # the start of a method that starts from no other
 CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100}  # how many there are
-LARGE_FOR_ADAMW = 0.05  # learning rates
+LARGE_FOR_ADAMW = 0.05  # a learning rate
 SIDES = {"digits": 8, "cifar10": 32, "cifar100": 32}  # pixels
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -221,7 +221,7 @@ def warnings(options: Params) -> list[str]:
             f"ends with train.epochs, {train.epochs}"
         )
     if train.optimizer == "adamw" and train.lr >= LARGE_FOR_ADAMW:
-        found.append(f"train.lr: {train.lr:g} is a rate of sgd; adamw takes 1e-2 at most, mostly")
+        found.append(f"train.lr: {train.lr:g} is a rate of sgd; for adamw, 1e-3 is common")
     if train.nesterov and train.optimizer != "sgd":
         found.append(f"train.nesterov: of sgd alone; train.optimizer is {train.optimizer}")
     measured = [key for key in ("mean", "std") if getattr(options.images, key) is None]

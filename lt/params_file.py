@@ -30,10 +30,11 @@ Check = Callable[[str, Mapping[str, Any]], list[str]]
 
 
 class _Loader(yaml.CSafeLoader):
-    """A loader that takes a text for the same value as DVC, which reads YAML 1.2 (10.3.2).
+    """A loader that reads numbers and booleans as DVC does, which reads YAML 1.2 (10.3.2).
 
-    PyYAML reads 1.1, where 2e-4 is a text, 010 is 8, 1:30 is 90, and yes is true. This one refuses
-    a key that comes twice in a section, too, of which YAML's loaders take the last.
+    PyYAML reads 1.1, where 2e-4 is a text, 010 is 8, 1:30 is 90, and yes is true. What has an _ in
+    it, 0b101, and octal or hexadecimal with a sign are numbers for DVC, and texts here: they are
+    refused. So is a key that comes twice in a section, of which YAML's loaders take the last.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -56,7 +57,8 @@ KINDS = {  # tag -> the form of its values, the letters that they begin with
     "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
     "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
     "float": (
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        r"[-+]?(\.[0-9]+([eE][-+][0-9]+)?|[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?)"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         "-+.0123456789",
     ),
 }

@@ -120,9 +120,9 @@ def suggest(found: Numbers) -> list[Suggestion]:
 
 
 def pretrained(run: Mapping[str, Any]) -> str:
-    """Point to pretrained weights where they were not tried; "" where they were, or cannot help.
+    """Point to pretrained weights where photos were trained without; else return "".
 
-    They help photos, not the digits and CIFAR, whose point is to be learned from themselves alone.
+    The digits and CIFAR are benchmarks of training from scratch.
 
     run: what run.json holds.
     """

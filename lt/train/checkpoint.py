@@ -96,8 +96,8 @@ class Checkpoints:
         others = len(folders - {self.folder})
         if others and not self.saved:
             lines.append(
-                f"starts from the first epoch; {self.root} keeps {others} unfinished with other "
-                "data, params, code or device"
+                "starts from the first epoch; unfinished trainings with other data, params, code "
+                f"or device in {self.root}: {others}"
             )
         return lines
 

@@ -90,8 +90,10 @@ def test_another_module_is_refused() -> None:
 
 def test_of_near_outputs_another_answer_is_a_tie() -> None:
     found = proof.Proof()
-    found.add(np.array([[0.5, 0.4999], [0.5, 0.4]]), np.array([[0.4999, 0.5], [0.5, 0.4]]))
+    ours = np.array([[0.5, 0.4999], [0.5, 0.4]])
+    found.add(ours, np.array([[0.4999, 0.5], [0.5, 0.4]]))
     assert (found.images, found.answers) == (2, 1)
+    assert ours[0, 0] - ours[0, 1] <= 2 * found.difference
     assert found.difference == pytest.approx(1e-4)
 
 

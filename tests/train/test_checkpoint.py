@@ -169,8 +169,8 @@ def test_one_with_a_flipped_bit_is_refused(tmp_path: Path, kept: Path) -> None:
 def test_one_of_another_run_is_refused(tmp_path: Path, kept: Path) -> None:
     other = at(tmp_path, key="other")
     assert other.messages() == [
-        f"starts from the first epoch; {tmp_path / 'scratch'} keeps 1 unfinished with other data, "
-        "params, code or device"
+        "starts from the first epoch; unfinished trainings with other data, params, code or "
+        f"device in {tmp_path / 'scratch'}: 1"
     ]
     other.folder.mkdir()
     kept.rename(other.folder / kept.name)
