@@ -25,6 +25,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench import kills, report, setting
 
 EPOCHS, SECONDS = 20, 12.0  # of a training, and about those of a run
@@ -142,14 +144,10 @@ FAULTS: dict[str, Fault] = {
 
 
 def _children(parent: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if int((path / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
-                found.append(int(path.name))
-        except OSError:  # it has just ended
-            continue
-    return found
+    try:
+        return [child.pid for child in psutil.Process(parent).children()]
+    except psutil.NoSuchProcess:  # it has just ended
+        return []
 
 
 def _some_file(repo: Path, rng: random.Random, *folders: str) -> Path:

@@ -18,8 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import yaml
 
 from bench import report, setting
@@ -87,13 +89,10 @@ def log(repo: Path) -> Path:
 def training(dvc: subprocess.Popen[bytes]) -> int:
     """Wait for the process in which `dvc repro` trains, and return its id."""
     while dvc.poll() is None:
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-                if parent == dvc.pid and b"stages.train" in (path / "cmdline").read_bytes():
-                    return int(path.name)
-            except OSError:  # it has just ended
-                continue
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):  # it has just ended
+            for child in psutil.Process(dvc.pid).children():
+                if "stages.train" in child.cmdline():
+                    return child.pid
         time.sleep(0.05)  # a look at every process costs more than a wait
     raise RuntimeError("dvc repro ended without training")
 

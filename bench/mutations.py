@@ -251,7 +251,6 @@ MEANS: dict[str, tuple[str, Any, Any]] = {
     "cutout": ("int", 0, 1024),
     "init": ("texts", ["fan_out", "fan_in"], 0),
     "precision": ("texts", ["auto", "fp32", "bf16"], 0),
-    "classifier": ("texts", ["cosine"], 0),
     "epoch_length": ("texts", ["full", "match"], 0),
     "distance": ("texts", ["cosine", "euclidean"], 0),
     "thin": ("texts", ["mean", "min", "max", "ratio"], 0),

@@ -104,7 +104,7 @@ def what(cls: type[T], name: str) -> T:
         ValueError: if it is not what `resolve` writes.
     """
     value: T | None
-    value, problems = check(_adapter(cast(Any, cls)), read(name)["what"])
+    value, problems = check(TypeAdapter(cls), read(name)["what"])
     if problems or value is None:
         raise ValueError(f"{path(name)}: {problems[0]}; {files.AGAIN}")
     return value
@@ -113,11 +113,6 @@ def what(cls: type[T], name: str) -> T:
 def is_null(name: str) -> bool:
     """Check whether resolved/<name>.json says that there is nothing to do."""
     return read(name)["what"] is None
-
-
-@cache
-def _adapter(cls: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
 
 
 @cache

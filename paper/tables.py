@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pandas as pd
 from lt.score import validation
 from lt.score.combine import RULES
 from lt.score.stats import MISSING, Stat
-from lt.score.tables import SEED_FIGURES, to_markdown
+from lt.score.tables import seed_rows, to_markdown
 from paper.cells import Cell, Cells
 
 Row = dict[str, Any]
@@ -229,16 +228,11 @@ def _whole(stat: Stat) -> int | None:
 def _compare(cells: Cells, dataset: str, model: str, table: str, variation: str = "") -> Row:
     """Return a row for a method on a dataset, beside the seed's figures in one of its tables."""
     name, imb_type, factor = dataset.split("-")
-    figures = _seed_figures()
-    same = figures[
-        (figures["table"] == table)
-        & (figures["model"] == model)
-        & (figures["name"] == name)
-        & (figures["imb_type"] == imb_type)
-        & (figures["imb_factor"] == float(factor))
-    ]
+    data = {"name": name, "imb_type": imb_type, "imb_factor": float(factor)}
     seed: Row = {f"the seed's: {part}": None for part in PARTS} | {"the seed's is": None}
-    for row in same.to_dict("records"):
+    for row in seed_rows(model, data):
+        if row["table"] != table:
+            continue
         seed = {f"the seed's: {part}": row[part] for part in PARTS}
         seed["the seed's is"] = {"within_group": "within"}.get(row["figure"], row["figure"])
     return {
@@ -262,8 +256,3 @@ def shown_examples(cells: Cells) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     dataset = cells.size["table2"]
     facts, runs = cells.datasets[dataset], cells.finished(dataset, "split_lws")
     return (runs[0].score["examples"], facts) if runs and facts else ([], {})
-
-
-@cache
-def _seed_figures() -> pd.DataFrame:
-    return pd.read_csv(SEED_FIGURES)

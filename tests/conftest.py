@@ -32,6 +32,10 @@ needs_cifar = pytest.mark.skipif(
 )
 
 
+class Cut(BaseException):
+    """The run is cut off."""
+
+
 def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """A command with this Python's programs first on the path; its output as text."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -79,6 +83,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def options() -> params.Params:
     return params_file.load(path=ROOT / "params.yaml")
+
+
+@pytest.fixture(params=params.method_names())
+def method(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(scope="session")

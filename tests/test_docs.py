@@ -67,11 +67,6 @@ def test_params(name: str, value: Any, of_profile: Any) -> None:
         assert all(re.search(rf"\b{one}\b", choices) for one in allowed)
 
 
-def test_no_page_has_a_gap_to_fill() -> None:
-    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        assert not re.search(r"@[A-Z]+@", path.read_text()), path
-
-
 def test_no_other_params() -> None:
     assert set(PARAMS) == {name for name, *_ in keys()}
 

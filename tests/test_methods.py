@@ -45,12 +45,6 @@ BALPOE = {"start": "fresh", "taus": [0.0, 2.0], "width": 1.0, "scale": 30.0, "mi
 SPLITS = [name for name in METHODS if name.startswith("split")]
 
 
-@pytest.fixture(params=METHODS)
-def method(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 def plan(name: str, task: Task, options: params.Params) -> tuple[Expert, ...]:
     values = {**options.methods[name]}
     short = {"scale_epochs": 2, "epochs": 2, "drw_epoch": 1}

@@ -18,14 +18,8 @@ from lt.train import checkpoint, loop, run, step
 from lt.train.plan import Task
 from lt.train.start import Start
 from lt.train.together import ALONE
-from tests.conftest import train
-from tests.test_methods import METHODS, plan
-
-
-@pytest.fixture(params=METHODS)
-def method(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
+from tests.conftest import Cut, train
+from tests.test_methods import plan
 
 
 def retrained(
@@ -117,10 +111,6 @@ def test_adjusting_equal_counts_afterwards_is_the_identity(
         for name in ("baseline", "logit_adjust_posthoc")
     )
     assert all(torch.equal(first[key], second[key]) for key in first)
-
-
-class Cut(BaseException):
-    """The run is cut off."""
 
 
 def test_a_run_that_was_cut_off_ends_the_same(

@@ -6,14 +6,10 @@ without the meta sampler. It is logit adjustment with tau 1.
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import heads, losses, surgery
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.nets import losses
+from lt.train.plan import Expert, Task, single
 
 
 def experts(task: Task) -> tuple[Expert, ...]:
     """Return a single expert for all classes."""
-    view = ClassView.all(len(task.counts))
-    sampler = samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, losses.adjusted(task.counts, 1.0), sampler, (surgery.everything,))
-    return (Expert(view, (phase,), heads.linear),)
+    return single(task, losses.adjusted(task.counts, 1.0))

@@ -9,10 +9,9 @@ alpha of mixup is 0.4 (0.8 in that of CIFAR-10). What it sets besides is in docs
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import branch_losses, heads, losses, surgery
+from lt.nets import branch_losses, heads, losses
 from lt.params import Factor, NonNegative, Positive
-from lt.train.plan import ClassView, Expert, Fork, Mix, Phase, Task
+from lt.train.plan import Expert, Fork, Mix, Task, single
 
 
 def experts(
@@ -24,9 +23,7 @@ def experts(
     """
     if len(taus) < 2:
         raise ValueError(f"methods.balpoe.taus: expected at least two numbers, got {list(taus)}")
-    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     of_branches = [losses.adjusted(task.counts, tau) for tau in taus]
     loss = branch_losses.each(of_branches, weight=1 / len(taus))
-    mix = Mix.plain(mixup)
-    phase = Phase(task.epochs, loss, sampler, (surgery.everything,), mix=mix)
-    return (Expert(view, (phase,), heads.cosine(scale), fork=Fork(len(taus), width)),)
+    head, fork = heads.cosine(scale), Fork(len(taus), width)
+    return single(task, loss, head=head, mix=Mix.plain(mixup), fork=fork)

@@ -8,17 +8,12 @@ its gradient would be some five times smaller on CIFAR exp 0.01.
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import heads, losses, surgery
+from lt.nets import losses
 from lt.params import Fraction
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.train.plan import Expert, Task, single
 
 
 def experts(task: Task, *, beta: Fraction) -> tuple[Expert, ...]:
     """Return a single expert for all classes; beta 0 is the baseline."""
-    view = ClassView.all(len(task.counts))
     loss = losses.weighted(losses.effective_number_weights(task.counts, beta))
-    sampler = samplers.shuffled(task.batch_size)
-    return (
-        Expert(view, (Phase(task.epochs, loss, sampler, (surgery.everything,)),), heads.linear),
-    )
+    return single(task, loss)

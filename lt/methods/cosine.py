@@ -6,15 +6,11 @@ Outputs are `scale` times the cosines between features and class vectors, as in 
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import heads, losses, surgery
+from lt.nets import heads, losses
 from lt.params import Positive
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.train.plan import Expert, Task, single
 
 
 def experts(task: Task, *, scale: Positive) -> tuple[Expert, ...]:
     """Return a single expert for all classes."""
-    view = ClassView.all(len(task.counts))
-    sampler = samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))
-    return (Expert(view, (phase,), heads.cosine(scale)),)
+    return single(task, losses.cross_entropy, head=heads.cosine(scale))

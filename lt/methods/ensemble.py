@@ -8,10 +8,9 @@ several know it.
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import heads, losses, surgery
+from lt.nets import losses
 from lt.params import Networks, NonNegative
-from lt.train.plan import ClassView, Expert, Mix, Phase, Task
+from lt.train.plan import Expert, Mix, Task, single
 
 
 def experts(
@@ -21,7 +20,5 @@ def experts(
 
     `mixup` is mixup's alpha; 0 blends nothing.
     """
-    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     loss = losses.adjusted(task.counts, tau) if tau else losses.cross_entropy
-    phase = Phase(task.epochs, loss, sampler, (surgery.everything,), mix=Mix.plain(mixup))
-    return tuple(Expert(view, (phase,), heads.linear) for _ in range(num))
+    return single(task, loss, mix=Mix.plain(mixup)) * num

@@ -6,15 +6,11 @@ that the long-tail papers compare with: gamma acts on the unweighted probability
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import heads, losses, surgery
+from lt.nets import losses
 from lt.params import NonNegative
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.train.plan import Expert, Task, single
 
 
 def experts(task: Task, *, gamma: NonNegative) -> tuple[Expert, ...]:
     """Return a single expert for all classes; gamma 0 is the baseline."""
-    view = ClassView.all(len(task.counts))
-    sampler = samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, losses.focal(gamma), sampler, (surgery.everything,))
-    return (Expert(view, (phase,), heads.linear),)
+    return single(task, losses.focal(gamma))

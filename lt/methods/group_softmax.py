@@ -8,10 +8,9 @@ is trained from the start, where theirs trains the last layer of a detector.
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import heads, losses, surgery
+from lt.nets import heads, losses
 from lt.params import Positive
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.train.plan import Expert, Task, single
 
 
 def experts(task: Task, *, ratio: Positive) -> tuple[Expert, ...]:
@@ -25,7 +24,5 @@ def experts(task: Task, *, ratio: Positive) -> tuple[Expert, ...]:
             "partition: group_softmax expected groups of at least 2 classes, since a softmax over "
             f"one tells nothing apart; got the group {list(lone[0])}"
         )
-    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     loss = losses.group_softmax(task.groups, ratio)
-    phase = Phase(task.epochs, loss, sampler, (surgery.everything,))
-    return (Expert(view, (phase,), heads.grouped(task.groups)),)
+    return single(task, loss, head=heads.grouped(task.groups))

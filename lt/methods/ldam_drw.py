@@ -7,10 +7,9 @@ Cui et al. 2019.
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import heads, losses, surgery
+from lt.nets import heads, losses
 from lt.params import Count, Fraction, Positive
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.train.plan import Expert, Task, single
 
 
 def experts(
@@ -27,9 +26,6 @@ def experts(
             f"methods.ldam_drw.drw_epoch: expected less than train.epochs, {task.epochs}, since "
             f"after it the weights begin; got {drw_epoch}"
         )
-    view = ClassView.all(len(task.counts))
     weights = losses.effective_number_weights(task.counts, beta)
     loss = losses.ldam(task.counts, largest_margin, scale, weights, drw_epoch)
-    sampler = samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, loss, sampler, (surgery.everything,))
-    return (Expert(view, (phase,), heads.cosine(scale)),)
+    return single(task, loss, head=heads.cosine(scale))

@@ -7,10 +7,9 @@ cosine classifier.
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import heads, losses, surgery
+from lt.nets import losses
 from lt.params import NonNegative
-from lt.train.plan import ClassView, Expert, Mix, Phase, Task
+from lt.train.plan import Expert, Mix, Task, single
 
 
 def experts(task: Task, *, tau: NonNegative, mixup: NonNegative) -> tuple[Expert, ...]:
@@ -18,8 +17,4 @@ def experts(task: Task, *, tau: NonNegative, mixup: NonNegative) -> tuple[Expert
 
     `mixup` is mixup's alpha; 0 blends nothing.
     """
-    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
-    mix = Mix.plain(mixup)
-    loss = losses.adjusted(task.counts, tau)
-    phase = Phase(task.epochs, loss, sampler, (surgery.everything,), mix=mix)
-    return (Expert(view, (phase,), heads.linear),)
+    return single(task, losses.adjusted(task.counts, tau), mix=Mix.plain(mixup))

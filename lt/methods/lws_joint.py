@@ -6,14 +6,10 @@ alone, on a frozen network.
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import heads, losses, surgery
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.nets import heads, losses
+from lt.train.plan import Expert, Task, single
 
 
 def experts(task: Task) -> tuple[Expert, ...]:
     """Return a single expert for all classes, its logits (bias included) scaled per class."""
-    view = ClassView.all(len(task.counts))
-    sampler = samplers.shuffled(task.batch_size)
-    phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))
-    return (Expert(view, (phase,), heads.scaled_linear),)
+    return single(task, losses.cross_entropy, head=heads.scaled_linear)

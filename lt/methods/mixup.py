@@ -8,17 +8,14 @@ the label is the rarer one's alone.
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import heads, losses, mixing, surgery
+from lt.nets import losses, mixing
 from lt.params import NonNegative, Positive
-from lt.train.plan import ClassView, Expert, Mix, Phase, Task
+from lt.train.plan import Expert, Mix, Task, single
 
 
 def experts(
     task: Task, *, alpha: Positive, remix: bool, kappa: Positive, tau: NonNegative
 ) -> tuple[Expert, ...]:
     """Return a single expert for all classes; kappa and tau are those of Remix."""
-    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     mix = Mix(alpha, mixing.remix(task.counts, kappa, tau) if remix else mixing.plain)
-    phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,), mix=mix)
-    return (Expert(view, (phase,), heads.linear),)
+    return single(task, losses.cross_entropy, mix=mix)

@@ -10,10 +10,9 @@ of 0 their LDAM is of the mean of the branches; here it stays that of each.
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import branch_losses, heads, losses, surgery
+from lt.nets import branch_losses, heads, losses
 from lt.params import Branches, Count, Factor, Fraction, NonNegative, Positive
-from lt.train.plan import ClassView, Expert, Fork, Phase, Task
+from lt.train.plan import Expert, Fork, Task, single
 
 
 def experts(
@@ -39,9 +38,7 @@ def experts(
             f"methods.ride.drw_epoch: expected less than train.epochs, {task.epochs}, since after "
             f"it the weights begin; got {drw_epoch}"
         )
-    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     weights = losses.effective_number_weights(task.counts, beta)
     own = losses.ldam(task.counts, largest_margin, scale, weights, drw_epoch)
     loss = branch_losses.ride(own, task.counts, diversity, temperature, spread, drw_epoch)
-    phase = Phase(task.epochs, loss, sampler, (surgery.everything,))
-    return (Expert(view, (phase,), heads.cosine(scale), fork=Fork(num, width)),)
+    return single(task, loss, head=heads.cosine(scale), fork=Fork(num, width))

@@ -8,13 +8,11 @@ long as the baseline's, which separates balance from more training.
 from __future__ import annotations
 
 from lt.data import samplers
-from lt.nets import heads, losses, surgery
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.nets import losses
+from lt.train.plan import Expert, Task, single
 
 
 def experts(task: Task, *, epoch_length: samplers.EpochLength) -> tuple[Expert, ...]:
     """Return a single expert for all classes."""
-    view = ClassView.all(len(task.counts))
     sampler = samplers.class_balanced(task.batch_size, epoch_length)
-    phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))
-    return (Expert(view, (phase,), heads.linear),)
+    return single(task, losses.cross_entropy, sampler=sampler)

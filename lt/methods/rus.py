@@ -6,13 +6,11 @@ The seed, section 3.1. An epoch is much shorter than the baseline's: compare upd
 from __future__ import annotations
 
 from lt.data import samplers
-from lt.nets import heads, losses, surgery
-from lt.train.plan import ClassView, Expert, Phase, Task
+from lt.nets import losses
+from lt.train.plan import Expert, Task, single
 
 
 def experts(task: Task, *, redraw: bool) -> tuple[Expert, ...]:
     """Return a single expert for all classes; `redraw` draws other images every epoch."""
-    view = ClassView.all(len(task.counts))
     sampler = samplers.under(task.batch_size, redraw)
-    phase = Phase(task.epochs, losses.cross_entropy, sampler, (surgery.everything,))
-    return (Expert(view, (phase,), heads.linear),)
+    return single(task, losses.cross_entropy, sampler=sampler)

@@ -12,10 +12,9 @@ lt/score/unlabelled.py).
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import branch_losses, heads, losses, surgery
+from lt.nets import branch_losses, heads, losses
 from lt.params import Factor, NonNegative, Positive
-from lt.train.plan import ClassView, Expert, Fork, Phase, Task
+from lt.train.plan import Expert, Fork, Task, single
 
 
 def experts(
@@ -26,12 +25,10 @@ def experts(
     `strength` is that of the third one's prior, their lambda: at 0 it trains for a balanced
     prior, at 1 for the reversed one.
     """
-    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
     of_branches = (
         losses.cross_entropy,
         losses.adjusted(task.counts, 1.0),
         branch_losses.opposed(task.counts, strength),
     )
     loss = branch_losses.each(of_branches, weight=1.0)
-    phase = Phase(task.epochs, loss, sampler, (surgery.everything,))
-    return (Expert(view, (phase,), heads.cosine(scale), fork=Fork(3, width)),)
+    return single(task, loss, head=heads.cosine(scale), fork=Fork(3, width))

@@ -15,10 +15,9 @@ the tail counter that. An offset after training does so too, by what validation 
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import branch_losses, heads, losses, surgery
+from lt.nets import branch_losses, heads, losses
 from lt.params import NonNegative, Positive
-from lt.train.plan import ClassView, Expert, Fork, Mix, Phase, Task
+from lt.train.plan import Expert, Fork, Mix, Task, single
 
 
 def experts(
@@ -41,16 +40,11 @@ def experts(
             f"methods.soft_split.lean: expected a number, or one for each of the "
             f"{len(task.groups)} groups, got {list(leans)}"
         )
-    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
-    mix = Mix.plain(mixup)
-    each, head = losses.leaning(task.counts, task.groups, leans), heads.cosine(scale)
+    each = losses.leaning(task.counts, task.groups, leans)
+    head, mix = heads.cosine(scale), Mix.plain(mixup)
     if not shared:
-        phases = (
-            Phase(task.epochs, loss, sampler, (surgery.everything,), mix=mix) for loss in each
-        )
-        return tuple(Expert(view, (phase,), head) for phase in phases)
+        return tuple(expert for loss in each for expert in single(task, loss, head=head, mix=mix))
     if len(each) == 1:
         raise ValueError("methods.soft_split.shared: expected at least two groups, got one")
     loss = branch_losses.each(each, weight=1 / len(each))
-    phase = Phase(task.epochs, loss, sampler, (surgery.everything,), mix=mix)
-    return (Expert(view, (phase,), head, fork=Fork(len(each), 1.0)),)
+    return single(task, loss, head=head, mix=mix, fork=Fork(len(each), 1.0))

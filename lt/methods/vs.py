@@ -7,10 +7,9 @@ class_imbalance/losses.py; its README has gamma 0.2 and tau 1.2 for CIFAR-10 exp
 
 from __future__ import annotations
 
-from lt.data import samplers
-from lt.nets import heads, losses, surgery
+from lt.nets import losses
 from lt.params import NonNegative
-from lt.train.plan import ClassView, Expert, Mix, Phase, Task
+from lt.train.plan import Expert, Mix, Task, single
 
 
 def experts(
@@ -20,8 +19,4 @@ def experts(
 
     `mixup` is mixup's alpha; 0 blends nothing.
     """
-    view, sampler = ClassView.all(len(task.counts)), samplers.shuffled(task.batch_size)
-    mix = Mix.plain(mixup)
-    loss = losses.vs(task.counts, gamma, tau)
-    phase = Phase(task.epochs, loss, sampler, (surgery.everything,), mix=mix)
-    return (Expert(view, (phase,), heads.linear),)
+    return single(task, losses.vs(task.counts, gamma, tau), mix=Mix.plain(mixup))

@@ -64,14 +64,6 @@ def concat_zscore(logits: Logits, views: Views) -> Floats:
     return place([standardised(block) for block in blocks.own(logits, views)], views)
 
 
-def rest(logits: Logits, views: Views) -> Floats:
-    """Multiply p(class among the own) of each expert by its 1 - p(rest), exactly.
-
-    The product is p(class), among all outputs of the expert (the seed, section 4.2).
-    """
-    return max_confidence(logits, views)
-
-
 def rest_pair(logits: Logits, views: Views) -> Floats:
     """Multiply p(class) of each expert by p(rest) of every other: p_head(rest) gates the tail."""
     log_p = [log_softmax(block) for block in logits]
@@ -114,7 +106,7 @@ UNFITTED: dict[str, Rule] = {
     "concat_abssum": concat_abssum,
     "concat_softmax": concat_softmax,
     "concat_zscore": concat_zscore,
-    "rest": rest,
+    "rest": max_confidence,  # p(own) (1 - p(rest)): p(class) among all outputs (the seed, 4.2)
     "rest_pair": rest_pair,
     "max_confidence": max_confidence,
     "unlabelled": weighted,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def run_table(metrics: Mapping[str, Any], run: Mapping[str, Any], rule: str) -> 
         )
     for key, label in ONE_NUMBER.items():
         rows.append({"figure": label, "accuracy": metrics[key]})
-    for row in _seed_rows(run["model"], run["data"]):
+    for row in seed_rows(run["model"], run["data"]):
         epochs = "" if pd.isna(row["epochs"]) else f", {row['epochs']:.0f} epochs"
         label = f"the seed's {FIGURES[row['figure']]}, {row['table']}{epochs}"
         rows.append({"figure": label, **{name: row[name] for name in ("accuracy", "head", "tail")}})
@@ -84,8 +85,9 @@ def _cell(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def _seed_rows(model: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    seed = pd.read_csv(SEED_FIGURES)
+def seed_rows(model: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the seed's tables of a method on a dataset of params.yaml."""
+    seed = _seed_figures()
     same = seed[
         (seed["model"] == model)
         & (seed["name"] == data["name"])
@@ -93,3 +95,8 @@ def _seed_rows(model: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
         & (seed["imb_factor"] == data["imb_factor"])
     ]
     return [{str(key): value for key, value in row.items()} for row in same.to_dict("records")]
+
+
+@cache
+def _seed_figures() -> pd.DataFrame:
+    return pd.read_csv(SEED_FIGURES)

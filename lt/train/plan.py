@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from lt.data import samplers
 from lt.data.samplers import Sampler
 from lt.data.views import ClassView
-from lt.nets import mixing
+from lt.nets import heads, mixing, surgery
 from lt.nets.branches import Fork
 from lt.nets.heads import Head
 from lt.nets.losses import Loss, Share
 from lt.nets.surgery import Setup
 
-__all__ = ["ClassView", "Expert", "Fork", "Mix", "Phase", "Task"]
+__all__ = ["ClassView", "Expert", "Fork", "Mix", "Phase", "Task", "single"]
 
 
 @dataclass(frozen=True)
@@ -114,3 +115,21 @@ class Expert:
     def views(self) -> tuple[ClassView, ...]:
         """The view of each network that it becomes."""
         return (self.view,) * (self.fork.num if self.fork else 1)
+
+
+def single(
+    task: Task,
+    loss: Loss,
+    *,
+    head: Head = heads.linear,
+    sampler: Sampler | None = None,
+    mix: Mix | None = None,
+    fork: Fork | None = None,
+) -> tuple[Expert]:
+    """Return one fresh expert for all classes, trained as a whole for `task.epochs`.
+
+    Without a `sampler` it sees every image once an epoch.
+    """
+    sampler = sampler or samplers.shuffled(task.batch_size)
+    phase = Phase(task.epochs, loss, sampler, (surgery.everything,), mix=mix)
+    return (Expert(ClassView.all(len(task.counts)), (phase,), head, fork=fork),)

@@ -146,7 +146,7 @@ def test_rest_by_hand() -> None:
     head = log(np.array([[0.5, 0.2, 0.3]]))  # two classes and the rest
     tail = log(np.array([[0.6, 0.4]]))  # one class and the rest
     chosen = views((0, 1), (2,), others="rest")
-    rest = np.exp(combine.rest([head, tail], chosen))
+    rest = np.exp(combine.UNFITTED["rest"]([head, tail], chosen))
     # 5/7 and 2/7 among the own, times 1 - 0.3: the gate does not count twice
     np.testing.assert_allclose(rest, [[5 / 7 * 0.7, 2 / 7 * 0.7, 1 * 0.6]])
     pair = np.exp(combine.rest_pair([head, tail], chosen))
@@ -156,7 +156,7 @@ def test_rest_by_hand() -> None:
 def test_a_confident_rest_is_exact_from_float32_outputs() -> None:
     logits = [np.array([[0, -3, 17]], dtype=np.float32), np.zeros((1, 2), dtype=np.float32)]
     p = np.exp([0.0, -3.0, 17.0]) / np.exp([0.0, -3.0, 17.0]).sum()
-    scores = combine.rest(logits, views((0, 1), (2,), others="rest"))
+    scores = combine.UNFITTED["rest"](logits, views((0, 1), (2,), others="rest"))
     np.testing.assert_allclose(scores[0, 0], np.log(p[0]), rtol=1e-12)
 
 

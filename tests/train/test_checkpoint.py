@@ -15,14 +15,10 @@ from lt.nets import heads, losses, surgery
 from lt.train import checkpoint, loop, step
 from lt.train.checkpoint import Checkpoints, Saved
 from lt.train.plan import ClassView, Expert, Phase
-from tests.conftest import train
+from tests.conftest import Cut, train
 
 TENSORS = {"net.a": torch.arange(6.0).reshape(2, 3), "net.n": torch.tensor(3)}
 SAVED = Saved(1, 2, TENSORS, {"history": [{}, {}], "updates": 8, "images": 9})
-
-
-class Cut(BaseException):
-    """The run is cut off."""
 
 
 def at(root: Path, key: object = "key") -> Checkpoints:

@@ -24,7 +24,7 @@ from lt.train import checkpoint, loop
 from lt.train import run as training
 from lt.train.inputs import Inputs, digests, make_task, on_device
 from lt.train.together import ALONE
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Cut
 
 SMALL = ["train.backbone=resnet20", "train.epochs=1", "data.imb_factor=0.02"]
 
@@ -106,10 +106,6 @@ def test_a_training_begins_with_weights_of_a_file(
     before, after = load_file(path), load_file(tmp_path / "second" / "expert_0.safetensors")
     assert np.array_equal(before["backbone.0.weight"], after["backbone.0.weight"])
     assert not np.array_equal(before["classifier.weight"], after["classifier.weight"])
-
-
-class Cut(BaseException):
-    """The run is cut off."""
 
 
 @pytest.fixture
