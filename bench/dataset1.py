@@ -1,8 +1,8 @@
-"""Time to a trained dataset 1 (CIFAR-10 exp 0.1) at the seed's protocol, end to end.
+"""Time to a trained dataset 1 (CIFAR-10 exp 0.1) with the profile seed, end to end.
 
 The stages run one after the other, without DVC: resnet18 with the ImageNet stem, batch 128, no
-validation images, clipping for the split only. The seed took 1164 s for the baseline on an
-RTX 3060 Ti, and 1.61 times as long for its split.
+validation images, own batches for the split, no clipping. The seed took 1164 s for the baseline on
+an RTX 3060 Ti, and 1.61 times as long for its split.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def run(small: bool) -> None:
     base, split = rows
     report.write(
         "dataset1",
-        "A trained dataset 1",
-        f"{epochs} epoch(s) at the seed's protocol; the split takes "
+        "Training on CIFAR-10 exp 0.1",
+        f"{epochs} epoch(s) with the profile seed, own batches, no validation images; the split "
+        f"takes "
         f"{split['training (s)'] / base['training (s)']:.2f} times the baseline's training and "
         f"{split['test pass (s)'] / base['test pass (s)']:.2f} times its test pass.",
         rows,

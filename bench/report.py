@@ -20,12 +20,11 @@ REVISION = provenance.revision()  # now: results that are written count as chang
 PAGE = Path("bench/README.md")
 INTRO = """# Benchmarks
 
-Each is a ratio, or figures to be compared, of one run on one machine; its JSON is in
-`bench/results/`, and this page is rendered from those. Sections come from different machines, even
-where the name is the same: compare figures within one. `python -m bench` runs all but those beside
-other scripts, `python -m bench split matmul` some, `--small` in minutes at sizes that say little.
-What exactly is compared stands at the top of each one's file. Those that need CIFAR-10 take it from
-`data/archives/`.
+Each section is one run on one machine, rendered from its JSON in `bench/results/`. Sections come
+from different machines, even where the name is the same: compare figures within one. `python -m
+bench` runs all but those beside other scripts, `python -m bench split matmul` some, `--small` in
+minutes at sizes that say little. What exactly is compared stands at the top of each one's file.
+Those that need CIFAR-10 take it from `data/archives/`.
 """
 
 

@@ -65,7 +65,7 @@ def run(small: bool) -> None:
         "split",
         "The split against a single network",
         f"seconds for {epochs} epoch(s) of the same {sum(counts)} images, and for {tested} test "
-        f"images; median of {rounds}. (The seed: 1.61 and 2.1.)",
+        f"images; median of {rounds}. (The seed's ratios: 1.61 and 2.1.)",
         rows,
         device,
         precision=where.precision,

@@ -17,7 +17,7 @@ from paper.wording import interval
 
 BAR = replace(contests.BAR, title="the bar")
 MIXED_BAR = replace(contests.MIXED_BAR, title="the bar, mixup")
-CONTROL = replace(contests.CONTROL, title="the control")
+CONTROL = replace(contests.CONTROL, title="soft_split, lean 0")
 PARTS = {"head": "head", "tail": "tail", **BY_CLASS}
 OF_THE_PAGE = ("head", "tail", "few", "macro_f1")
 

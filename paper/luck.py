@@ -80,8 +80,8 @@ def _told_twice(cells: Cells) -> str:
     if not apart:
         return ""
     return (
-        f"the seed has {len(apart)} of its figures twice, of two trainings on two random splits, "
-        f"{span(apart)} points apart; it clipped the split in one of them alone"
+        f"the seed has {len(apart)} of its figures twice, {span(apart)} points apart, from two "
+        "trainings on two random draws of images; it clipped the split in one of the two only"
     )
 
 
@@ -124,12 +124,12 @@ def _last_epochs(cells: Cells) -> list[str]:
             ]
             also = (
                 f", that of a split's head network by {span(spans['head'])}, that of its tail "
-                f"network by {span(spans['tail'])}, on {span(images, 0)} images"
+                f"network by {span(spans['tail'])}, on {span(images, 0)} validation images"
             )
         said += [
-            "where lr never falls, any of the last epochs could have been the last",
-            "in the fourteen before it, the validation accuracy of a network of all classes moves "
-            f"by {span(one)} points{also} (main table)",
+            "where lr never falls, which epoch is the last is arbitrary",
+            "in the fourteen epochs before the last, the validation accuracy of a network of all "
+            f"classes moves by {span(one)} points{also} (main table)",
         ]
     if fall := spans[contests.FALLS]:
         said += [
@@ -155,8 +155,8 @@ def _seeds(cells: Cells) -> list[str]:
     return [
         "from one seed to another, accuracy without a label moves, too: of what has three seeds, "
         f"by {span(never)} points where lr never falls ({_settings(never)}){also}",
-        f"so {study.NEAR:g} points are less than another seed can move: this counts agreement, and "
-        "does not test it"
+        f"another seed can move a figure by more than {study.NEAR:g} points: this counts "
+        "agreement, and does not test it"
         if max(never) > study.NEAR
         else "",
     ]

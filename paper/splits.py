@@ -61,9 +61,9 @@ def best_split(cells: Cells) -> Answer:
     brief = with_n(counts, differences.values())
     otherwise = number_ahead([row[BY_TEST] for row in rows])
     if otherwise != number_ahead([stat for stat in differences.values() if stat.n]):
-        brief += f", and in {otherwise} with both sides chosen on the test set"
+        brief += f". With both sides chosen on the test set, in {otherwise}"
     if unmixed:
-        brief += f"; in {len(unmixed)}, one side alone is trained on mixed images (mixup)"
+        brief += f". On {' and '.join(unmixed)}, one side alone is trained on mixed images (mixup)"
     return Answer(sentences(said), rows, brief=brief, counts=f"**{counts}.**" if counts else "")
 
 
@@ -148,7 +148,7 @@ def beside_the_bar(cells: Cells) -> Answer:
         if one.found_on != dataset
     }
     said = [
-        compared("a soft split that its test set did not suggest", "its control", leaning),
+        compared("a soft split, where the test set did not suggest it,", "its control", leaning),
         *_how_many_are_sure(rows),
     ]
     return Answer(sentences(said), rows)
@@ -169,6 +169,6 @@ def _how_many_are_sure(rows: Sequence[Row]) -> list[str]:
         f"exclude{'s' if sure == 1 else ''} zero; by chance, one in twenty would",
         f"tested all at once (Holm's correction), {len(left) or 'none'} of them "
         f"{'is' if len(left) == 1 else 'are'} left{f': {names}' if left else ''}",
-        f"{of_the_bar} of them share the bar's trainings" if of_the_bar > 1 else "",
+        f"{of_the_bar} of the {len(several)} share the bar's trainings" if of_the_bar > 1 else "",
         "further seeds were often run after a look at the first",
     ]

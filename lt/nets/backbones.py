@@ -25,7 +25,7 @@ def make(
     resnet18, resnet50, resnext50_32x4d: torchvision's, with the stem made for ImageNet (7x7 stride
     2, max-pool), for images of 8x8 and more.
     resnet18_cifar: resnet18 with a 3x3 stem and no pooling.
-    resnet20, resnet32: He et al. 2015, section 4.2, for CIFAR, option A shortcuts.
+    resnet20, resnet32: He et al. 2016, section 4.2, for CIFAR, option A shortcuts.
     mobilenet_v3_small, convnext_tiny: torchvision's up to the last linear layer; the latter for
     images of 32x32 and more.
     timm:<name>: timm's, as its create_model makes it.

@@ -48,7 +48,7 @@ def _stage(net: Any, blocks: int, inputs: int, channels: int) -> nn.Module:
 
 
 def for_cifar(name: str, width: float = 1.0) -> tuple[nn.Module, int]:
-    """Make resnet20 or resnet32 (He et al. 2015, section 4.2); return it and its features.
+    """Make resnet20 or resnet32 (He et al. 2016, section 4.2); return it and its features.
 
     width: the part of their channels that the last two stages have, in (0, 1].
     """

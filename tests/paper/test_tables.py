@@ -221,7 +221,7 @@ def test_the_readme_quotes_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
         if several:
             ends = [gain.interval() or (0.0, 0.0) for gain in gains]
             told = (
-                "it is so by {:.2f} and {:.2f} points (three runs each, 95 % intervals "
+                "it leads by {:.2f} and {:.2f} points (three runs each, 95 % intervals "
                 "{:.2f} to {:.2f} and {:.2f} to {:.2f})"
             ).format(*(gain.mean for gain in gains), *ends[0], *ends[1])
             assert told in text
@@ -300,13 +300,13 @@ def test_the_readme_quotes_what_batches_do(monkeypatch: pytest.MonkeyPatch) -> N
     for gain, told in (
         (
             shared,
-            "is then {} points behind a baseline whose gradients are clipped as its own ",
+            "is {} points behind a baseline that is clipped as it is (CIFAR-10",
         ),
         (shared, "three runs, 95 % interval {1} to {2}). With batches"),
         (own, "it is {} behind (three runs, 95 % interval {} to {})"),
     ):
         low, high = gain.interval() or (0.0, 0.0)
-        assert told.format(f"{-gain.mean:.2f}", f"{low:.2f}", f"{high:.2f}") in text
+        assert told.format(f"{-gain.mean:.2f}", f"{-high:.2f}", f"{-low:.2f}") in text
 
 
 def test_the_readme_quotes_how_far_seeds_move(monkeypatch: pytest.MonkeyPatch) -> None:
