@@ -164,6 +164,11 @@ def class_counts(img_max: int, num_classes: int, imb_type: str, imb_factor: floa
     >>> class_counts(5000, 10, "exp", 0.1).tolist()
     [5000, 3871, 2997, 2320, 1796, 1391, 1077, 834, 645, 500]
     """
+    if img_max < 1 or num_classes < 2:
+        raise ValueError(
+            f"expected an image at least, and two classes; got {img_max} images, {num_classes} "
+            "classes"
+        )
     if imb_type not in ("exp", "step"):
         raise ValueError(f"imb_type: expected exp or step, got {imb_type!r}")
     if not 0 < imb_factor <= 1:
@@ -202,11 +207,18 @@ def keep(labels: ArrayLike, counts: ArrayLike, subset: str, seed: int) -> Ints:
         (sum of counts,) indices into `labels`.
 
     Raises:
-        ValueError: if there is no such subset, or a class has fewer images than are to stay.
+        ValueError: if there is no such subset, a class has fewer images than are to stay, or counts
+            are not whole numbers from 0 on, one for each class.
     """
     if subset not in ("first_n", "ldam", "random"):
         raise ValueError(f"subset: expected first_n, ldam or random, got {subset!r}")
     labels, counts = np.asarray(labels), np.asarray(counts)
+    classes = int(labels.max(initial=0)) + 1
+    if counts.dtype.kind not in "iu" or counts.min(initial=0) < 0 or len(counts) < classes:
+        raise ValueError(
+            f"counts: expected a whole number from 0 on for each of {classes} classes, got "
+            f"{counts.tolist()}"
+        )
     legacy = np.random.RandomState(0)
     rng = np.random.default_rng(seed)
     kept = []

@@ -90,16 +90,23 @@ def partition(
         thresholds: those of "thresholds", strictly falling.
 
     Raises:
-        ValueError: if there are more groups than classes, or a group would be empty.
+        ValueError: if there is no such criterion, there are more groups than classes, or a group
+            would be empty.
     """
+    counts = np.asarray(counts)
     order = by_frequency(counts)
     if criterion == "shots":
         return tuple(group for group in shots(counts).values() if group)
     if criterion == "thresholds":
         return _slice(order, _checked_thresholds(counts, thresholds))
-    if num_groups > len(counts):
+    if criterion not in ("half", "mass", "ratio"):
         raise ValueError(
-            f"partition.num_groups: expected at most {len(counts)}, the number of classes, "
+            "partition.criterion: expected half, mass, ratio, shots or thresholds, "
+            f"got {criterion!r}"
+        )
+    if not 1 <= num_groups <= len(counts):
+        raise ValueError(
+            f"partition.num_groups: expected 1 to {len(counts)}, the number of classes, "
             f"got {num_groups}"
         )
     falling = counts[order].astype(float)
@@ -109,6 +116,8 @@ def partition(
         mass = np.concatenate([[0.0], np.cumsum(falling)])
         cuts = _best_cuts(len(counts), num_groups, lambda i, j: [(mass[j] - mass[i]) ** 2])
     else:
+        if falling[-1] < 1:
+            raise ValueError(f"counts: ratio needs an image of each class, got {falling[-1]:g}")
         logs = np.log(falling)
         # classes per group second, so that equal counts are cut into equal parts
         cuts = _best_cuts(

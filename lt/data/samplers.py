@@ -39,6 +39,7 @@ def shared(batch_size: int) -> Sampler:
     """
 
     def sample(targets: Ints, rng: Rng) -> list[Ints]:
+        targets = np.asarray(targets)
         batches = _batches(rng.permutation(len(targets)), batch_size)
         own = (batch[targets[batch] >= 0] for batch in batches)
         return [_at_least_two(batch) for batch in own if len(batch)]
@@ -95,9 +96,15 @@ def thinned_rest(batch_size: int, thin: Thin, ratio: float) -> Sampler:
     thin: how many images of the rest, at most: the "mean", "min" or "max" of the own classes'
         counts, or `ratio` times all of their images ("ratio"; 8 in Balanced Group Softmax, CVPR
         2020).
+
+    Raises:
+        ValueError: if thin is another word.
     """
+    if thin not in get_args(Thin):
+        raise ValueError(f"thin: expected mean, min, max or ratio; got {thin!r}")
 
     def sample(targets: Ints, rng: Rng) -> list[Ints]:
+        targets = np.asarray(targets)
         rest = targets.max()  # the last output; the caller's view has others="rest"
         _, counts, _ = _by_class(np.where(targets == rest, -1, targets))
         limit = ratio * counts.sum() if thin == "ratio" else getattr(counts, thin)()
@@ -109,7 +116,7 @@ def thinned_rest(batch_size: int, thin: Thin, ratio: float) -> Sampler:
 
 
 def _visible(targets: Ints) -> Ints:
-    return np.flatnonzero(targets >= 0)
+    return np.flatnonzero(np.asarray(targets) >= 0)
 
 
 def _by_class(targets: Ints) -> tuple[Ints, Ints, Ints]:
@@ -118,6 +125,7 @@ def _by_class(targets: Ints) -> tuple[Ints, Ints, Ints]:
     Returns:
         the sorted indices, the number of images of each target that occurs, and where each starts.
     """
+    targets = np.asarray(targets)
     visible = _visible(targets)
     order = visible[np.argsort(targets[visible], kind="stable")]
     _, starts, counts = np.unique(targets[order], return_index=True, return_counts=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,11 @@ class ClassView:
     num_classes: int
     others: Others = "drop"
 
+    def __post_init__(self) -> None:
+        """Raise a ValueError if `others` is another word."""
+        if self.others not in get_args(Others):
+            raise ValueError(f"others: expected drop, rest or silent, got {self.others!r}")
+
     @classmethod
     def all(cls, num_classes: int) -> ClassView:
         """Return the view of a single network: every class is its own."""
@@ -48,7 +53,14 @@ class ClassView:
         return np.arange(len(self.classes), dtype=np.int64)
 
     def targets(self, labels: Ints) -> Ints:
-        """Turn global labels (N,) into the expert's targets (N,); -1 for images it does not see."""
+        """Turn global labels (N,) into the expert's targets (N,); -1 for images it does not see.
+
+        Raises:
+            ValueError: if a label is negative.
+        """
+        labels = np.asarray(labels)
+        if labels.min(initial=0) < 0:
+            raise ValueError(f"labels: expected class ids from 0, got {labels.min()}")
         unseen = len(self.classes) if self.others == "rest" else -1
         table = np.full(self.num_classes, unseen, dtype=np.int64)
         table[list(self.classes)] = self.columns

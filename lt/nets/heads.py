@@ -37,7 +37,7 @@ class Cosine(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):  # of 30, bf16 has steps of 1/8
-            weight = functional.normalize(self.linear.weight, dim=1)
+            weight = functional.normalize(self.linear.weight.float(), dim=1)
             features = functional.normalize(features.float(), dim=1)
             return self.scale * functional.linear(features, weight)
 
@@ -57,11 +57,11 @@ class NearestMean(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):
-            features = features.float()
+            features, means = features.float(), self.means.float()
             if self.distance == "cosine":
-                means = functional.normalize(self.means, dim=1)
+                means = functional.normalize(means, dim=1)
                 return functional.linear(functional.normalize(features, dim=1), means)
-            return 2 * functional.linear(features, self.means) - self.means.square().sum(1)
+            return 2 * functional.linear(features, means) - means.square().sum(1)
 
 
 class MaxNorm(nn.Module):

@@ -1,6 +1,8 @@
 """Losses: (logits (B, width), targets (B,), epoch) -> scalar.
 
-With a mix, targets are (B, width), the shares of the classes: those losses that take both say so.
+Targets are int64 in 0..width - 1; no index is ignored. With a mix, targets are (B, width), the
+shares of the classes: those losses that take both say so. Logits that are not (B, width) are a
+ValueError where the loss knows the width.
 Constants are tensors on the CPU that `_on` keeps a copy of on the device: a recorded step must
 not copy from the host.
 """
@@ -48,7 +50,8 @@ def weighted(weights: Sequence[float]) -> Loss:
     weight = constant(weights)
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
-        return functional.cross_entropy(logits, targets, weight(logits.device))
+        logits = _at_least_fp32(_checked(logits, len(weights)))
+        return functional.cross_entropy(logits, targets, weight(logits.device).to(logits.dtype))
 
     return loss
 
@@ -98,7 +101,7 @@ def scaled(scales: Sequence[float], offsets: Sequence[float]) -> Loss:
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
         scale, offset = scale_of(logits.device), offset_of(logits.device)
-        return cross_entropy(scale * logits + offset, targets, epoch)
+        return cross_entropy(scale * _checked(logits, len(scales)) + offset, targets, epoch)
 
     return loss
 
@@ -112,7 +115,7 @@ def binary(weights: Sequence[float]) -> Loss:
     weight_of = constant(weights)
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
-        shares = functional.one_hot(targets, len(weights)).to(logits.dtype)
+        shares = functional.one_hot(targets, len(weights)).to(_checked(logits, len(weights)).dtype)
         weight = weight_of(logits.device)[targets][:, None]
         return functional.binary_cross_entropy(logits.softmax(1), shares, weight)
 
@@ -135,13 +138,14 @@ def ldam(
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
         margin, weight = margins(logits.device), weight_of(logits.device)
-        logits = logits - functional.one_hot(targets, len(counts)) * margin
+        of_the_true = functional.one_hot(targets, len(counts)) * margin
+        logits = _checked(logits, len(counts)) - of_the_true
         late = torch.where(
             torch.as_tensor(epoch, device=logits.device) > from_epoch,  # an int, in others' loops
             weight,
             torch.ones_like(weight),
         )
-        return functional.cross_entropy(logits, targets, late)
+        return functional.cross_entropy(logits, targets, late.to(logits.dtype))
 
     return loss
 
@@ -149,9 +153,14 @@ def ldam(
 def effective_number_weights(counts: Sequence[int], beta: float) -> tuple[float, ...]:
     """Return (1 - beta) / (1 - beta ** n) for each class, scaled to sum to C (Cui et al. 2019).
 
+    Raises:
+        ValueError: if beta is not in [0, 1), or a class has no image.
+
     >>> [round(weight, 4) for weight in effective_number_weights((100, 1), 0.9)]
     [0.1818, 1.8182]
     """
+    if not 0 <= beta < 1:
+        raise ValueError(f"beta: expected a number in [0, 1), got {beta}")
     each = [(1 - beta) / (1 - beta**count) for count in _images(counts).tolist()]
     return tuple(len(each) * weight / sum(each) for weight in each)
 
@@ -169,14 +178,27 @@ def log_prior(counts: Sequence[int]) -> Tensor:
 
 
 def _images(counts: Sequence[int]) -> Tensor:
-    """Return counts (C,) as float64; none may be 0."""
-    values = torch.tensor(counts, dtype=torch.float64)
-    if (values <= 0).any():
+    """Return counts (C,) as float64; each is above 0."""
+    values = torch.as_tensor(counts, dtype=torch.float64)
+    if not len(values):
+        raise ValueError("counts: expected an image of each class at least; got no class")
+    if not (values > 0).all():
         raise ValueError(
-            f"counts: expected an image of each class at least; got {min(counts)} of class "
+            f"counts: expected an image of each class at least; got {values.min():g} of class "
             f"{values.argmin().item()}"
         )
     return values
+
+
+def _checked(logits: Tensor, width: int) -> Tensor:
+    """Return the logits if they are (B, width): others would be broadcast, or mixed up."""
+    if logits.ndim != 2 or logits.shape[1] != width:
+        raise ValueError(f"logits: expected (B, {width}), got {tuple(logits.shape)}")
+    return logits
+
+
+def _at_least_fp32(logits: Tensor) -> Tensor:
+    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def group_softmax(groups: Sequence[Sequence[int]], ratio: float) -> Loss:
@@ -194,7 +216,7 @@ def group_softmax(groups: Sequence[Sequence[int]], ratio: float) -> Loss:
     ]
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
-        total = logits.new_zeros(())
+        total = _checked(logits, sum(widths)).new_zeros(())
         up_to = torch.ones(len(targets), len(targets), device=logits.device).tril()
         for place, block in zip(places, torch.split(logits, widths, 1), strict=True):
             local = place(logits.device).long()[targets]
@@ -243,4 +265,5 @@ def constant(values: Sequence[float]) -> Callable[[torch.device], Tensor]:
 
 @cache
 def _on(values: tuple[float, ...], device: torch.device) -> Tensor:
-    return torch.tensor(values, device=device)
+    with torch.inference_mode(False):  # kept: one made in that mode could not train afterwards
+        return torch.tensor(values, dtype=torch.float32, device=device)

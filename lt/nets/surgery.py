@@ -51,8 +51,9 @@ def without_backbone(net: Net, parameters: Sequence[nn.Parameter]) -> list[nn.Pa
 
 def scales_only(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
     """Add a scale per output, all else frozen bit for bit: LWS (Kang et al. 2020, section 4.3)."""
+    linear = _linear(net)
     net.requires_grad_(False)
-    net.classifier = scaled = Scaled(_linear(net))
+    net.classifier = scaled = Scaled(linear)
     return [scaled.scale]
 
 
@@ -63,8 +64,8 @@ def tau_normalise(tau: float) -> Setup:
     """
 
     def setup(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
-        net.requires_grad_(False)
         linear = _linear(net)
+        net.requires_grad_(False)
         linear.weight.copy_(tau_normalised(linear.weight, tau))
         linear.register_parameter("bias", None)
         return []
@@ -83,13 +84,13 @@ def tau_normalised(weight: Tensor, tau: float) -> Tensor:
 
 def new_classifier(net: Net, given: Given) -> list[nn.Parameter]:
     """Draw a new classifier, all else frozen bit for bit: cRT (Kang et al. 2020, section 4.1)."""
-    net.requires_grad_(False)
     old = _linear(net)
+    net.requires_grad_(False)
     net.classifier = fresh = nn.Linear(old.in_features, old.out_features)
     bound = fresh.in_features**-0.5
     for parameter in fresh.parameters():
         nn.init.uniform_(parameter, -bound, bound, generator=given.generator)
-    fresh.to(old.weight.device)
+    fresh.to(old.weight)
     return list(fresh.parameters())
 
 
@@ -97,8 +98,12 @@ def shift_bias(offsets: Sequence[float]) -> Setup:
     """Make a setup that adds `offsets` to the outputs; nothing is trained."""
 
     def setup(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
-        net.requires_grad_(False)
         bias = _linear(net).bias.data
+        if len(offsets) != len(bias):
+            raise ValueError(
+                f"offsets: expected one for each of {len(bias)} outputs, got {offsets}"
+            )
+        net.requires_grad_(False)
         bias.add_(torch.tensor(offsets, dtype=bias.dtype, device=bias.device))
         return []
 
@@ -112,9 +117,12 @@ def nearest_mean(distance: Distance) -> Setup:
     """
 
     def setup(net: Net, given: Given) -> list[nn.Parameter]:
-        net.requires_grad_(False)
         features, targets = given.features()
-        means = [features[torch.from_numpy(targets == k)].mean(0) for k in np.unique(targets)]
+        found = np.unique(targets)
+        if not np.array_equal(found, np.arange(len(found))):
+            raise ValueError(f"nearest mean: expected an image of each class, got of {found}")
+        net.requires_grad_(False)
+        means = [features[torch.from_numpy(targets == k)].mean(0) for k in found]
         net.classifier = NearestMean(torch.stack(means), distance)
         return []
 
@@ -129,8 +137,8 @@ def max_norm(limit: float) -> Setup:
     """
 
     def setup(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001
-        net.requires_grad_(False)
         linear = _linear(net)
+        net.requires_grad_(False)
         least, most = linear.weight.norm(dim=1).aminmax()
         net.classifier = bounded = MaxNorm(linear, float(least + limit * (most - least)))
         return list(bounded.requires_grad_(True).parameters())
@@ -154,9 +162,11 @@ def forget_teachers(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG0
 
 
 def _linear(net: Net) -> nn.Linear:
-    if not isinstance(net.classifier, nn.Linear) or net.classifier.bias is None:
+    classifier = net.classifier
+    if not isinstance(classifier, nn.Linear) or classifier.bias is None:
         raise ValueError(
             "start: this second stage expected a network with a plain linear classifier, "
-            f"got {type(net.classifier).__name__}"
+            f"got {type(classifier).__name__}"
+            f"{' without a bias' if isinstance(classifier, nn.Linear) else ''}"
         )
-    return net.classifier
+    return classifier

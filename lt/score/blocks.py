@@ -30,6 +30,7 @@ def shares(views: Views) -> Floats:
     known = np.zeros((len(views), views[0].num_classes))
     for k, view in enumerate(views):
         known[k, list(view.classes)] = 1
+    _check_known(known.sum(0))
     share: Floats = known / known.sum(0)
     return share
 
@@ -71,9 +72,12 @@ def doubles(logits: Logits) -> list[Floats]:
 
 
 def own(logits: Logits, views: Views) -> list[Floats]:
-    """Return each expert's outputs (N, own classes) for its own classes."""
-    for block, view in zip(logits, views, strict=True):
-        assert block.shape[1] == view.width, "outputs of other experts than these"
+    """Return each expert's outputs (N, own classes) for its own classes.
+
+    Raises:
+        ValueError: if these are the outputs of other experts.
+    """
+    check(logits, views)
     return [block[:, view.columns] for block, view in zip(logits, views, strict=True)]
 
 
@@ -89,8 +93,22 @@ def place(parts: Logits, views: Views) -> Floats:
     for block, view in zip(parts, views, strict=True):
         total[:, view.classes] += block
         known[list(view.classes)] += 1
-    assert known.all(), "every class needs an expert"
+    _check_known(known)
     return total / known
+
+
+def check(logits: Logits, views: Views) -> None:
+    """Raise a ValueError unless the outputs (N, width) are of such experts, of the same images."""
+    expected = [(len(logits[0]), view.width) for view in views]
+    if [block.shape for block in logits] != expected:
+        got = ", ".join(str(tuple(block.shape)) for block in logits)
+        raise ValueError(f"outputs: expected {', '.join(map(str, expected))}, got {got}")
+
+
+def _check_known(known: Floats) -> None:
+    """Raise a ValueError if a class has no expert; `known` (C,) is how many have it."""
+    if not known.all():
+        raise ValueError(f"views: no expert knows class {int(known.argmin())}")
 
 
 def log_softmax(block: Floats) -> Floats:

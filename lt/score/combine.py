@@ -35,6 +35,7 @@ AMONG_OWN = ("concat_softmax", "concat_zscore", "temperature")  # an expert's cl
 
 def sum_outputs(logits: Logits, views: Views) -> Floats:
     """Add up the full outputs (the seed): concat, if no class has two experts or silent outputs."""
+    blocks.check(logits, views)
     total = np.zeros((len(logits[0]), views[0].num_classes))
     for block, view in zip(logits, views, strict=True):
         if view.others == "silent":
@@ -161,6 +162,8 @@ def same_as(name: str, views: Views) -> str:
 
 def check_applies(name: str, views: Views, val_counts: Ints) -> None:
     """Raise a ValueError if the rule `name` does not apply to these experts: see `why_not`."""
+    if name not in RULES:
+        raise ValueError(f"evaluate.combine: expected one of {', '.join(RULES)}; got {name!r}")
     reason = why_not(name, views, val_counts)
     if reason:
         raise ValueError(

@@ -126,7 +126,12 @@ def fit_prior_offset(known: Validation) -> Rule:
     It is the post-hoc logit adjustment of Menon et al. 2021, whose τ is fitted here. The prior is
     that of the long-tailed set. Whatever the partition is, head and tail weigh as in a balanced
     test set; τ is 0 if one of them has no validation image.
+
+    Raises:
+        ValueError: if a class has no image in that set.
     """
+    if known.counts.min() < 1:
+        raise ValueError(f"prior_offset: class {known.counts.argmin()} has no image, and no prior")
     log_prior = np.log(known.counts / known.counts.sum())
     halves = [half for half in partition.halves(known.counts) if half]
     return _fit_offsets(known, halves, (log_prior.mean() - log_prior)[None], np.array([True]))

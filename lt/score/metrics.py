@@ -172,9 +172,19 @@ def evaluate(
             within a given group.
         labels: (N,) true classes.
         groups: the K groups of the partition.
-        parts: the classes of head, tail, many, medium and few.
+        parts: the classes of head, tail, many, medium and few; of one that is left out, or has no
+            class, there is no figure.
         is_distribution: whether softmax(scores) is the predicted distribution.
+
+    Raises:
+        ValueError: if a score is NaN, a class is not in one group alone, or a part has another
+            name.
     """
+    scores, own_scores, labels = np.asarray(scores), np.asarray(own_scores), np.asarray(labels)
+    if np.isnan(scores).any() or np.isnan(own_scores).any():
+        raise ValueError("scores: expected numbers, got NaN")
+    if unknown := set(parts) - set(PARTS):
+        raise ValueError(f"parts: expected some of {', '.join(PARTS)}, got {', '.join(unknown)}")
     said = say(scores, within_group(own_scores, labels, groups), labels)
     return _measure(said, labels, groups, parts, scores.shape[1], is_distribution)
 
@@ -192,9 +202,9 @@ def _measure(
     return Metrics(
         accuracy=percent(right),
         balanced_accuracy=balanced_accuracy(said.answers, labels),
-        **{name: _part(right, labels, classes) for name, classes in parts.items()},
+        **{name: _part(right, labels, parts.get(name, ())) for name in PARTS},
         within_group=WithinGroup(
-            percent(within), *(_part(within, labels, parts[name]) for name in ("head", "tail"))
+            percent(within), *(_part(within, labels, parts.get(name, ())) for name in PARTS[:2])
         ),
         group_accuracy=percent(group_ids[said.answers] == group_ids[labels]),
         macro_f1=macro_f1(said.answers, labels, num_classes),

@@ -32,9 +32,12 @@ def predict(
 ) -> NDArray[np.float32]:
     """Return the logits (N, width) of uint8 images (N, H, W, channels), in evaluation mode.
 
+    The net stays in that mode.
+
     pixels: on the net's device, or on disk.
 
     Raises:
+        ValueError: if these are no uint8 images of the recipe's channels.
         FloatingPointError: if a logit is not finite; `place` says where.
     """
     logits = outputs(net, pixels, recipe, precision)
@@ -47,6 +50,13 @@ def outputs(
     net: nn.Module, pixels: Tensor | Stored, recipe: Recipe, precision: str = "fp32"
 ) -> NDArray[np.float32]:
     """Return what `predict` does, finite or not."""
+    if isinstance(pixels, Tensor) and (
+        pixels.dtype != torch.uint8 or pixels.shape[-1] != len(recipe.mean)
+    ):
+        raise ValueError(
+            f"images: expected uint8 (N, H, W, {len(recipe.mean)}), got {pixels.dtype} "
+            f"{tuple(pixels.shape)}"
+        )
     net.eval()
     device = device_of(net, pixels)
     with torch.inference_mode(), autocast(precision, device):

@@ -53,8 +53,15 @@ def within_group(own_scores: Floats, labels: Ints, groups: Sequence[Sequence[int
 
 
 def group_of(groups: Sequence[Sequence[int]], num_classes: int) -> Ints:
-    """Return the group (C,) of each class."""
-    found = np.zeros(num_classes, dtype=np.int64)
+    """Return the group (C,) of each class.
+
+    Raises:
+        ValueError: if a class is in no group, or in several.
+    """
+    every = [label for classes in groups for label in classes]
+    if sorted(every) != list(range(num_classes)):
+        raise ValueError(f"groups: expected each of {num_classes} classes once, got {groups}")
+    found = np.empty(num_classes, dtype=np.int64)
     for k, classes in enumerate(groups):
         found[list(classes)] = k
     return found

@@ -206,3 +206,16 @@ def test_the_seed_decides_what_validates(options: params.Params) -> None:
     )
     assert first.val.tolist() == again.val.tolist() != other.val.tolist()
     assert first.sha256 == other.sha256
+
+
+@pytest.mark.parametrize("counts", [[2, -1], [2], [1.0, 1.0], []])
+def test_counts_that_fit_no_labels_are_refused(counts: list[float]) -> None:
+    """-1 would keep all but one; a class without a count would be left out without a word."""
+    with pytest.raises(ValueError, match="counts: expected a whole number from 0 on for each of 2"):
+        longtail.keep([0, 0, 1, 1], counts, "first_n", 0)
+
+
+@pytest.mark.parametrize(("largest", "classes"), [(100, 1), (0, 10)])
+def test_no_long_tail_of_one_class_or_no_image(largest: int, classes: int) -> None:
+    with pytest.raises(ValueError, match="expected an image at least, and two classes"):
+        longtail.class_counts(largest, classes, "exp", 0.1)

@@ -71,7 +71,7 @@ def test_a_group_without_images_is_refused(thresholds: list[int], group: int) ->
 
 
 def test_more_groups_than_classes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"partition\.num_groups: expected at most 10,.* got 11"):
+    with pytest.raises(ValueError, match=r"partition\.num_groups: expected 1 to 10,.* got 11"):
         partition.partition(EXP, "half", 11)
 
 
@@ -101,3 +101,20 @@ def test_cuts_of_a_hundred_classes(criterion: str, num: int) -> None:
     assert len(cut) == num
     assert sorted(label for group in cut for label in group) == list(range(100))
     assert all(cut)
+
+
+def test_other_words_and_numbers_are_refused() -> None:
+    counts = [30, 20, 10, 0]
+    with pytest.raises(ValueError, match=r"criterion: expected half, mass, .* got 'halfs'"):
+        partition.partition(np.array(counts), "halfs", 2)
+    with pytest.raises(ValueError, match=r"num_groups: expected 1 to 4, .* got 0"):
+        partition.partition(np.array(counts), "half", 0)
+    with pytest.raises(ValueError, match="ratio needs an image of each class"):
+        partition.partition(np.array(counts), "ratio", 2)
+
+
+def test_a_list_is_as_good_as_an_array() -> None:
+    counts = [30, 20, 10, 1]
+    for criterion in ("half", "mass", "ratio"):
+        cut = partition.partition(counts, criterion, 2)  # type: ignore[arg-type]
+        assert cut == partition.partition(np.array(counts), criterion, 2)

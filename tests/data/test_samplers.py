@@ -186,3 +186,25 @@ def test_a_subset_has_the_counts_of_imbalanced_learns_make_imbalance() -> None:
 def test_a_length_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^epoch_length: expected full or match; got 'half'$"):
         samplers.class_balanced(4, "half")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        samplers.shuffled(2),
+        samplers.shared(2),
+        samplers.class_balanced(2, "match"),
+        samplers.under(2, redraw=True),
+        samplers.thinned_rest(2, "mean", 1.0),
+    ],
+)
+def test_a_list_of_targets_is_as_good_as_an_array(sample: samplers.Sampler) -> None:
+    targets = [0, 0, 1, 1, 1, 2]
+    ours = sample(targets, np.random.default_rng(0))  # type: ignore[arg-type]
+    theirs = sample(np.array(targets), np.random.default_rng(0))
+    assert [batch.tolist() for batch in ours] == [batch.tolist() for batch in theirs]
+
+
+def test_another_word_for_thinning_is_refused() -> None:
+    with pytest.raises(ValueError, match="thin: expected mean, min, max or ratio; got 'bogus'"):
+        samplers.thinned_rest(2, "bogus", 1.0)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from lt.data.views import ClassView
 
@@ -32,3 +33,13 @@ def test_all() -> None:
     view = ClassView.all(5)
     assert view.width == 5
     assert view.targets(LABELS).tolist() == LABELS.tolist()
+
+
+def test_a_label_below_zero_is_no_class() -> None:
+    with pytest.raises(ValueError, match="labels: expected class ids from 0, got -1"):
+        ClassView((3, 4, 5), 6).targets(np.array([3, -1]))
+
+
+def test_another_word_for_the_others_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected drop, rest or silent, got 'dropp'"):
+        ClassView((0,), 2, "dropp")  # type: ignore[arg-type]

@@ -233,3 +233,68 @@ def test_a_batch_without_an_image_of_a_group_has_a_loss() -> None:
     targets = torch.tensor([0, 1, 1])
     value = losses.group_softmax(((0, 1), (2, 3)), 8.0)(torch.zeros(3, 6), targets, EPOCH)
     assert value.item() == pytest.approx(math.log(3))
+
+
+@pytest.mark.parametrize("name", ["adjusted", "vs", "weighted", "binary", "ldam", "group_softmax"])
+@pytest.mark.parametrize("shape", [(4, 5, 5), (4, 1), (4, 4), (5,)])
+def test_logits_of_another_shape_are_refused(name: str, shape: tuple[int, ...]) -> None:
+    """Of (B, C, C) the prior would go onto the last axis, where it cancels."""
+    counts = (100, 50, 20, 5, 2)
+    loss = {
+        "adjusted": losses.adjusted(counts, 1.0),
+        "vs": losses.vs(counts, 0.2, 1.0),
+        "weighted": losses.weighted((1.0,) * 5),
+        "binary": losses.binary((1.0,) * 5),
+        "ldam": losses.ldam(counts, 0.5, 30.0, (1.0,) * 5, 1),
+        "group_softmax": losses.group_softmax(((0, 1), (2,)), 8.0),
+    }[name]
+    with pytest.raises(ValueError, match=r"logits: expected \(B, 5\), got"):
+        loss(torch.zeros(shape), torch.zeros(shape[:1], dtype=torch.long) % 3, torch.tensor(1))
+
+
+def test_a_loss_that_began_in_inference_mode_trains() -> None:
+    """A loop that validates first: the constants are kept, and made in that mode."""
+    loss = losses.adjusted((7, 5, 3, 2, 13, 17), 1.0)  # constants that no other test has
+    logits = torch.zeros(2, 6, requires_grad=True)
+    targets = torch.tensor([0, 5])
+    with torch.inference_mode():
+        before = loss(logits, targets, torch.tensor(1)).item()
+    after = loss(logits, targets, torch.tensor(1))
+    after.backward()
+    assert after.item() == before
+    assert logits.grad is not None
+    assert logits.grad.abs().sum() > 0
+
+
+def test_constants_are_fp32_whatever_the_default_is() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        loss = losses.weighted((0.123, 0.456))
+        loss(torch.zeros(1, 2, dtype=torch.float32), torch.tensor([0]), torch.tensor(1))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    result = loss(torch.zeros(1, 2), torch.tensor([0]), torch.tensor(1))
+    assert result.dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_other_dtypes_give_what_fp32_gives(dtype: torch.dtype) -> None:
+    counts, weights = (9, 4, 1), (0.5, 1.0, 1.5)
+    logits = torch.tensor([[1.0, 0.5, -2.0], [0.25, 0.0, 4.0]])  # exact in bf16
+    targets, epoch = torch.tensor([0, 1]), torch.tensor(3)
+    for loss in (
+        losses.weighted(weights),
+        losses.ldam(counts, 0.5, 30.0, weights, 1),
+        losses.adjusted(counts, 1.0),
+    ):
+        ours = loss(logits.to(dtype), targets, epoch)
+        assert ours.item() == pytest.approx(loss(logits, targets, epoch).item(), rel=1e-6)
+
+
+def test_counts_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="got nan of class 1"):
+        losses.adjusted((3, math.nan, 1), 1.0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="got no class"):
+        losses.adjusted((), 1.0)
+    with pytest.raises(ValueError, match=r"beta: expected a number in \[0, 1\), got 1"):
+        losses.effective_number_weights((3, 1), 1.0)

@@ -128,3 +128,33 @@ def test_a_new_classifier_begins_as_torchs_does() -> None:
     net = nets.Net(torch.nn.Identity(), torch.nn.Linear(64, 100), 64)
     surgery.new_classifier(net, given())
     assert net.classifier.weight.abs().max().item() == pytest.approx(64**-0.5, rel=0.01)
+
+
+@pytest.mark.parametrize("setup", [surgery.new_classifier, surgery.scales_only])
+def test_a_setup_that_is_refused_freezes_nothing(setup: surgery.Setup) -> None:
+    net = nets.Net(nn.Linear(4, 3), nn.Linear(3, 2, bias=False), 3)
+    given = surgery.Given(torch.Generator(), lambda: (torch.zeros(0), np.zeros(0, int)), ())
+    with pytest.raises(ValueError, match="got Linear without a bias"):
+        setup(net, given)
+    assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+def test_a_number_for_each_output_is_added() -> None:
+    net = nets.Net(nn.Linear(4, 3), nn.Linear(3, 2), 3)
+    given = surgery.Given(torch.Generator(), lambda: (torch.zeros(0), np.zeros(0, int)), ())
+    with pytest.raises(ValueError, match="offsets: expected one for each of 2 outputs"):
+        surgery.shift_bias([1.0])(net, given)
+
+
+def test_a_mean_needs_an_image() -> None:
+    net = nets.Net(nn.Linear(4, 3), nn.Linear(3, 3), 3)
+    given = surgery.Given(torch.Generator(), lambda: (torch.ones(2, 3), np.array([0, 2])), ())
+    with pytest.raises(ValueError, match="expected an image of each class"):
+        surgery.nearest_mean("cosine")(net, given)
+
+
+def test_a_new_classifier_has_the_old_ones_dtype() -> None:
+    net = nets.Net(nn.Linear(4, 3), nn.Linear(3, 2), 3).double()
+    given = surgery.Given(torch.Generator(), lambda: (torch.zeros(0), np.zeros(0, int)), ())
+    surgery.new_classifier(net, given)
+    assert net(torch.zeros(1, 4, dtype=torch.float64)).dtype == torch.float64

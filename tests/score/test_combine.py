@@ -318,3 +318,27 @@ def test_a_scale_far_from_one_is_found(scale: float) -> None:
         np.testing.assert_allclose(
             combine.log_softmax(scores), combine.log_softmax(true), rtol=0.15, atol=0.15
         )
+
+
+def test_outputs_of_other_experts_are_refused() -> None:
+    two = views((0, 1), (2,))
+    for blocks in ([np.zeros((4, 2)), np.zeros((4, 2))], [np.zeros((4, 2)), np.zeros((1, 1))]):
+        for rule in ("concat", "sum", "unlabelled"):
+            with pytest.raises(ValueError, match=r"outputs: expected \(4, 2\), \(4, 1\), got"):
+                combine.UNFITTED[rule](blocks, two)
+
+
+@pytest.mark.parametrize("rule", ["concat", "unlabelled"])
+def test_every_class_needs_an_expert(rule: str) -> None:
+    with pytest.raises(ValueError, match="views: no expert knows class 1"):
+        combine.UNFITTED[rule]([np.zeros((4, 1))], [ClassView((0,), 2)])
+
+
+def test_another_rule_is_refused_by_name() -> None:
+    known = combine.Validation(
+        [np.zeros((1, 2))], np.array([0]), views((0, 1)), ((0, 1),), np.array([3, 0])
+    )
+    with pytest.raises(ValueError, match=r"evaluate\.combine: expected one of concat, .*'softmax'"):
+        combine.make("softmax", known)
+    with pytest.raises(ValueError, match="prior_offset: class 1 has no image"):
+        combine.make("prior_offset", known)

@@ -126,3 +126,24 @@ def test_calibration_is_of_answers_to_which_no_group_is_given() -> None:
     result = metrics.evaluate(scores, scores, np.array([2]), GROUPS, PARTS)
     assert (result.accuracy, result.within_group.accuracy) == (0, 100)
     assert result.ece == pytest.approx(60)
+
+
+@pytest.mark.parametrize("groups", [((0, 1),), ((0, 1), (1, 2))])
+def test_every_class_is_in_one_group(groups: tuple[tuple[int, ...], ...]) -> None:
+    with pytest.raises(ValueError, match="groups: expected each of 3 classes once"):
+        metrics.evaluate(np.eye(3), np.eye(3), np.arange(3), groups, {})
+
+
+def test_a_score_that_is_no_number_is_refused() -> None:
+    scores = np.array([[0.0, np.nan]])
+    with pytest.raises(ValueError, match="scores: expected numbers, got NaN"):
+        metrics.evaluate(scores, np.zeros((1, 2)), np.array([0]), ((0,), (1,)), {})
+
+
+def test_parts_may_be_left_out_and_have_no_other_names() -> None:
+    arguments = (np.eye(3), np.eye(3), np.arange(3), ((0,), (1, 2)))
+    result = metrics.evaluate(*arguments, {"tail": (1, 2)})
+    assert (result.tail, result.within_group.tail) == (100.0, 100.0)
+    assert (result.head, result.many, result.within_group.head) == (None, None, None)
+    with pytest.raises(ValueError, match=r"parts: expected some of head, .* got animals"):
+        metrics.evaluate(*arguments, {"animals": (0,)})
