@@ -89,7 +89,7 @@ def log(repo: Path) -> Path:
 def training(dvc: subprocess.Popen[bytes]) -> int:
     """Wait for the process in which `dvc repro` trains, and return its id."""
     while dvc.poll() is None:
-        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):  # it has just ended
+        with suppress(psutil.NoSuchProcess):  # it has just ended
             for child in psutil.Process(dvc.pid).children():
                 if "stages.train" in child.cmdline():
                     return child.pid
@@ -108,7 +108,7 @@ def undisturbed(repo: Path) -> tuple[bytes, float]:
     """Run without a kill; return the metrics, and the seconds that the train stage takes."""
     dvc = dvc_repro(repo)
     pid, start = training(dvc), time.monotonic()
-    while Path(f"/proc/{pid}").exists():
+    while psutil.pid_exists(pid):
         time.sleep(0.01)
     seconds = time.monotonic() - start
     finished(dvc, repo)
@@ -135,7 +135,7 @@ def kill(repo: Path, victim: str, after: float) -> list[str] | None:
     dvc = dvc_repro(repo)
     pid = training(dvc)
     time.sleep(after)
-    if not Path(f"/proc/{pid}").exists():
+    if not psutil.pid_exists(pid):
         finished(dvc, repo)
         return None
     os.kill(pid if victim == "stage" else dvc.pid, signal.SIGKILL)

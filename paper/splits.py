@@ -129,7 +129,7 @@ def _distilled(cells: Cells) -> str:
     }
     return compared(
         "one network distilled from the split (`distill`)",
-        "a baseline that is clipped as it is",
+        "a baseline with the same clipping",
         differences,
     )
 

@@ -59,6 +59,8 @@ def make(labels: Ints, num_classes: int, options: Data, given: Ints | None = Non
     if options.imb_type == "none":
         counts = full.astype(np.int64)
     else:
+        if full.min() < 1:
+            raise ValueError(f"data: class {int(full.argmin())} has no training image")
         counts = class_counts(int(full.min()), num_classes, options.imb_type, options.imb_factor)
     kept = pool[keep(labels[pool], counts, options.subset, options.seed)]
     fraction = options.val_fraction if given is None else 0.0
@@ -166,8 +168,7 @@ def class_counts(img_max: int, num_classes: int, imb_type: str, imb_factor: floa
     """
     if img_max < 1 or num_classes < 2:
         raise ValueError(
-            f"expected an image at least, and two classes; got {img_max} images, {num_classes} "
-            "classes"
+            f"img_max, num_classes: expected at least 1 and 2, got {img_max} and {num_classes}"
         )
     if imb_type not in ("exp", "step"):
         raise ValueError(f"imb_type: expected exp or step, got {imb_type!r}")
@@ -217,7 +218,7 @@ def keep(labels: ArrayLike, counts: ArrayLike, subset: str, seed: int) -> Ints:
     if counts.dtype.kind not in "iu" or counts.min(initial=0) < 0 or len(counts) < classes:
         raise ValueError(
             f"counts: expected a whole number from 0 on for each of {classes} classes, got "
-            f"{counts.tolist()}"
+            f"{counts.tolist()!s:.100}"
         )
     legacy = np.random.RandomState(0)
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lt import files, params
 from lt.data.views import Ints
@@ -76,7 +76,7 @@ def shots(counts: Ints) -> dict[str, tuple[int, ...]]:
 
 
 def partition(
-    counts: Ints, criterion: str, num_groups: int, thresholds: Sequence[int] = ()
+    counts: ArrayLike, criterion: str, num_groups: int, thresholds: Sequence[int] = ()
 ) -> Groups:
     """Cut the classes into K groups, from the most frequent to the least.
 

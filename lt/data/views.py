@@ -29,9 +29,15 @@ class ClassView:
     others: Others = "drop"
 
     def __post_init__(self) -> None:
-        """Raise a ValueError if `others` is another word."""
+        """Raise a ValueError if `others` is another word, or these are no classes of C."""
         if self.others not in get_args(Others):
             raise ValueError(f"others: expected drop, rest or silent, got {self.others!r}")
+        found = set(self.classes)
+        if len(found) < max(1, len(self.classes)) or not found <= set(range(self.num_classes)):
+            raise ValueError(
+                f"classes: expected different ids from 0 to {self.num_classes - 1}, "
+                f"got {self.classes!s:.100}"
+            )
 
     @classmethod
     def all(cls, num_classes: int) -> ClassView:
@@ -56,11 +62,14 @@ class ClassView:
         """Turn global labels (N,) into the expert's targets (N,); -1 for images it does not see.
 
         Raises:
-            ValueError: if a label is negative.
+            ValueError: if a label is none of the classes.
         """
         labels = np.asarray(labels)
-        if labels.min(initial=0) < 0:
-            raise ValueError(f"labels: expected class ids from 0, got {labels.min()}")
+        for label in (labels.min(initial=0), labels.max(initial=0)):
+            if not 0 <= label < self.num_classes:
+                raise ValueError(
+                    f"labels: expected class ids from 0 to {self.num_classes - 1}, got {label}"
+                )
         unseen = len(self.classes) if self.others == "rest" else -1
         table = np.full(self.num_classes, unseen, dtype=np.int64)
         table[list(self.classes)] = self.columns

@@ -43,7 +43,7 @@ def experts(
     each = losses.leaning(task.counts, task.groups, leans)
     head, mix = heads.cosine(scale), Mix.plain(mixup)
     if not shared:
-        return tuple(expert for loss in each for expert in single(task, loss, head=head, mix=mix))
+        return tuple(single(task, loss, head=head, mix=mix)[0] for loss in each)
     if len(each) == 1:
         raise ValueError("methods.soft_split.shared: expected at least two groups, got one")
     loss = branch_losses.each(each, weight=1 / len(each))

@@ -1,8 +1,9 @@
 """Losses: (logits (B, width), targets (B,), epoch) -> scalar.
 
-Targets are int64 in 0..width - 1; no index is ignored. With a mix, targets are (B, width), the
-shares of the classes: those losses that take both say so. Logits that are not (B, width) are a
-ValueError where the loss knows the width.
+Targets are int64 in 0..width - 1. Their values are not looked at, since the device would have to
+wait: where a loss is torch's cross entropy, images of target -100 are left out. With a mix, targets
+are (B, width), the shares of the classes: those losses that take both say so. Logits that are not
+(B, width) are a ValueError where the loss knows the width.
 Constants are tensors on the CPU that `_on` keeps a copy of on the device: a recorded step must
 not copy from the host.
 """
@@ -92,7 +93,8 @@ def vs(counts: Sequence[int], gamma: float, tau: float) -> Loss:
     Kini et al. 2021, equation 2; orparask/VS-Loss at 7ade9c9, class_imbalance/losses.py. gamma = 0
     is logit adjustment, tau = 0 CDT (Ye et al. 2020). Targets may be shared.
     """
-    return scaled([(n / max(counts)) ** gamma for n in counts], (tau * log_prior(counts)).tolist())
+    offsets = (tau * log_prior(counts)).tolist()
+    return scaled([(n / max(counts)) ** gamma for n in counts], offsets)
 
 
 def scaled(scales: Sequence[float], offsets: Sequence[float]) -> Loss:
@@ -115,7 +117,8 @@ def binary(weights: Sequence[float]) -> Loss:
     weight_of = constant(weights)
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:  # noqa: ARG001
-        shares = functional.one_hot(targets, len(weights)).to(_checked(logits, len(weights)).dtype)
+        logits = _checked(logits, len(weights))
+        shares = functional.one_hot(targets, len(weights)).to(logits.dtype)
         weight = weight_of(logits.device)[targets][:, None]
         return functional.binary_cross_entropy(logits.softmax(1), shares, weight)
 
@@ -138,8 +141,8 @@ def ldam(
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
         margin, weight = margins(logits.device), weight_of(logits.device)
-        of_the_true = functional.one_hot(targets, len(counts)) * margin
-        logits = _checked(logits, len(counts)) - of_the_true
+        logits = _checked(logits, len(counts))
+        logits = logits - functional.one_hot(targets, len(counts)) * margin
         late = torch.where(
             torch.as_tensor(epoch, device=logits.device) > from_epoch,  # an int, in others' loops
             weight,

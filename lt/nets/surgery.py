@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -101,7 +100,7 @@ def shift_bias(offsets: Sequence[float]) -> Setup:
         bias = _linear(net).bias.data
         if len(offsets) != len(bias):
             raise ValueError(
-                f"offsets: expected one for each of {len(bias)} outputs, got {offsets}"
+                f"offsets: expected one for each of {len(bias)} outputs, got {len(offsets)}"
             )
         net.requires_grad_(False)
         bias.add_(torch.tensor(offsets, dtype=bias.dtype, device=bias.device))
@@ -118,11 +117,11 @@ def nearest_mean(distance: Distance) -> Setup:
 
     def setup(net: Net, given: Given) -> list[nn.Parameter]:
         features, targets = given.features()
-        found = np.unique(targets)
-        if not np.array_equal(found, np.arange(len(found))):
-            raise ValueError(f"nearest mean: expected an image of each class, got of {found}")
+        every = range(net.classifier(features[:1]).shape[1])
+        if missing := set(every) - set(targets.tolist()):
+            raise ValueError(f"nearest mean: class {min(missing)} has no image")
         net.requires_grad_(False)
-        means = [features[torch.from_numpy(targets == k)].mean(0) for k in found]
+        means = [features[torch.from_numpy(targets == k)].mean(0) for k in every]
         net.classifier = NearestMean(torch.stack(means), distance)
         return []
 

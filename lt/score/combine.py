@@ -36,6 +36,7 @@ AMONG_OWN = ("concat_softmax", "concat_zscore", "temperature")  # an expert's cl
 def sum_outputs(logits: Logits, views: Views) -> Floats:
     """Add up the full outputs (the seed): concat, if no class has two experts or silent outputs."""
     blocks.check(logits, views)
+    blocks.shares(views)  # every class needs an expert
     total = np.zeros((len(logits[0]), views[0].num_classes))
     for block, view in zip(logits, views, strict=True):
         if view.others == "silent":

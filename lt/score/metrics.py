@@ -177,13 +177,19 @@ def evaluate(
         is_distribution: whether softmax(scores) is the predicted distribution.
 
     Raises:
-        ValueError: if a score is NaN, a class is not in one group alone, or a part has another
-            name.
+        ValueError: if a score is NaN or infinitely large, shapes do not fit, a label is none of the
+            classes, a class is not in one group alone, or a part has another name.
     """
     scores, own_scores, labels = np.asarray(scores), np.asarray(own_scores), np.asarray(labels)
-    if np.isnan(scores).any() or np.isnan(own_scores).any():
-        raise ValueError("scores: expected numbers, got NaN")
-    if unknown := set(parts) - set(PARTS):
+    if scores.ndim != 2 or scores.shape != own_scores.shape or labels.shape != scores.shape[:1]:
+        shapes = ", ".join(str(one.shape) for one in (scores, own_scores, labels))
+        raise ValueError(f"scores: expected (N, C), (N, C) and labels (N,), got {shapes}")
+    for one in (scores, own_scores):
+        if (np.isnan(one) | np.isposinf(one)).any():
+            raise ValueError("scores: expected numbers, got NaN or infinity")
+    if labels.min(initial=0) < 0 or labels.max(initial=0) >= scores.shape[1]:
+        raise ValueError(f"labels: expected 0 to {scores.shape[1] - 1}")
+    if unknown := sorted(set(parts) - set(PARTS)):
         raise ValueError(f"parts: expected some of {', '.join(PARTS)}, got {', '.join(unknown)}")
     said = say(scores, within_group(own_scores, labels, groups), labels)
     return _measure(said, labels, groups, parts, scores.shape[1], is_distribution)

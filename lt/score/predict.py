@@ -50,11 +50,12 @@ def outputs(
     net: nn.Module, pixels: Tensor | Stored, recipe: Recipe, precision: str = "fp32"
 ) -> NDArray[np.float32]:
     """Return what `predict` does, finite or not."""
+    channels = len(recipe.mean)
     if isinstance(pixels, Tensor) and (
-        pixels.dtype != torch.uint8 or pixels.shape[-1] != len(recipe.mean)
+        pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[3] != channels
     ):
         raise ValueError(
-            f"images: expected uint8 (N, H, W, {len(recipe.mean)}), got {pixels.dtype} "
+            f"images: expected uint8 (N, H, W, {channels}), got {pixels.dtype} "
             f"{tuple(pixels.shape)}"
         )
     net.eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,9 +59,13 @@ def group_of(groups: Sequence[Sequence[int]], num_classes: int) -> Ints:
     Raises:
         ValueError: if a class is in no group, or in several.
     """
-    every = [label for classes in groups for label in classes]
-    if sorted(every) != list(range(num_classes)):
-        raise ValueError(f"groups: expected each of {num_classes} classes once, got {groups}")
+    every = Counter(label for classes in groups for label in classes)
+    for label in sorted({*range(num_classes), *every}):
+        if every[label] != 1 or label >= num_classes:
+            raise ValueError(
+                f"groups: expected each of {num_classes} classes once, got {label} "
+                f"{every[label]} times"
+            )
     found = np.empty(num_classes, dtype=np.int64)
     for k, classes in enumerate(groups):
         found[list(classes)] = k

@@ -217,5 +217,5 @@ def test_counts_that_fit_no_labels_are_refused(counts: list[float]) -> None:
 
 @pytest.mark.parametrize(("largest", "classes"), [(100, 1), (0, 10)])
 def test_no_long_tail_of_one_class_or_no_image(largest: int, classes: int) -> None:
-    with pytest.raises(ValueError, match="expected an image at least, and two classes"):
+    with pytest.raises(ValueError, match="img_max, num_classes: expected at least 1 and 2"):
         longtail.class_counts(largest, classes, "exp", 0.1)

@@ -116,5 +116,5 @@ def test_other_words_and_numbers_are_refused() -> None:
 def test_a_list_is_as_good_as_an_array() -> None:
     counts = [30, 20, 10, 1]
     for criterion in ("half", "mass", "ratio"):
-        cut = partition.partition(counts, criterion, 2)  # type: ignore[arg-type]
+        cut = partition.partition(counts, criterion, 2)
         assert cut == partition.partition(np.array(counts), criterion, 2)

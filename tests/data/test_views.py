@@ -35,11 +35,18 @@ def test_all() -> None:
     assert view.targets(LABELS).tolist() == LABELS.tolist()
 
 
-def test_a_label_below_zero_is_no_class() -> None:
-    with pytest.raises(ValueError, match="labels: expected class ids from 0, got -1"):
-        ClassView((3, 4, 5), 6).targets(np.array([3, -1]))
+def test_a_label_that_is_no_class_is_refused() -> None:
+    for label in (-1, 6):
+        with pytest.raises(ValueError, match=f"class ids from 0 to 5, got {label}"):
+            ClassView((3, 4, 5), 6).targets(np.array([3, label]))
 
 
 def test_another_word_for_the_others_is_refused() -> None:
     with pytest.raises(ValueError, match="expected drop, rest or silent, got 'dropp'"):
         ClassView((0,), 2, "dropp")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("classes", [(), (0, 0), (-1, 0), (0, 3)])
+def test_classes_are_different_ids_below_their_number(classes: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="classes: expected different ids from 0 to 2"):
+        ClassView(classes, 3)

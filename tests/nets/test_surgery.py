@@ -130,31 +130,52 @@ def test_a_new_classifier_begins_as_torchs_does() -> None:
     assert net.classifier.weight.abs().max().item() == pytest.approx(64**-0.5, rel=0.01)
 
 
-@pytest.mark.parametrize("setup", [surgery.new_classifier, surgery.scales_only])
+@pytest.mark.parametrize(
+    "setup",
+    [
+        surgery.new_classifier,
+        surgery.scales_only,
+        surgery.tau_normalise(1.0),
+        surgery.max_norm(0.1),
+        surgery.shift_bias([0.0, 0.0]),
+    ],
+)
 def test_a_setup_that_is_refused_freezes_nothing(setup: surgery.Setup) -> None:
     net = nets.Net(nn.Linear(4, 3), nn.Linear(3, 2, bias=False), 3)
-    given = surgery.Given(torch.Generator(), lambda: (torch.zeros(0), np.zeros(0, int)), ())
     with pytest.raises(ValueError, match="got Linear without a bias"):
-        setup(net, given)
+        setup(net, given())
     assert all(parameter.requires_grad for parameter in net.parameters())
 
 
-def test_a_number_for_each_output_is_added() -> None:
+def test_offsets_of_another_number_are_refused() -> None:
     net = nets.Net(nn.Linear(4, 3), nn.Linear(3, 2), 3)
-    given = surgery.Given(torch.Generator(), lambda: (torch.zeros(0), np.zeros(0, int)), ())
-    with pytest.raises(ValueError, match="offsets: expected one for each of 2 outputs"):
-        surgery.shift_bias([1.0])(net, given)
+    with pytest.raises(ValueError, match="offsets: expected one for each of 2 outputs, got 1"):
+        surgery.shift_bias([1.0])(net, given())
+    assert net.classifier.weight.requires_grad
 
 
-def test_a_mean_needs_an_image() -> None:
+@pytest.mark.parametrize("targets", [[0, 2], [0, 1], [1, 2]])
+def test_a_mean_needs_an_image(targets: list[int]) -> None:
     net = nets.Net(nn.Linear(4, 3), nn.Linear(3, 3), 3)
-    given = surgery.Given(torch.Generator(), lambda: (torch.ones(2, 3), np.array([0, 2])), ())
-    with pytest.raises(ValueError, match="expected an image of each class"):
-        surgery.nearest_mean("cosine")(net, given)
+    told = surgery.Given(torch.Generator(), lambda: (torch.ones(2, 3), np.array(targets)), ())
+    (missing,) = {0, 1, 2} - set(targets)
+    with pytest.raises(ValueError, match=f"nearest mean: class {missing} has no image"):
+        surgery.nearest_mean("cosine")(net, told)
+    assert net.classifier.weight.requires_grad
 
 
 def test_a_new_classifier_has_the_old_ones_dtype() -> None:
     net = nets.Net(nn.Linear(4, 3), nn.Linear(3, 2), 3).double()
-    given = surgery.Given(torch.Generator(), lambda: (torch.zeros(0), np.zeros(0, int)), ())
-    surgery.new_classifier(net, given)
+    surgery.new_classifier(net, given())
     assert net(torch.zeros(1, 4, dtype=torch.float64)).dtype == torch.float64
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_cosines_are_fp32_in_networks_of_other_dtypes(dtype: torch.dtype) -> None:
+    """Of 30, bf16 has steps of 1/8."""
+    features = torch.tensor([[3.0, 4.0]], dtype=dtype)
+    cosine = heads.cosine(30.0)(2, 2).to(dtype)
+    cosine.linear.weight.data = torch.eye(2, dtype=dtype)
+    mean = heads.NearestMean(torch.eye(2, dtype=dtype), "cosine")
+    for made, expected in ((cosine, [18.0, 24.0]), (mean, [0.6, 0.8])):
+        assert made(features)[0].tolist() == pytest.approx(expected, rel=1e-6)

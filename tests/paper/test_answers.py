@@ -331,8 +331,8 @@ def test_a_distilled_split_is_told_beside_the_baseline_that_is_clipped(root: Pat
     assert "distill" not in splits.best_split(small(root)).said
     put(root, "baseline_clip5.0_s0", 60.5)
     assert splits.best_split(small(root)).said.endswith(
-        "One network distilled from the split (`distill`) is ahead of a baseline that is clipped "
-        "as it is by 2.50 points on digits-exp-0.1, on one seed."
+        "One network distilled from the split (`distill`) is ahead of a baseline with the same "
+        "clipping by 2.50 points on digits-exp-0.1, on one seed."
     )
 
 

@@ -300,7 +300,7 @@ def test_the_readme_quotes_what_batches_do(monkeypatch: pytest.MonkeyPatch) -> N
     for gain, told in (
         (
             shared,
-            "is {} points behind a baseline that is clipped as it is (CIFAR-10",
+            "is {} points behind a `baseline` with the same gradient clipping (CIFAR-10",
         ),
         (shared, "three runs, 95 % interval {1} to {2}). With batches"),
         (own, "it is {} behind (three runs, 95 % interval {} to {})"),

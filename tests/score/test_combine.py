@@ -328,7 +328,7 @@ def test_outputs_of_other_experts_are_refused() -> None:
                 combine.UNFITTED[rule](blocks, two)
 
 
-@pytest.mark.parametrize("rule", ["concat", "unlabelled"])
+@pytest.mark.parametrize("rule", ["concat", "sum", "unlabelled"])
 def test_every_class_needs_an_expert(rule: str) -> None:
     with pytest.raises(ValueError, match="views: no expert knows class 1"):
         combine.UNFITTED[rule]([np.zeros((4, 1))], [ClassView((0,), 2)])

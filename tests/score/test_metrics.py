@@ -135,9 +135,19 @@ def test_every_class_is_in_one_group(groups: tuple[tuple[int, ...], ...]) -> Non
 
 
 def test_a_score_that_is_no_number_is_refused() -> None:
-    scores = np.array([[0.0, np.nan]])
-    with pytest.raises(ValueError, match="scores: expected numbers, got NaN"):
-        metrics.evaluate(scores, np.zeros((1, 2)), np.array([0]), ((0,), (1,)), {})
+    groups, fine = ((0,), (1,)), np.zeros((1, 2))
+    for bad in (np.array([[0.0, np.nan]]), np.array([[np.inf, 0.0]])):
+        for scores in ((bad, fine), (fine, bad)):
+            with pytest.raises(ValueError, match="scores: expected numbers, got NaN or infinity"):
+                metrics.evaluate(*scores, np.array([0]), groups, {})
+
+
+def test_scores_and_labels_fit_each_other() -> None:
+    groups = ((0,), (1, 2))
+    with pytest.raises(ValueError, match=r"got \(3, 3\), \(1, 3\), \(3,\)"):
+        metrics.evaluate(np.eye(3), np.eye(3)[:1], np.arange(3), groups, {})
+    with pytest.raises(ValueError, match="labels: expected 0 to 2"):
+        metrics.evaluate(np.eye(3), np.eye(3), np.array([0, 1, 3]), groups, {})
 
 
 def test_parts_may_be_left_out_and_have_no_other_names() -> None:
