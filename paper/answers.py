@@ -140,7 +140,7 @@ def rules(cells: Cells) -> Answer:
     if not lost:
         return Answer(NOTHING, [])
     chance = {row["dataset"] for row in study.at_chance(cells)}
-    rests = _rests(cells)
+    rests, costs = _rests(cells)
     moves = _moves(cells, [dataset for dataset, one in rests.items() if one.n])
     least = rows[lost.index(min(lost))]["dataset"]
     said = [
@@ -161,6 +161,7 @@ def rules(cells: Cells) -> Answer:
             rests,
             "dataset",
         ),
+        f"it shows {span(costs)} times as many images in training" if costs else "",
         f"from seed to seed, that baseline alone moves there by {span(moves)} points"
         if moves
         else "",
@@ -169,14 +170,24 @@ def rules(cells: Cells) -> Answer:
     return Answer(sentences(said), rows, brief=with_n(brief, by_fitted.values()))
 
 
-def _rests(cells: Cells) -> dict[str, Stat]:
-    """Return what the best `split_rest` by validation has less the clipped baseline."""
+def _rests(cells: Cells) -> tuple[dict[str, Stat], list[float]]:
+    """Compare the best `split_rest` by validation with the clipped baseline, by dataset.
+
+    Returns:
+        what it has more, and how many times as many images it shows in training.
+    """
     every = [one for one in contests.CANDIDATES if one.model == "split_rest"]
-    return {
-        dataset: (one.stat(cells, dataset) if (one := best(cells, dataset, every)) else Stat())
-        - cells.stat(dataset, "baseline", "metrics.accuracy", study.CLIPPED)
-        for dataset in cells.size["study"]
-    }
+    gains: dict[str, Stat] = {}
+    costs = []
+    for dataset in cells.size["study"]:
+        one = best(cells, dataset, every)
+        base = cells.stat(dataset, "baseline", "metrics.accuracy", study.CLIPPED)
+        gains[dataset] = (one.stat(cells, dataset) if one else Stat()) - base
+        if one and gains[dataset].n:
+            shown = cells.stat(dataset, one.model, "metrics.images", one.variation)
+            own = cells.stat(dataset, "baseline", "metrics.images", study.CLIPPED)
+            costs.append(shown.mean / own.mean)
+    return gains, costs
 
 
 def _moves(cells: Cells, datasets: Sequence[str]) -> list[float]:
