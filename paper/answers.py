@@ -204,4 +204,5 @@ ANSWERS: dict[str, Callable[[Cells], Answer]] = {
     "left_open": luck.left_open,
     "best_split": splits.best_split,
     "beside_the_bar": splits.beside_the_bar,
+    "confirmed": splits.confirmed,
 }

@@ -43,6 +43,11 @@ def differences(cells: Cells) -> list[Row]:
     return [_row(cells, d, *pair, PARTS) for d in cells.size["falling"] for pair in pairs]
 
 
+def confirmed(cells: Cells, parts: Iterable[str] = PARTS) -> list[Row]:
+    """Make a row for each two of what was said beforehand, on seeds of its own."""
+    return [_row(cells, cells.size["confirm"], *pair, parts) for pair in contests.CONFIRMED]
+
+
 def of_the_page(cells: Cells) -> list[Row]:
     """Make a short row for each two that were run and are not shifted after training."""
     rows = [_row(cells, d, *p, OF_THE_PAGE) for d in cells.size["falling"] for p in _plain()]

@@ -36,6 +36,7 @@ class Protocol:
 
     name: str
     epochs: int
+    seeds: Sequence[int]
     params: Sequence[str] = ()
 
 
@@ -51,10 +52,10 @@ def build(path: Path) -> dict[str, Any]:
         found = grid["roles"].get(block["of"], block["of"])
         name = block.get("protocol", "")
         own = grid["protocols"][name] if name else {"epochs": grid["epochs"]}
-        protocol = Protocol(name, **own)
+        protocol = Protocol(name, **{"seeds": grid["seeds"], **own})
         for dataset in [found] if isinstance(found, str) else found:
             for one in block["cells"]:
-                for seed in grid["seeds"]:  # what is asked for again is there already
+                for seed in protocol.seeds:  # what is asked for again is there already
                     cells.setdefault(*_cell(grid, protocol, dataset, one, seed))
     numbers = {key: grid[key] for key in ("epochs", "long_epochs", "decay_epoch")}
     datasets = {name: _dataset(name) for role in ("main", "field") for name in grid["roles"][role]}

@@ -41,6 +41,7 @@ TITLES = {  # of the tables that may have no cell
     "everything": "all methods",
     "falling": "all methods, where the learning rate falls",
     "bar": "pairs of networks, beside the bar",
+    "confirmed": "what was said beforehand",
     "published": "published figures beside ours",
 }
 

@@ -154,6 +154,23 @@ def beside_the_bar(cells: Cells) -> Answer:
     return Answer(sentences(said), rows)
 
 
+def confirmed(cells: Cells) -> Answer:
+    """Answer what was said beforehand: the best soft split is ahead of the bar on fresh seeds."""
+    rows = bar.confirmed(cells, bar.OF_THE_PAGE)
+    (ours, theirs), *_ = contests.CONFIRMED
+    claim: Stat = rows[0]["accuracy"]
+    entries = cells.entries.values()
+    asked = sum((one["model"], one["variation"]) == (ours.model, ours.variation) for one in entries)
+    said = [
+        compared(f"`{ours.title}`", theirs.title, {cells.size["confirm"]: claim}),
+        f"{claim.n} of the {asked} seeds {'has' if claim.n == 1 else 'have'} been run on both "
+        "sides: the verdict waits for all"
+        if 0 < claim.n < asked
+        else "",
+    ]
+    return Answer(sentences(said), [row for row in rows if row["n"]])
+
+
 def _how_many_are_sure(rows: Sequence[Row]) -> list[str]:
     """Say how many of the differences exclude zero, and how many when all are tested at once."""
     several = [row for row in rows if row["n"] > 1]

@@ -282,5 +282,6 @@ STUDY: dict[str, Callable[[Cells], list[Row]]] = {
     "everything": ranking.everything,
     "falling": ranking.falling,
     "bar": bar.differences,
+    "confirmed": bar.confirmed,
     "beside_the_seed": beside_the_seed,
 }

@@ -432,6 +432,33 @@ def test_a_split_on_mixed_images_is_compared_with_what_is_trained_on_them(root: 
     }
 
 
+def test_what_was_said_beforehand_waits_for_all_its_seeds(root: Path) -> None:
+    claim = "`soft_split, lean 1, shared, mixup` is ahead of the bar, mixup by"
+    assert not splits.confirmed(small(root)).rows
+    split, theirs = "soft_split_confirmsharedlean1mixup", "ensemble_confirmtau1mixup"
+    put(root, f"{split}_s2", 63.0)
+    put(root, f"{theirs}_s2", 60.0)
+    put(root, f"{theirs}_s3", 61.0)
+    put(root, "ensemble_studytau1mixup_s0", 70.0)
+    answer = splits.confirmed(small(root))
+    assert answer.said == (
+        f"{claim} 3.00 points on digits-exp-0.1, on one seed. 1 of the 2 seeds has been run on "
+        "both sides: the verdict waits for all."
+    )
+    put(root, f"{split}_s3", 66.0)
+    put(root, "balpoe_confirmtaus11_s3", 65.0)
+    answer = splits.confirmed(small(root))
+    assert answer.said == (
+        f"{claim} 4.00 points on digits-exp-0.1; the 95 % interval includes zero."
+    ), "4 ± 12.706 sqrt(2) / sqrt(2)"
+    found = {(r["this"], r["compared with"]): str(r["accuracy"]) for r in answer.rows}
+    assert found == {
+        ("soft_split, lean 1, shared, mixup", "the bar, mixup"): "4.00 ± 1.41",
+        ("soft_split, lean 1, shared, mixup", "balpoe, taus 1 and 1"): "1.00",
+        ("balpoe, taus 1 and 1", "the bar, mixup"): "4.00",
+    }
+
+
 def test_a_soft_split_is_told_beside_its_control(root: Path) -> None:
     for name, accuracy in (("soft_split_studylean1_s0", 63.0), ("soft_split_studylean0_s0", 62.5)):
         put(root, name, accuracy)

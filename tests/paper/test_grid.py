@@ -45,12 +45,33 @@ def test_the_params_are_those_of_the_seed_profile() -> None:
 
 def test_the_study_is_trained_as_its_profile_says() -> None:
     profile = params_file.load(["profile=study", "data.name=cifar10"], ROOT / "params.yaml")
-    names = {name for name, cell in FULL["cells"].items() if cell["variation"].startswith("study")}
-    assert len(names) == 3 * 17 * 3
+    names = {
+        name
+        for name, cell in FULL["cells"].items()
+        if cell["variation"].startswith(("study", "confirm"))
+    }
+    assert len(names) == 3 * 17 * 3 + 3 * 5
     for name in names:
         ours = parsed(FULL["cells"][name])
         assert ours.train == profile.train, name
         assert ours.data.val_fraction == profile.data.val_fraction == 0.1
+
+
+def test_what_was_said_beforehand_has_seeds_of_its_own() -> None:
+    cells = [c for c in FULL["cells"].values() if c["variation"].startswith("confirm")]
+    chosen_by = {c["seed"] for c in FULL["cells"].values() if c["variation"].startswith("study")}
+    assert {c["seed"] for c in cells} == {3, 4, 5, 6, 7}
+    assert chosen_by == {0, 1, 2}
+    for cell in cells:
+        before = cell["variation"].replace("confirm", "study")
+        (same,) = (
+            c
+            for c in FULL["cells"].values()
+            if (c["dataset"], c["model"], c["variation"], c["seed"])
+            == (cell["dataset"], cell["model"], before, 0)
+        )
+        ours, theirs = parsed(cell), parsed(same)
+        assert ours == replace(theirs, seed=ours.seed), "they differ in the seed alone"
 
 
 def test_what_stands_beside_published_figures_is_trained_as_the_profile_ldam_says() -> None:
