@@ -31,6 +31,10 @@ class Stopped(BaseException):
         self.number = number
 
 
+class Held(ValueError):  # noqa: N818
+    """What is raised when another process holds a lock."""
+
+
 class Gone(BaseException):
     """What is raised when another process of the same training has ended before its time."""
 
@@ -54,6 +58,12 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def end_quietly_until_main() -> None:
+    """Have Ctrl-C end `python -m <module>` without a traceback of what it was importing."""
+    if sys.argv[0] == "-m":  # as it is while the module's package is imported, and only then
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def stop_with_parent() -> None:
     """Kill this process when the one that started it is gone.
 
@@ -75,8 +85,8 @@ def lock(path: Path) -> Iterator[None]:
     """Hold the lock file `path`; the system lets go of it however the process ends.
 
     Raises:
-        ValueError: if another process holds it, and still does after a few seconds. The message
-            says which.
+        Held: if another process holds it, and still does after a few seconds. The message says
+            which.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
@@ -111,7 +121,7 @@ def _wait_for(descriptor: int, path: Path) -> None:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise ValueError(
+                raise Held(
                     f"another run is at work here: {path} is held by {_holder(path)}; "
                     "wait for it, or stop it"
                 ) from None

@@ -32,15 +32,22 @@ def check(adapter: TypeAdapter[T], raw: Any) -> tuple[T | None, list[str]]:
 
 def _problem(raw: Any, schema: Mapping[str, Any], error: Mapping[str, Any]) -> str:
     """Put one of pydantic's errors into our words."""
-    keys = [key for key in error["loc"] if not isinstance(key, int)]
+    keys: list[str] = []
     place, parent, given = schema, schema, raw
-    for number, key in enumerate(keys):
+    for key in error["loc"]:
         parent = place = _section(schema, place)
         if "anyOf" in place:  # what follows is pydantic's name of one of the types
-            keys = keys[:number]
             break
-        place = place.get("properties", {}).get(key, place.get("additionalProperties") or {})
-        given = given.get(key, ABSENT) if isinstance(given, dict) else ABSENT
+        if isinstance(key, int):
+            place = _section(schema, place["items"])
+            if "properties" not in place:  # a list is told as a whole
+                place = parent
+                break
+            given = given[key]
+        else:
+            place = place.get("properties", {}).get(key, place.get("additionalProperties") or {})
+            given = given.get(key, ABSENT) if isinstance(given, dict) else ABSENT
+        keys.append(str(key))
     dotted = ".".join(keys)
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         allowed = ", ".join(parent.get("properties", {})) or "no params at all"

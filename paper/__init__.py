@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lt import process
+
+process.end_quietly_until_main()
+
 PARAMS = Path("paper/params.yaml")
 FOLDER = Path("paper")  # of the grid; of the small one, SMALL
 SMALL = Path("paper/small")

@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lt import files, params, provenance
+from lt import files, params, process, provenance, unchanged
 from lt.data import longtail, partition
 from paper import score
+
+CODE = files.digest(unchanged.code(Path(__file__).parents[1]))  # as this process has loaded it
 
 Result = dict[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
@@ -49,6 +51,7 @@ def run_chain(
     cells: Sequence[Cell],
     raw: Dataset,
     keep_outputs: bool,
+    code: str,
     deliver: Callable[[str, Result], None],
 ) -> tuple[dict[str, Result], list[str]]:
     """Run a cell that starts fresh, and then those that start from it.
@@ -57,6 +60,7 @@ def run_chain(
         cells: what to run, in this order.
         raw: their dataset.
         keep_outputs: whether a result holds what the networks say of every image, too.
+        code: the CODE of who asks for it. No cell is run with any other.
         deliver: called with each result as soon as it is there.
 
     Returns:
@@ -70,6 +74,8 @@ def run_chain(
     folders: dict[str, Path] = {}
     for cell in cells:
         try:
+            if code != CODE:
+                raise ValueError("its worker began with other code than this run; start it again")
             folders[cell.name] = _folder(cell.options)
             results[cell.name] = _run(cell, raw, folders, results, cells[0].name, keep_outputs)
         except (ValueError, OSError) as error:
@@ -111,8 +117,12 @@ def _run(
         message = f"{first}, which it starts from: {message}"
     elif not out.exists():
         try:
-            start = folders[first] / "final" if before else None
-            training.run(one, inputs, out, start, quiet=True)
+            while not out.exists():
+                try:
+                    start = folders[first] / "final" if before else None
+                    training.run(one, inputs, out, start, quiet=True)
+                except process.Held:
+                    pass  # by a run that was stopped, which its worker does not hear of
         except FloatingPointError as error:
             message = str(error)
     if not message:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lt import files, params, params_file
+from lt import params, params_file
+from lt.params_file import Check
 from lt.score.stats import MISSING, Stat
 from paper import CELLS, FOLDER, PARAMS
 
@@ -23,6 +24,11 @@ BEFORE_IN_METHODS: dict[str, dict[str, Any]] = {
     "ensemble": {"mixup": 0.0},
     "soft_split": {"mixup": 0.0},
 }
+# what tables take for granted: of every score, of one of a training that ended well, and of facts
+ABOUT = ("model", "method", "start", "train", "seed", "subset_sha256", "provenance")
+ENDED = ("metrics", "rules", "groups", "timing", "last_epochs", "by_rank", "confusion", "examples")
+FACTS: tuple[str, ...] = ("sha256", "counts", "val_counts", "images", "train_images", "val_images")
+FACTS += ("classes", "head", "tail", "many", "medium", "few", "examples")
 
 
 @dataclass(frozen=True)
@@ -57,18 +63,19 @@ class Cells:
     """
 
     def __init__(self, folder: Path = FOLDER, path: Path = PARAMS) -> None:
-        grid = files.read_json(folder / CELLS)
+        grid = _read_grid(folder / CELLS)
         self.folder, self.path = folder, path
         self.size: dict[str, Any] = grid["size"]
         self.entries: dict[str, dict[str, Any]] = grid["cells"]
         self.dataset_params: dict[str, str] = grid["datasets"]
         self.datasets: dict[str, dict[str, Any] | None] = {
-            name: _read(self.folder / "datasets" / f"{name}.json") for name in grid["datasets"]
+            name: _read_facts(self.folder / "datasets" / f"{name}.json")
+            for name in grid["datasets"]
         }
         self.scored: dict[str, Cell] = {}
         self.strangers: list[str] = []
         for name, entry in self.entries.items():
-            score = _read(self.folder / "scores" / f"{name}.json")
+            score = _read_score(self.folder / "scores" / f"{name}.json")
             facts = self.datasets[entry["dataset"]]
             if score and belongs(score, self.options(name), facts):
                 self.scored[name] = Cell(entry, score)
@@ -79,9 +86,9 @@ class Cells:
         """Read the params of a cell.
 
         Raises:
-            ValueError: with every problem in them.
+            ValueError: with every problem in them, and the cell's name.
         """
-        return params_file.load(self.entries[name]["params"].split(), self.path)
+        return _options(name, self.entries[name], self.path)
 
     def lr_falls(self, name: str) -> bool:
         """Check whether the learning rate of a cell falls before its last epoch."""
@@ -134,21 +141,67 @@ class Cells:
         return f"{number}" + (f" and {diverged} diverged" if diverged else "")
 
 
+def problems(
+    entries: Mapping[str, Mapping[str, Any]],
+    check_method: Check | None = None,
+    names: Iterable[str] | None = None,
+    path: Path = PARAMS,
+) -> list[str]:
+    """List what is wrong with cells: their params, or what they start from.
+
+    Args:
+        entries: all cells of cells.json, by name.
+        check_method: as in `params_file.load`.
+        names: of the cells that are looked at; None: all.
+        path: the file of the params that all cells share.
+    """
+    found = []
+    for name in entries if names is None else names:
+        try:
+            own = _options(name, entries[name], path, check_method)
+        except ValueError as error:
+            found.append(str(error))
+            continue
+        wanted, first = own.methods[own.model]["start"], entries[name]["start"]
+        given = entries.get(first, {}).get("model") if first else params.FRESH
+        if first and given is None:
+            found.append(f"{name}: start: expected a cell of the grid, got {first}")
+        elif wanted != given:
+            found.append(
+                f"{name}: start: expected what methods.{own.model}.start says, {wanted}; "
+                f"got {first or given}"
+            )
+    return found
+
+
+def _options(
+    name: str, entry: Mapping[str, Any], path: Path, check_method: Check | None = None
+) -> params.Params:
+    try:
+        return params_file.load(entry["params"].split(), path, check_method)
+    except ValueError as error:
+        lines = (f"{name}: {line}" for line in str(error).splitlines())
+        raise ValueError("\n".join(lines)) from None
+
+
 def belongs(score: Mapping[str, Any], own: params.Params, facts: Mapping[str, Any] | None) -> bool:
     """Check whether a score file was made with the params and images of a cell.
 
-    An older file may lack what has been added since: then that is not compared.
+    An older file may lack what has been added since: then that is not compared. Nor are the images,
+    as long as nothing is known of the dataset.
     """
     method = own.methods[own.model]
     start = None if method["start"] == params.FRESH else own.methods[method["start"]]
     wanted = {
+        "model": own.model,
         "train": asdict(own.train),
         "method": method,
         "start": start,
         "partition": asdict(own.partition),
         "seed": own.seed,
-        "subset_sha256": facts and facts["sha256"],
     }
+    if facts:
+        wanted["subset_sha256"] = facts["sha256"]
     ours = json.loads(json.dumps(wanted))
     theirs = dict(score)
     if "train" in score:
@@ -162,19 +215,38 @@ def _key(entry: Mapping[str, Any]) -> tuple[str, str, str]:
     return entry["dataset"], entry["model"], entry["variation"]
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """Read a file of the grid.
+def _read_grid(path: Path) -> dict[str, Any]:
+    how = "`python -m paper.grid` makes it anew"
+    return _read(path, ("size", "datasets", "cells"), how)
 
-    Raises:
-        ValueError: if it is not whole; the message says how to get another.
-    """
+
+def _read_facts(path: Path) -> dict[str, Any] | None:
+    how = "delete it, and `python -m paper.run` writes it anew"
+    return _read(path, FACTS, how) if path.exists() else None
+
+
+def _read_score(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
+    how = (
+        "delete it, and `python -m paper.run` makes it anew, or take that of the last commit: "
+        f"`git checkout HEAD -- {path}`"
+    )
+    score = _read(path, ABOUT, how)
+    return score if score.get("failed") else _read(path, ENDED, how)
+
+
+def _read(path: Path, keys: Sequence[str], how: str) -> dict[str, Any]:
+    """Read a file of the grid, an object with `keys`.
+
+    Raises:
+        ValueError: if it is not one; the message says `how` to get another.
+    """
     try:
-        found: dict[str, Any] = files.read_json(path)
-    except ValueError:
-        raise ValueError(
-            f"{path}: cut short, or not JSON; delete it, and `python -m paper.run` makes it anew, "
-            f"or take that of the last commit: `git checkout HEAD -- {path}`"
-        ) from None
-    return found
+        found = json.loads(path.read_text())
+    except (ValueError, RecursionError):
+        raise ValueError(f"{path}: cut short, or not JSON; {how}") from None
+    missing = [key for key in keys if not isinstance(found, dict) or key not in found]
+    if missing:
+        raise ValueError(f"{path}: has no {missing[0]!r}; {how}")
+    return dict(found)

@@ -43,6 +43,7 @@ TITLES = {  # of the tables that may have no cell
     "bar": "pairs of networks, beside the bar",
     "confirmed": "what was said beforehand",
     "published": "published figures beside ours",
+    "every_cell": "every cell",
 }
 
 

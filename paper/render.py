@@ -21,6 +21,7 @@ TABLES = {
     "answers": tables.answers,
     **study.STUDY,
     "published": published.table,
+    "every_cell": tables.every_cell,
 }
 
 

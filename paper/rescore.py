@@ -62,7 +62,7 @@ def unpacked(cells: Cells, path: Path) -> Iterator[Unpacked]:
             hashes = {one: sha for one, sha in run["files"].items() if one in KEPT}
             files.check_manifest(folder, hashes, "run.json")
             told = json.loads(json.dumps(score.about(run, options)))
-            if run["model"] != options.model or not belongs(told, options, facts):
+            if not belongs(told, options, facts):
                 raise ValueError("of another method, other params or images than its cell has")
         except Exception as error:  # BadZipFile, zlib.error, KeyError, ...
             raise ValueError(f"{path}: damaged, or not this cell's ({error})") from None

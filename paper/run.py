@@ -3,6 +3,7 @@
     python -m paper.run                   every cell that has no score yet, most important first
     python -m paper.run --match split     those whose names hold "split"
     python -m paper.run --match "cifar10-step*_s0"     * stands for anything
+    python -m paper.run --list            what there is, and what is to be run
     python -m paper.run --per-gpu 3       three at a time on each GPU
     python -m paper.run --scheduler tcp://host:8786
 
@@ -12,30 +13,42 @@ and one that was cut off goes on from its last epoch, where its disk is still th
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
+import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 import joblib
-from distributed import Client, Future, Nanny, Scheduler, SpecCluster, as_completed, get_worker
+from distributed import (
+    Client,
+    Future,
+    KilledWorker,
+    Nanny,
+    Scheduler,
+    SpecCluster,
+    as_completed,
+    get_worker,
+)
 from tqdm import tqdm
 
-from lt import files, params, process, provenance
+from lt import files, params, params_file, process, provenance
 from paper import FOLDER, cell, facts
-from paper.cells import Cells
+from paper.cells import Cells, problems
 from stages import RAW, Parser, download, main
 
 PER_GPU = 2
+DONE = "done"
 TRIES = 3  # a dataset that was lost with the last worker that held it is sent again
-TOPIC = "cells"  # of Dask's events: a score comes when it is there, not when its chain is done
-# In a worker: Ctrl-C reaches the whole group of processes, and stopping is up to the first of them.
-PRELOAD = ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"]
 
 
 @dataclass
@@ -48,32 +61,62 @@ class Chain:
     tries: int = 0
 
 
-def plan(cells: Cells, match: str, stale: bool) -> tuple[list[Chain], int]:
-    """Return what is to be run, and how many cells there are with those that are done.
-
-    `match` is a part of their names, in which * stands for anything.
+def matching(cells: Cells, match: str) -> list[str]:
+    """List the cells with `match` in their names, in which * stands for anything.
 
     Raises:
-        ValueError: if no cell has `match` in its name, or one has bad params.
+        ValueError: if there is none.
     """
-    wanted = [name for name in cells.entries if fnmatchcase(name, f"*{match}*")]
-    if not wanted:
+    found = [name for name in cells.entries if fnmatchcase(name, f"*{match}*")]
+    if not found:
         raise ValueError(f"--match: no cell of {cells.folder} has {match!r} in its name")
-    missing = [n for n in wanted if n not in cells.scored or (stale and _is_stale(cells, n))]
+    return found
+
+
+def plan(cells: Cells, names: Sequence[str], stale: bool) -> list[Chain]:
+    """Return what is to be run of some cells.
+
+    Raises:
+        ValueError: if one has bad params.
+    """
+    missing = [name for name in names if _state(cells, name, stale) != DONE]
     chains: dict[str, list[str]] = {}
     for name in missing:
         first = cells.entries[name]["start"] or name
         chains.setdefault(first, [first])
         if name != first:
             chains[first].append(name)
-    return [_chain(cells, names, set(missing)) for names in chains.values()], len(wanted)
+    if missing:
+        from lt import methods  # which imports torch
+
+        every = [name for chain in chains.values() for name in chain]
+        if found := problems(cells.entries, methods.problems, every, cells.path):
+            raise ValueError("\n".join(found))
+    return [_chain(cells, chain, set(missing)) for chain in chains.values()]
+
+
+def _state(cells: Cells, name: str, stale: bool) -> str:
+    if name in cells.strangers:
+        return "of others"
+    if name not in cells.scored:
+        return "missing"
+    return "stale" if stale and _is_stale(cells, name) else DONE
 
 
 def _is_stale(cells: Cells, name: str) -> bool:
-    """Check whether other code than the present made the score."""
-    *_, last = params.trainings(cells.options(name))
-    made_by = cells.scored[name].score["provenance"].get("code")
-    return bool(made_by != provenance.code(last.code))
+    """Check whether other code than the present made the score, or what it starts from."""
+    *start, last = (provenance.code(one.code) for one in params.trainings(cells.options(name)))
+    made_by = cells.scored[name].score["provenance"]
+    return [made_by.get("start_code"), made_by.get("code")] != [start[0] if start else None, last]
+
+
+def show(cells: Cells, names: Sequence[str], stale: bool) -> None:
+    """Print the cells with what has become of them, and files that belong to none."""
+    for name in names:
+        print(f"{_state(cells, name, stale):9} {name}")
+    there = {path.stem for path in (cells.folder / "scores").glob("*.json")}
+    for name in sorted(there - cells.entries.keys()):
+        print(f"of no cell {cells.folder}/scores/{name}.json")
 
 
 def _chain(cells: Cells, names: Sequence[str], missing: set[str]) -> Chain:
@@ -98,23 +141,43 @@ def workers(per_gpu: int) -> list[dict[str, str]]:
 def connect(scheduler: str | None, per_gpu: int, chains: int) -> Iterator[Client]:
     """Give a client of the cluster at `scheduler`, or of one made here for the time being."""
     if scheduler:
-        with Client(scheduler) as client:
-            print(f"waiting for workers at {scheduler}", flush=True)
-            client.wait_for_workers(1)
+        logging.getLogger("distributed.client").setLevel("CRITICAL")  # an error of its comes to us
+        try:
+            client = Client(scheduler)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"--scheduler: expected the address of one, such as tcp://host:8786, got "
+                f"{scheduler} ({str(error).splitlines()[0]})"
+            ) from None
+        with client:
             yield client
         return
-    options = {"nthreads": 1, "memory_limit": 0, "silence_logs": "ERROR", "preload": PRELOAD}
+    options = {"nthreads": 1, "memory_limit": 0, "silence_logs": "CRITICAL"}
     specs = [
         {"cls": Nanny, "options": {**options, "env": env}} for env in workers(per_gpu)[:chains]
     ]
     board = {"dashboard": True, "dashboard_address": "127.0.0.1:0"}
     head = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, **board}}
-    with (
-        SpecCluster(dict(enumerate(specs)), scheduler=head, silence_logs="ERROR") as cluster,
-        Client(cluster) as client,
-    ):
-        client.wait_for_workers(len(specs))
+    with ExitStack() as stack:
+        resource_tracker.ensure_running()  # lets Ctrl-C through as it starts
+        with _no_ctrl_c():
+            made = SpecCluster(dict(enumerate(specs)), scheduler=head, silence_logs="CRITICAL")
+            client = stack.enter_context(Client(stack.enter_context(made)))
+            client.wait_for_workers(len(specs))
         yield client
+
+
+@contextmanager
+def _no_ctrl_c() -> Iterator[None]:
+    """Keep Ctrl-C back within the block, and for ever from threads and processes begun in it.
+
+    It reaches the whole group of processes, and stopping them is up to the first.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 class Filler:
@@ -126,6 +189,8 @@ class Filler:
         self.done: set[str] = set()
         self.lock = threading.Lock()  # results come in Dask's thread, too
         self.raw: dict[str, Future[Any]] = {}
+        # of Dask's events: a score comes when it is there, not when its chain is done
+        self.topic = f"cells-{uuid.uuid4().hex}"
 
     def run(self, chains: Sequence[Chain]) -> None:
         """Run until every cell is done or has failed; a failure does not stop the others."""
@@ -134,7 +199,7 @@ class Filler:
         self.begin = time.monotonic()
         form = "{l_bar}{bar}| {n_fmt}/{total_fmt} cells"  # the time left is ours, by work
         self.bar = tqdm(total=self.number, bar_format=form, disable=None)
-        self.client.subscribe_topic(TOPIC, self._early)
+        self.client.subscribe_topic(self.topic, self._early)
         running = {self._submit(chain, -k): chain for k, chain in enumerate(chains)}
         waiting = as_completed(list(running))
         for future in waiting:
@@ -148,14 +213,18 @@ class Filler:
             elif (again := self._again(chain, future)) is not None:
                 running[again] = chain
                 waiting.add(again)
-        self.client.unsubscribe_topic(TOPIC)
+        self.client.unsubscribe_topic(self.topic)
         self.bar.close()
 
     def _submit(self, chain: Chain, priority: int) -> Future[Any]:
+        if not self.client.nthreads():
+            self.bar.write("waiting for workers")
+            self.client.wait_for_workers(1)
         if chain.dataset not in self.raw or self.raw[chain.dataset].cancelled():
-            raw = cell.read_dataset(RAW / chain.dataset)
-            self.raw[chain.dataset] = self.client.scatter(raw, broadcast=True)
-        arguments = chain.cells, self.raw[chain.dataset], self.outputs is not None
+            dataset = cell.read_dataset(RAW / chain.dataset)
+            self.raw[chain.dataset] = self.client.scatter(dataset, broadcast=True)
+        raw, keep = self.raw[chain.dataset], self.outputs is not None
+        arguments = chain.cells, raw, keep, cell.CODE, self.topic
         return self.client.submit(run_chain, *arguments, priority=priority, pure=False)
 
     def _again(self, chain: Chain, future: Future[Any]) -> Future[Any] | None:
@@ -166,10 +235,9 @@ class Filler:
         chain.tries += 1
         if future.status in ("cancelled", "lost") and chain.tries < TRIES:
             return self._submit(chain, 0)
-        why = f"its worker died ({type(future.exception()).__name__})"
         for one in chain.cells:
             if one.wanted and one.name not in self.done:
-                self._receive(one.name, {"error": why}, last=True)
+                self._receive(one.name, {"error": _why(future)}, last=True)
         return None
 
     def _early(self, event: tuple[float, tuple[str, cell.Result]]) -> None:
@@ -220,17 +288,47 @@ class Filler:
         self.bar.write(f"{len(self.done)}/{self.number} {name}: {why or 'done'}; {clock}")
 
 
+def _why(future: Future[Any]) -> str:
+    """Say why a chain did not end."""
+    if future.status in ("cancelled", "lost"):
+        return f"what it needs was lost with its worker, {TRIES} times"
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        return "every worker that it was given to died"
+    first = str(error).splitlines()[0]
+    return f"{type(error).__name__}: {first}; the log of Dask's scheduler may say more"
+
+
 def run_chain(
-    cells: Sequence[cell.Cell], raw: Any, keep_outputs: bool
+    cells: Sequence[cell.Cell], raw: Any, keep_outputs: bool, code: str, topic: str
 ) -> tuple[dict[str, cell.Result], list[str]]:
     """Run `cell.run_chain` on a worker; scores go ahead as events, where there are no outputs."""
     worker = get_worker()
 
     def deliver(name: str, result: cell.Result) -> None:
         if "outputs" not in result:  # they are too large for an event, and come before their score
-            worker.log_event(TOPIC, (name, result))
+            worker.log_event(topic, (name, result))
 
-    return cell.run_chain(cells, raw, keep_outputs, deliver)
+    return cell.run_chain(cells, raw, keep_outputs, code, deliver)
+
+
+def _download(cells: Cells, names: Iterable[str]) -> None:
+    """Download the images of some datasets of the grid, if they are not here."""
+    options = (params_file.load(cells.dataset_params[name].split(), cells.path) for name in names)
+    for raw in sorted({one.data.name for one in options}):
+        if not (RAW / raw).exists():
+            download.run([raw])
+
+
+def _make_folder(outputs: Path, names: Sequence[str], chains: Sequence[Chain]) -> None:
+    """Make the folder for outputs, before hours of training; say which will not be in it."""
+    outputs.mkdir(parents=True, exist_ok=True)
+    if not os.access(outputs, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(outputs))
+    todo = {one.name for chain in chains for one in chain.cells if one.wanted}
+    without = [n for n in names if n not in todo and not (outputs / f"{n}.zip").exists()]
+    if without:
+        print(f"{len(without)} of these have no outputs in {outputs}: their networks are gone")
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -242,20 +340,29 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--scheduler", help="address of a running Dask cluster")
     parser.add_argument("--stale", action="store_true", help="again what other code has made")
     parser.add_argument("--outputs", type=Path, help="folder for what the networks say, zipped")
+    parser.add_argument("--list", action="store_true", help="print the cells, and run none")
     given = parser.parse_args(arguments)
     if given.per_gpu < 1:
         raise ValueError(f"--per-gpu: expected an integer at least 1, got {given.per_gpu}")
+    cells = Cells(given.folder)
+    names = matching(cells, given.match)
+    if given.list:
+        show(cells, names, given.stale)
+        return
     with process.lock(given.folder / ".run.lock"):
-        cells = Cells(given.folder)
-        chains, number = plan(cells, given.match, given.stale)
-        todo = sum(one.wanted for chain in chains for one in chain.cells)
-        print(f"{number - todo} of {number} cells are done, {todo} to run", flush=True)
-        for name in sorted({chain.dataset for chain in chains}):
-            if not (RAW / name).exists():
-                download.run([name])
+        # first what is known of the datasets: scores are compared with it
+        used = {cells.entries[name]["dataset"] for name in names}
+        _download(cells, [name for name in used if cells.datasets[name] is None])
         facts.write_missing(cells)
+        cells = Cells(given.folder)
+        chains = plan(cells, names, given.stale)
+        todo = sum(one.wanted for chain in chains for one in chain.cells)
+        print(f"{len(names) - todo} of {len(names)} cells are done, {todo} to run", flush=True)
+        if given.outputs:
+            _make_folder(given.outputs, names, chains)
         if not todo:
             return
+        _download(cells, [cells.entries[chain.cells[0].name]["dataset"] for chain in chains])
         with connect(given.scheduler, given.per_gpu, len(chains)) as client:
             print(f"dashboard: {client.dashboard_link}", flush=True)
             filler = Filler(client, given.folder, given.outputs)

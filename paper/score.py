@@ -36,13 +36,15 @@ def score(folder: Path, cut: Mapping[str, Any], options: params.Params) -> dict[
 def about(run: Mapping[str, Any], options: params.Params) -> dict[str, Any]:
     """Return what a score file says of a cell, however it ended; `run` is its run.json."""
     return {
+        "model": run["model"],
         "method": run["method"],
         "start": run["start"] and run["start"]["method"],
         "train": run["train"],
         "partition": asdict(options.partition),
         "seed": run["seed"],
         "subset_sha256": run["data"]["sha256"],
-        "provenance": {name: run[name] for name in (*PROVENANCE, "code")},
+        "provenance": {name: run[name] for name in (*PROVENANCE, "code")}
+        | {"start_code": run["start"] and run["start"]["code"]},
     }
 
 

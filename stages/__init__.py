@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ CODE_ROOT = Path(__file__).parents[1]
 CODE = unchanged.code(CODE_ROOT)
 if {"DVC_STAGE", "TORCHELASTIC_RUN_ID"} & os.environ.keys():
     process.stop_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main, an end without a traceback
+process.end_quietly_until_main()
 
 T = TypeVar("T")
 

@@ -94,6 +94,27 @@ def test_a_lock_that_was_removed_with_its_folder_is_made_anew(
     end(child)
 
 
+def test_ctrl_c_while_modules_are_imported_prints_nothing(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    quiet = "from lt import process\nprocess.end_quietly_until_main()\n"
+    (package / "__init__.py").write_text(quiet)
+    (package / "module.py").write_text("import time\nprint('here', flush=True)\ntime.sleep(60)\n")
+    started = subprocess.Popen(
+        [sys.executable, "-m", "package.module"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout
+    assert started.stdout.readline() == "here\n"
+    started.send_signal(signal.SIGINT)
+    assert started.communicate() == ("", "")
+    assert started.returncode == -signal.SIGINT
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_becomes_one_message(number: int, capsys: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(number)

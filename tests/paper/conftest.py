@@ -38,10 +38,13 @@ def score(
     """The score file of a cell of the small grid; `accuracy` tells one from another."""
     cell = SMALL["cells"][f"{dataset}_{name}"]
     chosen = parsed(cell)
+    start = chosen.methods[chosen.model]["start"]
     about = {"device": "a device", "precision": "fp32", "git": "0" * 40, "git_dirty": False}
     common = {
+        "model": chosen.model,
         "train": dataclasses.asdict(chosen.train),
         "method": chosen.methods[chosen.model],
+        "start": None if start == params.FRESH else chosen.methods[start],
         "seed": chosen.seed,
         "subset_sha256": SHA,
         "provenance": {**about, "versions": {"python": "3", "torch": "2"}},

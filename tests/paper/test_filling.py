@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,13 +11,18 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import kills
-from paper import CELLS, SMALL, grid
+from lt import process
+from lt.train import run as training
+from paper import CELLS, PARAMS, SMALL, cell, grid
+from paper.cells import Cells
+from stages import RAW
 from tests.conftest import call, run, spawn
 
 PREFIX = "digits-exp-0.1"
@@ -129,8 +135,8 @@ def test_networks_of_several_cells_are_scored_together(repo: Path) -> None:
     rows = [[one.strip() for one in line.split("|")[1:4]] for line in done.stdout.splitlines()[2:]]
     found = {networks: (groups, accuracy) for networks, groups, accuracy in rows}
     wanted = dict(zip(["b", "h t", "c"], CHOSEN, strict=True))
-    for networks, cell in wanted.items():
-        assert found[networks] == ("1", f"{scores(repo)[cell]['metrics']['accuracy']:.2f}")
+    for networks, name in wanted.items():
+        assert found[networks] == ("1", f"{scores(repo)[name]['metrics']['accuracy']:.2f}")
     assert set(found) == {*wanted, "b c", "b h", "b t", "c h", "c t"}, "h alone lacks classes"
     done = call(repo, "paper.regroup", "kept", *given, "--less", "h t")
     rows = [[one.strip() for one in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:]]
@@ -273,12 +279,15 @@ def test_what_cannot_be_written_is_said_and_not_trained_again(
 ) -> None:
     write_grid(repo, CHOSEN, **LONG)
     forget(repo)
-    (repo / "full").write_text("no folder")
+    for name in CHOSEN:
+        (repo / "full" / f"{name}.zip").mkdir(parents=True)
     output = filled(repo, "--outputs", "full", code=1)
     assert "run: 3 of 3 cells failed:\n" in output
-    assert f"{CHOSEN[2]}: full: File exists; its networks stay where it was trained\n" in output
+    message = f"full/{CHOSEN[2]}.zip: Is a directory; its networks stay where it was trained\n"
+    assert message in output
     assert not chosen(repo), "the next run is to make the outputs, too"
-    (repo / "full").unlink()
+    for name in CHOSEN:
+        (repo / "full" / f"{name}.zip").rmdir()
     kept = list((repo / ".scratch/cells").glob("*/final/timing.json"))
     trained = {json.loads(path.read_text())["train_s"] for path in kept}
     assert len(trained) == 3
@@ -287,6 +296,95 @@ def test_what_cannot_be_written_is_said_and_not_trained_again(
     assert {path.stem for path in (repo / "full").iterdir()} == set(CHOSEN)
     assert not list((repo / ".scratch/cells").iterdir())
     assert chosen(repo) == undisturbed
+
+
+def test_a_folder_that_cannot_be_is_said_before_hours_of_training(repo: Path) -> None:
+    write_grid(repo, CHOSEN, **LONG)
+    (repo / "file").write_text("")
+    done = call(repo, "paper.run", "--folder", str(SMALL), "--outputs", "file")
+    assert (done.returncode, done.stderr) == (1, "run: file: File exists\n")
+    done = call(repo, "paper.run", "--folder", str(SMALL), "--outputs", "empty")
+    assert "3 of these have no outputs in empty: their networks are gone" in done.stdout
+
+
+def test_scores_stay_where_what_is_known_of_the_images_is_lost(
+    repo: Path, undisturbed: dict[str, Any]
+) -> None:
+    write_grid(repo, CHOSEN, **LONG)
+    facts = repo / SMALL / "datasets" / f"{PREFIX}.json"
+    before = facts.read_text()
+    facts.unlink()
+    done = call(repo, "paper.run", "--folder", str(SMALL))
+    assert "3 of 3 cells are done, 0 to run" in done.stdout, done
+    assert facts.read_text() == before
+    assert chosen(repo) == undisturbed
+
+
+def test_the_list_of_cells_says_what_is_to_be_run(repo: Path) -> None:
+    missing = f"{PREFIX}_group_softmax_s0"
+    write_grid(repo, [*CHOSEN, missing], **{**LONG, CHOSEN[1]: "train.lr=0.2"})
+    left = repo / SMALL / "scores" / "of_long_ago.json"
+    left.write_text("{}")
+    done = call(repo, "paper.run", "--folder", str(SMALL), "--list")
+    left.unlink()
+    *states, last = done.stdout.splitlines()
+    assert states[:4] == [
+        f"done      {CHOSEN[0]}",
+        f"of others {CHOSEN[1]}",
+        f"done      {CHOSEN[2]}",
+        f"missing   {missing}",
+    ]
+    assert last == f"of no cell {SMALL}/scores/of_long_ago.json"
+
+
+def test_bad_params_of_a_cell_are_said_before_any_is_run(repo: Path) -> None:
+    write_grid(repo, [f"{PREFIX}_ensemble_s0"], **{f"{PREFIX}_ensemble_s0": "train.lr=-1"})
+    done = call(repo, "paper.run", "--folder", str(SMALL))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        f"run: {PREFIX}_ensemble_s0: paper/params.yaml: train.lr: expected a number above 0, got -1"
+    )
+
+
+def to_nobody(_name: str, _result: cell.Result) -> None:
+    pass
+
+
+def test_a_cell_waits_for_a_run_that_cannot_be_called_back(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one whose person has pressed Ctrl-C: its worker trains on."""
+    write_grid(repo, CHOSEN, **LONG)
+    monkeypatch.chdir(repo)
+    monkeypatch.setattr(process, "PATIENCE_S", 0.0)
+    options = Cells(SMALL).options(CHOSEN[0])
+    asked, tries = [cell.Cell(CHOSEN[0], options, wanted=True)], []
+    holding = contextlib.ExitStack()
+    holding.enter_context(process.lock(cell._folder(options) / ".final.lock"))
+    real = training.run
+
+    def counted(*arguments: Any, **named: Any) -> None:
+        tries.append(1)
+        if len(tries) == 3:
+            holding.close()
+        real(*arguments, **named)
+
+    monkeypatch.setattr(training, "run", counted)
+    raw = cell.read_dataset(RAW / "digits")
+    results, folders = cell.run_chain(asked, raw, False, cell.CODE, to_nobody)
+    cell.clear(folders)
+    made = json.loads(json.dumps(results[CHOSEN[0]]["score"]))
+    assert same(made) == same(scores(repo)[CHOSEN[0]])
+    assert len(tries) == 3
+
+
+def test_a_worker_of_other_code_trains_nothing(repo: Path) -> None:
+    options = Cells(repo / SMALL, repo / PARAMS).options(CHOSEN[0])
+    asked = [cell.Cell(CHOSEN[0], options, wanted=True)]
+    results, _ = cell.run_chain(asked, None, False, "a" * 64, to_nobody)  # type: ignore[arg-type]
+    assert results == {
+        CHOSEN[0]: {"error": "its worker began with other code than this run; start it again"}
+    }
 
 
 def test_a_damaged_score_is_named_with_what_brings_another(repo: Path) -> None:
@@ -318,33 +416,71 @@ def test_ctrl_c_reaches_workers_too_and_prints_one_line(repo: Path) -> None:
     filled(repo)
 
 
-def test_workers_elsewhere_and_one_of_them_killed(repo: Path, undisturbed: dict[str, Any]) -> None:
-    """Two worker processes of a scheduler that runs already; the chain at work moves over."""
-    write_grid(repo, CHOSEN, **LONG)
-    forget(repo)
+@contextlib.contextmanager
+def cluster(repo: Path, workers: int, **of_scheduler: str) -> Iterator[tuple[str, list[Any]]]:
+    """A Dask scheduler and workers; its address, and the workers as processes."""
+    dask = Path(sys.executable).with_name("dask").as_posix()
     environment = {**os.environ, "PYTHONPATH": str(repo), "LT_SCRATCH": str(repo / ".elsewhere")}
-    dask = [Path(sys.executable).with_name("dask").as_posix()]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     address = f"tcp://127.0.0.1:{port}"
-    command = [*dask, "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
-    scheduler = subprocess.Popen(command, cwd=repo, **quiet)  # type: ignore[call-overload]
-    worker = [*dask, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-    workers = [subprocess.Popen(worker, cwd=repo, **quiet) for _ in range(2)]  # type: ignore[call-overload]
-    try:
-        process = fill(repo, "--scheduler", address)
+
+    def start(*command: str, **env: str) -> Any:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(
+            [dask, *command, "--no-dashboard"], cwd=repo, env={**environment, **env}, **quiet
+        )  # type: ignore[call-overload]
+
+    with contextlib.ExitStack() as stack:
+        scheduler = start("scheduler", "--host", "127.0.0.1", "--port", port, **of_scheduler)
+        own = [start("worker", address, "--nthreads", "1", "--no-nanny") for _ in range(workers)]
+        for one in (scheduler, *own):
+            stack.callback(one.wait)
+            stack.callback(one.kill)
+        yield address, own
+
+
+def test_workers_elsewhere_and_one_of_them_killed(repo: Path, undisturbed: dict[str, Any]) -> None:
+    """Two worker processes of a scheduler that runs already; the chain at work moves over.
+
+    Another run at the same cluster has cells of the same names: each gets its own scores.
+    """
+    write_grid(repo, CHOSEN, **LONG)
+    forget(repo)
+    other = repo / "paper" / "other"
+    other.mkdir()
+    few = json.loads((repo / SMALL / CELLS).read_text())
+    few["cells"] = {CHOSEN[0]: few["cells"][CHOSEN[0]]}
+    few["cells"][CHOSEN[0]]["params"] += " train.epochs=2"
+    (other / CELLS).write_text(json.dumps(few))
+    with cluster(repo, 2) as (address, workers):
+        both = [
+            fill(repo, "--folder", str(folder), "--scheduler", address)
+            for folder in (SMALL, other.relative_to(repo))
+        ]
         while not list(repo.glob(".elsewhere/*/expert_0.*")):
-            assert process.poll() is None, process.communicate()
+            assert both[0].poll() is None, both[0].communicate()
             time.sleep(0.01)
         workers[0].send_signal(signal.SIGKILL)
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, output
-    finally:
-        for one in (*workers, scheduler):
-            one.kill()
-            one.wait()
+        for process in both:
+            output, _ = process.communicate(timeout=300)
+            assert process.returncode == 0, output
     assert chosen(repo) == undisturbed
+    assert "1/1" in output
+    (path,) = (other / "scores").glob("*.json")
+    assert json.loads(path.read_text())["metrics"]["updates"] == 2 * 4
+
+
+def test_a_scheduler_without_this_repository_is_told_from_a_worker_that_died(repo: Path) -> None:
+    write_grid(repo, CHOSEN, **LONG)
+    (repo / SMALL / "scores" / f"{CHOSEN[0]}.json").unlink()
+    with cluster(repo, 1, PYTHONPATH="") as (address, _):
+        output = filled(repo, "--match", "baseline", "--scheduler", address, code=1)
+    assert "died" not in output
+    assert "the log of Dask's scheduler may say more" in output
+    output = filled(repo, "--match", "baseline", "--scheduler", "127.0.0.1:1x", code=1)
+    assert "run: --scheduler: expected the address of one, such as tcp://host:8786, got " in output
+    filled(repo)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +489,10 @@ def test_workers_elsewhere_and_one_of_them_killed(repo: Path, undisturbed: dict[
         (["paper.run", "--match", "nosuch"], "--match: no cell of paper has 'nosuch' in its name"),
         (["paper.run", "--per-gpu", "0"], "--per-gpu: expected an integer at least 1, got 0"),
         (["paper.run", "--fast"], "unrecognized arguments: --fast"),
-        (["paper.grid", "huge"], "expected one of full, small, got huge"),
+        (["paper.grid", "huge"], "expected one of full, small, or a file with --folder, got huge"),
+        (["paper.grid", "small", "--folder", "x"], "or a file with --folder, got small --folder x"),
+        (["paper.grid", "huge", "--folder", "x"], "huge: no such file"),
+        (["paper.run", "--folder", "nowhere"], "nowhere/cells.json: no such file"),
         (["paper.render", "x"], "unrecognized arguments: x"),
         (["paper.render", "--folder", "nowhere"], "nowhere/cells.json: no such file"),
     ],

@@ -14,12 +14,12 @@ import pytest
 from lt import files, params, params_file, provenance
 from lt.data import longtail, partition
 from lt.train.start import rehearse
-from paper import CELLS, FOLDER, PARAMS, contests, run, study, tables
+from paper import CELLS, FOLDER, PARAMS, contests, grid, run, study, tables
 from paper import SMALL as SMALL_FOLDER
 from paper.cell import _folder as working_folder
 from paper.cells import Cells
 from tests.conftest import ROOT
-from tests.paper.conftest import FULL, SMALL, parsed, small
+from tests.paper.conftest import FULL, SMALL, edit, parsed, put, small
 
 BOTH = pytest.mark.parametrize("cells", [FULL, SMALL], ids=["full", "small"])
 
@@ -169,12 +169,14 @@ def test_where_the_learning_rate_falls(cell: str, falls: bool) -> None:
 
 
 def test_what_starts_from_a_cell_runs_right_after_it(root: Path) -> None:
-    chains, number = run.plan(small(root), "digits-exp-0.1_", stale=False)
-    assert number == sum("digits-exp-0.1_" in name for name in SMALL["cells"])
+    cells = small(root)
+    names = run.matching(cells, "digits-exp-0.1_")
+    assert names == [name for name in SMALL["cells"] if "digits-exp-0.1_" in name]
+    chains = run.plan(cells, names, stale=False)
     found = {chain.cells[0].name: chain.cells for chain in chains}
     done = {path.stem for path in (root / SMALL_FOLDER / "scores").iterdir()}
     wanted = [one.name for cells in found.values() for one in cells if one.wanted]
-    assert len(wanted) == len(set(wanted)) == number - len(done)
+    assert len(wanted) == len(set(wanted)) == len(names) - len(done)
     baseline = found["digits-exp-0.1_baseline_s0"]
     assert not baseline[0].wanted, "its score is there; it is trained for what starts from it"
     assert {one.options.methods[one.options.model]["start"] for one in baseline[1:]} == {"baseline"}
@@ -190,20 +192,38 @@ def test_match_takes_a_part_of_a_name_or_a_pattern(root: Path) -> None:
         "exp*split*_s1": {n for n in names if "exp" in n and "split" in n and n.endswith("_s1")},
     }.items():
         assert wanted, match
-        assert run.plan(small(root), match, stale=False)[1] == len(wanted), match
+        assert set(run.matching(small(root), match)) == wanted, match
+
+
+def planned(root: Path, name: str, stale: bool) -> list[str]:
+    return [one.name for chain in run.plan(small(root), [name], stale) for one in chain.cells]
 
 
 def test_scores_of_other_code_are_stale(root: Path) -> None:
     name = "digits-exp-0.1_ensemble_s0"
-    assert run.plan(small(root), name, stale=False) == ([], 1)
-    ((chain,), _) = run.plan(small(root), name, stale=True)
-    assert [one.name for one in chain.cells] == [name]
-    (*_, last) = params.trainings(chain.cells[0].options)
+    assert planned(root, name, stale=False) == []
+    assert planned(root, name, stale=True) == [name]
+    chosen = small(root).options(name)
+    made_by(root, name, chosen.model)
+    assert planned(root, name, stale=True) == []
+
+
+def made_by(root: Path, name: str, model: str, start: str | None = None) -> None:
+    """Have the score say that the present code of these methods made it."""
     path = root / SMALL_FOLDER / "scores" / f"{name}.json"
     value = files.read_json(path)
-    value["provenance"]["code"] = provenance.code(last.code)
+    value["provenance"]["code"] = provenance.code(params.method_code(model))
+    value["provenance"]["start_code"] = start and provenance.code(params.method_code(start))
     files.write_json(path, value)
-    assert run.plan(small(root), name, stale=True) == ([], 1)
+
+
+def test_a_score_is_stale_too_if_what_it_starts_from_is(root: Path) -> None:
+    put(root, "crt_s0", 50.0)
+    name = "digits-exp-0.1_crt_s0"
+    made_by(root, name, "crt", "baseline")
+    assert planned(root, name, stale=True) == []
+    made_by(root, name, "crt", "ensemble")
+    assert planned(root, name, stale=True) == ["digits-exp-0.1_baseline_s0", name]
 
 
 def test_a_worker_for_every_core_or_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,3 +249,126 @@ def test_cells_that_differ_in_anything_are_at_work_in_other_folders() -> None:
         replace(one, train=replace(one.train, lr=0.2)),
     ]
     assert len({working_folder(options) for options in others}) == len(others)
+
+
+def test_a_score_of_another_method_is_not_the_cells(root: Path) -> None:
+    """Two methods may have the same params of their own."""
+    name = "balanced_softmax_s0"
+    put(root, name, 50.0)
+    assert f"digits-exp-0.1_{name}" in small(root).scored
+    edit(root, name, model="baseline")
+    assert f"digits-exp-0.1_{name}" in small(root).strangers
+
+
+def test_scores_count_while_nothing_is_known_of_their_images(root: Path) -> None:
+    """Else a lost file of facts would have hours of training done again."""
+    name = "digits-exp-0.1_baseline_s0"
+    edit(root, "baseline_s0", subset_sha256="b" * 64)
+    assert name in small(root).strangers
+    (root / SMALL_FOLDER / "datasets" / "digits-exp-0.1.json").unlink()
+    assert name in small(root).scored
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "3", '{"metrics": {}}', "<<<<<<< HEAD"])
+def test_files_that_are_not_what_they_should_be_are_named(root: Path, text: str) -> None:
+    folder = root / SMALL_FOLDER
+    for place, how in (
+        (
+            "scores/digits-exp-0.1_baseline_s0.json",
+            "makes it anew, or take that of the last commit",
+        ),
+        ("datasets/digits-exp-0.1.json", "delete it, and `python -m paper.run` writes it anew"),
+        ("cells.json", "`python -m paper.grid` makes it anew"),
+    ):
+        path = folder / place
+        before = path.read_text()
+        path.write_text(text)
+        with pytest.raises(ValueError, match=re.escape(str(path))) as caught:
+            small(root)
+        assert how in str(caught.value)
+        path.write_text(before)
+
+
+GRID = """
+seeds: [0]
+epochs: 2
+protocols: {quick: {epochs: 1, params: [train.epochs=1], seeds: [7]}}
+blocks:
+- of: digits-exp-0.1
+  cells:
+  - {model: baseline}
+  - {model: crt, start: baseline}
+- of: digits-step-0.5
+  protocol: quick
+  cells: [{model: ensemble}]
+"""
+
+
+def test_a_grid_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text(GRID)
+    made = grid.build(path)
+    assert list(made["cells"]) == [
+        "digits-exp-0.1_baseline_s0",
+        "digits-exp-0.1_crt_s0",
+        "digits-step-0.5_ensemble_quick_s7",
+    ]
+    assert list(made["datasets"]) == ["digits-exp-0.1", "digits-step-0.5"]
+    assert made["cells"]["digits-exp-0.1_crt_s0"]["start"] == "digits-exp-0.1_baseline_s0"
+
+
+def test_the_grid_in_the_docs_has_as_many_cells_as_they_say(tmp_path: Path) -> None:
+    text = (ROOT / "docs/grid.md").read_text().split("```yaml\n")[1].split("```")[0]
+    path = tmp_path / "my.yaml"
+    path.write_text(text)
+    made = grid.build(path)
+    assert len(made["cells"]) == 12
+    assert made["size"]["main"] == ["cifar100-exp-0.05"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds: [0]", "seeds: 0", "seeds: expected a list, each an integer in [0, 4294967295]"),
+        ("epochs: 2", "epoch: 2", "epoch: unknown key; allowed: seeds, epochs, blocks, roles"),
+        ("model: ensemble", "modl: ensemble", "blocks.1.cells.0.model: missing; expected a text"),
+        ("model: ensemble", "model: nosuch", "digits-step-0.5_nosuch_quick_s7: "),
+        ("step-0.5", "step-2", "data.imb_factor: expected a number in (0, 1], got 2"),
+        (
+            "step-0.5",
+            "step",
+            "blocks.1.of: expected one of the roles, or a dataset such as cifar10-exp-0.1",
+        ),
+        ("digits-step", "photos-step", "(of digits, cifar10, cifar100), got photos-step-0.5"),
+        ("  - {model: baseline}\n", "", "start: expected a cell of the grid, got digits-exp-0.1_b"),
+        (
+            ", start: baseline}",
+            "}",
+            "_crt_s0: start: expected what methods.crt.start says, baseline; got fresh",
+        ),
+        ("protocol: quick", "protocol: q", "blocks.1.protocol: expected one of quick, got q"),
+        (
+            "epochs: 2",
+            "epochs: 2\nroles: {mian: [digits-exp-0.1]}",
+            "roles.mian: unknown key; allowed: main, ",
+        ),
+        (
+            "[train.epochs=1]",
+            "[methods.ensemble.x=1]",
+            "methods.ensemble.x: unknown key; allowed: ",
+        ),
+        (
+            "cells: [{model: ensemble}]",
+            "cells: 3",
+            "blocks.1.cells: expected a list, each a section",
+        ),
+        ("seeds: [0]", "seeds: [0", "not YAML"),
+    ],
+)
+def test_what_is_wrong_in_a_grid_is_said(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "my.yaml"
+    assert old in GRID
+    path.write_text(GRID.replace(old, new))
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        grid.build(path)
+    assert str(path) in str(caught.value)

@@ -449,3 +449,10 @@ def test_methods_that_a_source_has_level_are_in_no_order(
     near, _, order = published.said(small(root))
     assert near.startswith("2 of 2 published figures (of 2 methods) lie within 2 points"), "2 is"
     assert order == "of 1 pair of methods in one source, none come in the same order here"
+
+
+def test_all_that_was_run_is_in_one_table(root: Path) -> None:
+    rows = {row["method"]: row for row in tables.every_cell(small(root))}
+    assert list(rows) == ["baseline", "split_lws", "ensemble", "split_lws own"]
+    assert (rows["baseline"]["n"], str(rows["baseline"]["accuracy"])) == ("2", "42.00 ± 2.83")
+    assert rows["split_lws own"]["n"] == "0 and 1 diverged"
