@@ -25,7 +25,7 @@ BEFORE_IN_METHODS: dict[str, dict[str, Any]] = {
     "soft_split": {"mixup": 0.0},
 }
 # what tables take for granted: of every score, of one of a training that ended well, and of facts
-ABOUT = ("model", "method", "start", "train", "seed", "subset_sha256", "provenance")
+ABOUT = ("method", "start", "train", "seed", "subset_sha256", "provenance")
 ENDED = ("metrics", "rules", "groups", "timing", "last_epochs", "by_rank", "confusion", "examples")
 FACTS: tuple[str, ...] = ("sha256", "counts", "val_counts", "images", "train_images", "val_images")
 FACTS += ("classes", "head", "tail", "many", "medium", "few", "examples")

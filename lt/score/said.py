@@ -61,7 +61,7 @@ def group_of(groups: Sequence[Sequence[int]], num_classes: int) -> Ints:
     """
     every = Counter(label for classes in groups for label in classes)
     for label in sorted({*range(num_classes), *every}):
-        if every[label] != 1 or label >= num_classes:
+        if every[label] != 1 or not 0 <= label < num_classes:
             raise ValueError(
                 f"groups: expected each of {num_classes} classes once, got {label} "
                 f"{every[label]} times"

@@ -472,15 +472,14 @@ def test_workers_elsewhere_and_one_of_them_killed(repo: Path, undisturbed: dict[
 
 
 def test_a_scheduler_without_this_repository_is_told_from_a_worker_that_died(repo: Path) -> None:
-    write_grid(repo, CHOSEN, **LONG)
-    (repo / SMALL / "scores" / f"{CHOSEN[0]}.json").unlink()
+    write_grid(repo, [*CHOSEN, f"{PREFIX}_group_softmax_s0"], **LONG)
+    match = ["--match", "group_softmax"]
     with cluster(repo, 1, PYTHONPATH="") as (address, _):
-        output = filled(repo, "--match", "baseline", "--scheduler", address, code=1)
+        output = filled(repo, *match, "--scheduler", address, code=1)
     assert "died" not in output
     assert "the log of Dask's scheduler may say more" in output
-    output = filled(repo, "--match", "baseline", "--scheduler", "127.0.0.1:1x", code=1)
+    output = filled(repo, *match, "--scheduler", "127.0.0.1:1x", code=1)
     assert "run: --scheduler: expected the address of one, such as tcp://host:8786, got " in output
-    filled(repo)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_calibration_is_of_answers_to_which_no_group_is_given() -> None:
     assert result.ece == pytest.approx(60)
 
 
-@pytest.mark.parametrize("groups", [((0, 1),), ((0, 1), (1, 2))])
+@pytest.mark.parametrize("groups", [((0, 1),), ((0, 1), (1, 2)), ((0, 1), (2, -1))])
 def test_every_class_is_in_one_group(groups: tuple[tuple[int, ...], ...]) -> None:
     with pytest.raises(ValueError, match="groups: expected each of 3 classes once"):
         metrics.evaluate(np.eye(3), np.eye(3), np.arange(3), groups, {})
