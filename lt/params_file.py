@@ -88,7 +88,7 @@ def load(
     Raises:
         ValueError: with every problem found, a line each: key, what is allowed, what was given.
     """
-    raw = _read(Path(path))
+    raw = read(Path(path))
     for text in overrides:
         _override(raw, text)
     no_profile = _no_profile(raw)
@@ -111,7 +111,12 @@ def _params() -> TypeAdapter[Any]:
     return TypeAdapter(Params)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """Read a YAML file of key: value lines as DVC does.
+
+    Raises:
+        ValueError: if it is none, or a key comes twice.
+    """
     try:
         raw = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
         json.dumps(raw, default=str)  # which a value that holds itself does not survive

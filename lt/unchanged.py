@@ -7,7 +7,7 @@ as what the result was made of, and the result into the cache under the wrong na
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,9 @@ class Snapshot:
         return [path for path, mark in self.marks.items() if _mark(path) != mark] + new
 
 
-def code(root: Path) -> dict[str, str]:
-    """Return the SHA-256 of each Python file of lt/ and stages/, by its path from `root`."""
-    every = (path for name in ("lt", "stages") for path in (root / name).glob("**/*.py"))
+def code(root: Path, folders: Sequence[str] = ("lt", "stages")) -> dict[str, str]:
+    """Return the SHA-256 of each Python file in some folders, by its path from `root`."""
+    every = (path for name in folders for path in (root / name).glob("**/*.py"))
     # an editor's lock beside a file is hidden, and leads nowhere
     paths = sorted(path for path in every if path.name[0] != "." and path.is_file())
     return {

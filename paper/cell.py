@@ -13,6 +13,7 @@ import shutil
 import traceback
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,15 @@ from lt import files, params, process, provenance, unchanged
 from lt.data import longtail, partition
 from paper import score
 
-CODE = files.digest(unchanged.code(Path(__file__).parents[1]))  # as this process has loaded it
+CODE = files.digest(unchanged.code(Path(__file__).parents[1], ("lt", "paper", "stages")))
+LOCK = ".chain.lock"
 
 Result = dict[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
+
+
+class OtherCode(Exception):  # noqa: N818
+    """What is raised on a worker whose code is not that of the run."""
 
 
 @dataclass(frozen=True)
@@ -60,38 +66,56 @@ def run_chain(
         cells: what to run, in this order.
         raw: their dataset.
         keep_outputs: whether a result holds what the networks say of every image, too.
-        code: the CODE of who asks for it. No cell is run with any other.
+        code: the CODE of who asks for it.
         deliver: called with each result as soon as it is there.
 
     Returns:
         for each cell, by name, {"score": ...}, with the bytes of a zip file as "outputs" if they
         are asked for, or {"error": a text}; and the folders of its networks, to be cleared.
+
+    Raises:
+        OtherCode: if `code` is not the CODE that this process began with.
     """
     import torch
 
+    if code != CODE:
+        raise OtherCode
     torch.set_num_threads(1)  # a worker per core: together they are faster than one that has all
     results: dict[str, Result] = {}
     folders: dict[str, Path] = {}
-    for cell in cells:
-        try:
-            if code != CODE:
-                raise ValueError("its worker began with other code than this run; start it again")
-            folders[cell.name] = _folder(cell.options)
-            results[cell.name] = _run(cell, raw, folders, results, cells[0].name, keep_outputs)
-        except (ValueError, OSError) as error:
-            results[cell.name] = {"error": str(error)}
-        except Exception:  # a mistake of ours must not stop the other cells
-            results[cell.name] = {"error": traceback.format_exc()}
-        if cell.wanted:
-            deliver(cell.name, results[cell.name])
+    with ExitStack() as stack:
+        for cell in cells:
+            try:
+                folders[cell.name] = _folder(cell.options)
+                if cell is cells[0]:
+                    _wait_for(folders[cell.name], stack)
+                results[cell.name] = _run(cell, raw, folders, results, cells[0].name, keep_outputs)
+            except (ValueError, OSError) as error:
+                results[cell.name] = {"error": str(error)}
+            except Exception:  # a mistake of ours must not stop the other cells
+                results[cell.name] = {"error": traceback.format_exc()}
+            if cell.wanted:
+                deliver(cell.name, results[cell.name])
     wanted = {cell.name: results[cell.name] for cell in cells if cell.wanted}
     return wanted, [str(folder.absolute()) for folder in folders.values()]
 
 
+def _wait_for(first: Path, stack: ExitStack) -> None:
+    """Hold the lock of a chain, whose first cell has that folder, until the stack is closed.
+
+    A run that was stopped may be at work on it: its worker goes on, and what it makes is taken.
+    """
+    while True:
+        with suppress(process.Held):
+            stack.enter_context(process.lock(first / LOCK))
+            return
+
+
 def clear(folders: Sequence[str]) -> None:
-    """Remove the networks of a chain."""
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Remove the networks of a chain, unless another run is at work on it."""
+    with suppress(process.Held), process.lock(Path(folders[0]) / LOCK):
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(
@@ -110,19 +134,15 @@ def _run(
     if before and "error" in before:
         raise ValueError(f"{first}, which it starts from, failed")
     options = cell.options
-    (*_, one), inputs = params.trainings(options), make_inputs(options, raw)
+    (*earlier, one), inputs = params.trainings(options), make_inputs(options, raw)
     out = folders[cell.name] / "final"
     message = before and before["score"].get("failed")
     if message:
         message = f"{first}, which it starts from: {message}"
     elif not out.exists():
         try:
-            while not out.exists():
-                try:
-                    start = folders[first] / "final" if before else None
-                    training.run(one, inputs, out, start, quiet=True)
-                except process.Held:
-                    pass  # by a run that was stopped, which its worker does not hear of
+            start = folders[first] / "final" if before else None
+            training.run(one, inputs, out, start, quiet=True)
         except FloatingPointError as error:
             message = str(error)
     if not message:
@@ -131,6 +151,8 @@ def _run(
     device = pick_device(options.train.deterministic)
     precision = pick_precision(options.train.precision, device)
     about = training.about(one, inputs, device, precision) | provenance.revision()
+    for its_start in earlier:
+        about["start"] = {"method": its_start.method, "code": provenance.code(its_start.code)}
     return {"score": {**score.about(about, options), "failed": message}}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class Cells:
     """
 
     def __init__(self, folder: Path = FOLDER, path: Path = PARAMS) -> None:
-        grid = _read_grid(folder / CELLS)
+        self.grid = grid = _read_grid(folder / CELLS)
         self.folder, self.path = folder, path
         self.size: dict[str, Any] = grid["size"]
         self.entries: dict[str, dict[str, Any]] = grid["cells"]
@@ -142,36 +142,58 @@ class Cells:
 
 
 def problems(
-    entries: Mapping[str, Mapping[str, Any]],
+    grid: Mapping[str, Any],
+    names: Iterable[str],
     check_method: Check | None = None,
-    names: Iterable[str] | None = None,
     path: Path = PARAMS,
 ) -> list[str]:
     """List what is wrong with cells: their params, or what they start from.
 
     Args:
-        entries: all cells of cells.json, by name.
+        grid: what cells.json holds.
+        names: of the cells that are looked at.
         check_method: as in `params_file.load`.
-        names: of the cells that are looked at; None: all.
         path: the file of the params that all cells share.
     """
     found = []
-    for name in entries if names is None else names:
+    for name in names:
+        entry = grid["cells"][name]
         try:
-            own = _options(name, entries[name], path, check_method)
+            own = _options(name, entry, path, check_method)
         except ValueError as error:
             found.append(str(error))
             continue
-        wanted, first = own.methods[own.model]["start"], entries[name]["start"]
-        given = entries.get(first, {}).get("model") if first else params.FRESH
-        if first and given is None:
-            found.append(f"{name}: start: expected a cell of the grid, got {first}")
-        elif wanted != given:
-            found.append(
-                f"{name}: start: expected what methods.{own.model}.start says, {wanted}; "
-                f"got {first or given}"
-            )
+        data = params_file.load(grid["datasets"][entry["dataset"]].split(), path).data
+        for key, given, wanted in (
+            ("model", own.model, entry["model"]),
+            ("seed", own.seed, entry["seed"]),
+            ("data", own.data, data),
+        ):
+            if given != wanted:
+                found.append(f"{name}: params: expected none of {key}, which its name tells")
+        found += [f"{name}: start: {problem}" for problem in _of_start(grid, name, own, path)]
     return found
+
+
+def _of_start(grid: Mapping[str, Any], name: str, own: params.Params, path: Path) -> Iterator[str]:
+    """Say whether a cell starts from another one that was trained as it says."""
+    wanted, first = own.methods[own.model]["start"], grid["cells"][name]["start"]
+    if first is None:
+        if wanted != params.FRESH:
+            yield f"expected {wanted}, as methods.{own.model}.start says, got none"
+        return
+    if first not in grid["cells"]:
+        yield f"expected a cell of the grid, got {first}"
+        return
+    theirs = _options(first, grid["cells"][first], path)
+    if theirs.model != wanted:
+        yield f"expected {wanted}, as methods.{own.model}.start says, got {first}"
+        return
+    for key in ("train", "data", "partition", "seed"):
+        if getattr(theirs, key) != getattr(own, key):
+            yield f"expected a cell with the same {key}, got {first}"
+    if theirs.methods[wanted] != own.methods[wanted]:
+        yield f"expected a cell with the same methods.{wanted}, got {first}"
 
 
 def _options(
@@ -216,7 +238,7 @@ def _key(entry: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _read_grid(path: Path) -> dict[str, Any]:
-    how = "`python -m paper.grid` makes it anew"
+    how = "`python -m paper.grid` makes it anew, of the file that it was made of (docs/grid.md)"
     return _read(path, ("size", "datasets", "cells"), how)
 
 

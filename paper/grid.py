@@ -10,16 +10,16 @@ Tables find a cell by its dataset, model, variation and seed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from lt import files, methods
+from lt import files, methods, params_file
 from lt.params import CLASSES, STRICT, Count, Seed
 from lt.validate import check
 from paper import CELLS, FOLDER, SMALL
@@ -28,11 +28,9 @@ from stages import Parser, main
 
 HERE = Path(__file__).parent
 GRIDS = {"full": (HERE / "grid.yaml", FOLDER), "small": (HERE / "grid_small.yaml", SMALL)}
-# a network per group, or what starts from one: their gradients are clipped at the seed's protocol
-SPLITS = ("split", "split_lws", "split_rest", "distill")
 NETWORKS = {"ensemble": 2, "soft_split": 2}  # of these each sees every image
-ROLES = ("main", "study", "cuts", "nan", "tau", "falling", "field")  # of any number of datasets
-ROLES_OF_ONE = ("table2", "long", "clip", "confirm")
+
+FILE_NAME = re.compile(r"[\w.-]+")
 
 Cell = dict[str, Any]
 
@@ -67,16 +65,34 @@ class Block:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Roles:
+    """Of which datasets tables and figures are: several, or for the last ones each one."""
+
+    main: tuple[str, ...] = ()
+    study: tuple[str, ...] = ()
+    cuts: tuple[str, ...] = ()
+    nan: tuple[str, ...] = ()
+    tau: tuple[str, ...] = ()
+    falling: tuple[str, ...] = ()
+    field: tuple[str, ...] = ()
+    table2: str = ""
+    long: str = ""
+    clip: str = ""
+    confirm: str = ""
+
+
+@dataclass(frozen=True, config=STRICT)
 class Grid:
     """A file such as grid.yaml."""
 
     seeds: tuple[Seed, ...]
     epochs: Count
     blocks: tuple[Block, ...]
-    roles: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    roles: Roles = Field(default_factory=Roles)
     long_epochs: Count = 1
     decay_epoch: Count = 1
     params: tuple[str, ...] = ()
+    models: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     protocols: dict[str, Protocol] = Field(default_factory=dict)
 
 
@@ -86,40 +102,42 @@ def read(path: Path) -> Grid:
     Raises:
         ValueError: with every problem found, a line each.
     """
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    grid, found = check(TypeAdapter(Grid), raw)
-    if grid:
-        found = _strays(grid)
+    grid, found = check(TypeAdapter(Grid), params_file.read(path))
+    found += [] if grid is None else _strays(grid)
     if found or grid is None:
         raise ValueError("\n".join(f"{path}: {problem}" for problem in found))
     return grid
 
 
 def _strays(grid: Grid) -> list[str]:
-    """List names that stand for nothing, and blocks that ask for none."""
-    known = (*ROLES, *ROLES_OF_ONE)
-    found = [
-        f"roles.{role}: unknown key; allowed: {', '.join(known)}"
-        for role in grid.roles
-        if role not in known
-    ]
+    """List names that stand for nothing."""
+    found = []
+    for role, given in asdict(grid.roles).items():
+        found += [f"roles.{role}: {_EXPECTED}, got {one}" for one in _strange(given)]
     for k, block in enumerate(grid.blocks):
         if block.protocol not in ("", *grid.protocols):
             allowed = ", ".join(grid.protocols)
             found.append(f"blocks.{k}.protocol: expected one of {allowed}, got {block.protocol}")
-        for dataset in _several(grid.roles.get(block.of, block.of)):
-            raw, *rest = dataset.split("-")
-            if raw not in CLASSES or not 2 <= len(rest) <= 3:
-                found.append(
-                    f"blocks.{k}.of: expected one of the roles, or a dataset such as "
-                    f"cifar10-exp-0.1 (of {', '.join(CLASSES)}), got {dataset}"
-                )
-    if not any(block.cells for block in grid.blocks):
-        found.append("blocks: expected at least one with a cell")
+        if block.of not in asdict(grid.roles):
+            strange = _strange(block.of)
+            found += [f"blocks.{k}.of: {_EXPECTED}, or a role, got {one}" for one in strange]
     return found
+
+
+_EXPECTED = f"expected a dataset such as cifar10-exp-0.1 (of {', '.join(CLASSES)})"
+
+
+def _strange(given: str | Sequence[str]) -> list[str]:
+    """List those names that are of no dataset."""
+    return [
+        name
+        for name in _several(given)
+        if (parts := name.split("-"))[0] not in CLASSES or not 3 <= len(parts) <= 4
+    ]
+
+
+def _several(given: str | Sequence[str]) -> Sequence[str]:
+    return [one for one in [given] if one] if isinstance(given, str) else given
 
 
 def build(path: Path) -> dict[str, Any]:
@@ -132,36 +150,49 @@ def build(path: Path) -> dict[str, Any]:
         ValueError: with every problem found, in the file or in the params of a cell, a line each.
     """
     grid = read(path)
+    roles: dict[str, Any] = asdict(grid.roles)
     cells: dict[str, Cell] = {}
+    found = []
     for block in grid.blocks:
         protocol = grid.protocols.get(block.protocol) or Protocol(grid.epochs)
-        for dataset in _several(grid.roles.get(block.of, block.of)):
+        seeds = grid.seeds if protocol.seeds is None else protocol.seeds
+        for dataset in _several(roles.get(block.of, block.of)):
             for kind in block.cells:
-                for seed in grid.seeds if protocol.seeds is None else protocol.seeds:
-                    # what is asked for again is there already
-                    cells.setdefault(*_cell(grid, block.protocol, protocol, dataset, kind, seed))
-    if found := problems(cells, methods.problems):
-        raise ValueError("\n".join(f"{path}: {problem}" for problem in found))
+                for name, cell in (_cell(grid, block, protocol, dataset, kind, k) for k in seeds):
+                    if not FILE_NAME.fullmatch(name):
+                        found.append(f"{name}: expected letters, digits, dots and spaces alone")
+                    elif cells.setdefault(name, cell) != cell:  # to be asked for again is fine
+                        found.append(f"{name}: two cells have this name; expected a `variation`")
+    if not cells:
+        found.append("expected at least one cell")
+    if not found:
+        made = _with_roles(grid, cells)
+        found = problems(made, cells, methods.problems)
+    if found:
+        raise ValueError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(found)))
+    return made
+
+
+def _with_roles(grid: Grid, cells: dict[str, Cell]) -> dict[str, Any]:
+    """Return what cells.json holds; a role that is not given is of all datasets, or the first."""
+    roles: dict[str, Any] = asdict(grid.roles)
     used = list(dict.fromkeys(cell["dataset"] for cell in cells.values()))
-    roles = {"main": used, **grid.roles}  # without roles, the tables are of all datasets
-    size: dict[str, Any] = {role: list(_several(roles.get(role, ()))) for role in ROLES}
-    size |= {role: roles.get(role, used[0]) for role in ROLES_OF_ONE}
+    roles["main"] = roles["main"] or used
+    for role in ("table2", "long", "clip", "confirm"):
+        roles[role] = roles[role] or used[0]
+    named = [name for given in (roles["main"], *roles.values()) for name in _several(given)]
     numbers = {key: asdict(grid)[key] for key in ("epochs", "long_epochs", "decay_epoch")}
-    datasets = {name: _dataset(name) for name in (*size["main"], *size["field"], *used)}
-    return {"size": size | numbers, "datasets": datasets, "cells": cells}
-
-
-def _several(found: str | Sequence[str]) -> Sequence[str]:
-    return [found] if isinstance(found, str) else found
+    datasets = {name: _dataset(name) for name in (*named, *used)}
+    return {"size": roles | numbers, "datasets": datasets, "cells": cells}
 
 
 def _cell(
-    grid: Grid, protocol_name: str, protocol: Protocol, dataset: str, one: Kind, seed: int
+    grid: Grid, block: Block, protocol: Protocol, dataset: str, one: Kind, seed: int
 ) -> tuple[str, Cell]:
     """Return a cell's name, and what the file says of it."""
-    variation = " ".join(filter(None, [protocol_name, one.variation]))
-    clip = ["train.clip_norm=5.0"] if one.model in SPLITS and not protocol_name else []
-    own = [*grid.params, *clip, *protocol.params, *one.params]
+    variation = " ".join(filter(None, [block.protocol, one.variation]))
+    of_model = () if block.protocol else grid.models.get(one.model, ())
+    own = [*grid.params, *of_model, *protocol.params, *one.params]
 
     def name(of: str, variation: str) -> str:
         return "_".join(filter(None, [dataset, of, variation.replace(" ", ""), f"s{seed}"]))
@@ -172,7 +203,7 @@ def _cell(
         "variation": variation,
         "seed": seed,
         "passes": one.passes or protocol.epochs * NETWORKS.get(one.model, 1),
-        "start": name(one.start, protocol_name) if one.start else None,
+        "start": name(one.start, block.protocol) if one.start else None,
         "params": " ".join([_dataset(dataset), f"model={one.model}", f"seed={seed}", *own]),
     }
 

@@ -48,6 +48,7 @@ from stages import RAW, Parser, download, main
 
 PER_GPU = 2
 DONE = "done"
+LATEST_S = 300.0  # for our own workers to be there
 TRIES = 3  # a dataset that was lost with the last worker that held it is sent again
 
 
@@ -73,12 +74,23 @@ def matching(cells: Cells, match: str) -> list[str]:
     return found
 
 
-def plan(cells: Cells, names: Sequence[str], stale: bool) -> list[Chain]:
-    """Return what is to be run of some cells.
+def check(cells: Cells, names: Sequence[str]) -> None:
+    """Look at the cells that have no score, before anything is downloaded or run.
 
     Raises:
-        ValueError: if one has bad params.
+        ValueError: with every problem in them.
     """
+    from lt import methods  # which imports torch
+
+    missing = [name for name in names if name not in cells.scored]
+    starts = [first for name in missing if (first := cells.entries[name]["start"])]
+    asked = dict.fromkeys([*(name for name in starts if name in cells.entries), *missing])
+    if found := problems(cells.grid, asked, methods.problems, cells.path):
+        raise ValueError("\n".join(found))
+
+
+def plan(cells: Cells, names: Sequence[str], stale: bool) -> list[Chain]:
+    """Return what is to be run of some cells."""
     missing = [name for name in names if _state(cells, name, stale) != DONE]
     chains: dict[str, list[str]] = {}
     for name in missing:
@@ -86,12 +98,6 @@ def plan(cells: Cells, names: Sequence[str], stale: bool) -> list[Chain]:
         chains.setdefault(first, [first])
         if name != first:
             chains[first].append(name)
-    if missing:
-        from lt import methods  # which imports torch
-
-        every = [name for chain in chains.values() for name in chain]
-        if found := problems(cells.entries, methods.problems, every, cells.path):
-            raise ValueError("\n".join(found))
     return [_chain(cells, chain, set(missing)) for chain in chains.values()]
 
 
@@ -112,6 +118,9 @@ def _is_stale(cells: Cells, name: str) -> bool:
 
 def show(cells: Cells, names: Sequence[str], stale: bool) -> None:
     """Print the cells with what has become of them, and files that belong to none."""
+    for dataset in dict.fromkeys(cells.entries[name]["dataset"] for name in names):
+        if cells.datasets[dataset] is None:
+            print(f"of {dataset} nothing is known yet: its images are not compared")
     for name in names:
         print(f"{_state(cells, name, stale):9} {name}")
     there = {path.stem for path in (cells.folder / "scores").glob("*.json")}
@@ -147,7 +156,7 @@ def connect(scheduler: str | None, per_gpu: int, chains: int) -> Iterator[Client
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"--scheduler: expected the address of one, such as tcp://host:8786, got "
-                f"{scheduler} ({str(error).splitlines()[0]})"
+                f"{scheduler} ({_first_line(error)})"
             ) from None
         with client:
             yield client
@@ -163,7 +172,7 @@ def connect(scheduler: str | None, per_gpu: int, chains: int) -> Iterator[Client
         with _no_ctrl_c():
             made = SpecCluster(dict(enumerate(specs)), scheduler=head, silence_logs="CRITICAL")
             client = stack.enter_context(Client(stack.enter_context(made)))
-            client.wait_for_workers(len(specs))
+        client.wait_for_workers(len(specs), timeout=LATEST_S)
         yield client
 
 
@@ -173,11 +182,11 @@ def _no_ctrl_c() -> Iterator[None]:
 
     It reaches the whole group of processes, and stopping them is up to the first.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Filler:
@@ -189,6 +198,7 @@ class Filler:
         self.done: set[str] = set()
         self.lock = threading.Lock()  # results come in Dask's thread, too
         self.raw: dict[str, Future[Any]] = {}
+        self.refused: set[str] = set()  # addresses of workers with other code
         # of Dask's events: a score comes when it is there, not when its chain is done
         self.topic = f"cells-{uuid.uuid4().hex}"
 
@@ -216,7 +226,9 @@ class Filler:
         self.client.unsubscribe_topic(self.topic)
         self.bar.close()
 
-    def _submit(self, chain: Chain, priority: int) -> Future[Any]:
+    def _submit(
+        self, chain: Chain, priority: int, workers: Sequence[str] | None = None
+    ) -> Future[Any]:
         if not self.client.nthreads():
             self.bar.write("waiting for workers")
             self.client.wait_for_workers(1)
@@ -225,13 +237,21 @@ class Filler:
             self.raw[chain.dataset] = self.client.scatter(dataset, broadcast=True)
         raw, keep = self.raw[chain.dataset], self.outputs is not None
         arguments = chain.cells, raw, keep, cell.CODE, self.topic
-        return self.client.submit(run_chain, *arguments, priority=priority, pure=False)
+        how = {"priority": priority, "pure": False, "workers": workers}
+        return self.client.submit(run_chain, *arguments, **how)
 
     def _again(self, chain: Chain, future: Future[Any]) -> Future[Any] | None:
-        """Submit the chain once more, if what it needs was lost with a worker.
+        """Submit the chain once more, if what it needs was lost with a worker, or it was refused.
 
         Otherwise its cells have failed.
         """
+        if future.status == "error" and isinstance(refusal := future.exception(), cell.OtherCode):
+            (address,) = refusal.args
+            if address not in self.refused:
+                self.refused.add(address)
+                self.bar.write(f"{address} began with other code, and is given nothing")
+            if good := self.client.nthreads().keys() - self.refused:
+                return self._submit(chain, 0, sorted(good))
         chain.tries += 1
         if future.status in ("cancelled", "lost") and chain.tries < TRIES:
             return self._submit(chain, 0)
@@ -295,21 +315,34 @@ def _why(future: Future[Any]) -> str:
     error = future.exception()
     if isinstance(error, KilledWorker):
         return "every worker that it was given to died"
-    first = str(error).splitlines()[0]
-    return f"{type(error).__name__}: {first}; the log of Dask's scheduler may say more"
+    if isinstance(error, cell.OtherCode):
+        return "no worker has the code that this run began with; start them again, and the run"
+    line = _first_line(error)
+    return f"{type(error).__name__}: {line}; the log of Dask's scheduler may say more"
+
+
+def _first_line(error: BaseException | None) -> str:
+    return next(iter(str(error).splitlines()), "")
 
 
 def run_chain(
     cells: Sequence[cell.Cell], raw: Any, keep_outputs: bool, code: str, topic: str
 ) -> tuple[dict[str, cell.Result], list[str]]:
-    """Run `cell.run_chain` on a worker; scores go ahead as events, where there are no outputs."""
+    """Run `cell.run_chain` on a worker; scores go ahead as events, where there are no outputs.
+
+    Raises:
+        cell.OtherCode: with the worker's address, if this worker's code is not `code`.
+    """
     worker = get_worker()
 
     def deliver(name: str, result: cell.Result) -> None:
         if "outputs" not in result:  # they are too large for an event, and come before their score
             worker.log_event(topic, (name, result))
 
-    return cell.run_chain(cells, raw, keep_outputs, code, deliver)
+    try:
+        return cell.run_chain(cells, raw, keep_outputs, code, deliver)
+    except cell.OtherCode:
+        raise cell.OtherCode(worker.address) from None
 
 
 def _download(cells: Cells, names: Iterable[str]) -> None:
@@ -320,13 +353,16 @@ def _download(cells: Cells, names: Iterable[str]) -> None:
             download.run([raw])
 
 
-def _make_folder(outputs: Path, names: Sequence[str], chains: Sequence[Chain]) -> None:
+def _make_folder(
+    outputs: Path, cells: Cells, names: Sequence[str], chains: Sequence[Chain]
+) -> None:
     """Make the folder for outputs, before hours of training; say which will not be in it."""
     outputs.mkdir(parents=True, exist_ok=True)
     if not os.access(outputs, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(outputs))
     todo = {one.name for chain in chains for one in chain.cells if one.wanted}
-    without = [n for n in names if n not in todo and not (outputs / f"{n}.zip").exists()]
+    done = [name for name in names if name not in todo and not cells.scored[name].failed]
+    without = [name for name in done if not (outputs / f"{name}.zip").exists()]
     if without:
         print(f"{len(without)} of these have no outputs in {outputs}: their networks are gone")
 
@@ -350,7 +386,8 @@ def run(arguments: Sequence[str]) -> None:
         show(cells, names, given.stale)
         return
     with process.lock(given.folder / ".run.lock"):
-        # first what is known of the datasets: scores are compared with it
+        check(cells, names)
+        # then what is known of the datasets: scores are compared with it
         used = {cells.entries[name]["dataset"] for name in names}
         _download(cells, [name for name in used if cells.datasets[name] is None])
         facts.write_missing(cells)
@@ -359,7 +396,7 @@ def run(arguments: Sequence[str]) -> None:
         todo = sum(one.wanted for chain in chains for one in chain.cells)
         print(f"{len(names) - todo} of {len(names)} cells are done, {todo} to run", flush=True)
         if given.outputs:
-            _make_folder(given.outputs, names, chains)
+            _make_folder(given.outputs, cells, names, chains)
         if not todo:
             return
         _download(cells, [cells.entries[chain.cells[0].name]["dataset"] for chain in chains])

@@ -432,24 +432,32 @@ def test_a_split_on_mixed_images_is_compared_with_what_is_trained_on_them(root: 
     }
 
 
-def test_what_was_said_beforehand_waits_for_all_its_seeds(root: Path) -> None:
-    claim = "`soft_split, lean 1, shared, mixup` is ahead of the bar, mixup by"
+CLAIM = "`soft_split, lean 1, shared, mixup` is ahead of the bar, mixup by"
+OURS, THEIRS = "soft_split_confirmsharedlean1mixup", "ensemble_confirmtau1mixup"
+
+
+def test_a_claim_waits_for_all_its_seeds(root: Path) -> None:
     assert not splits.confirmed(small(root)).rows
-    split, theirs = "soft_split_confirmsharedlean1mixup", "ensemble_confirmtau1mixup"
-    put(root, f"{split}_s2", 63.0)
-    put(root, f"{theirs}_s2", 60.0)
-    put(root, f"{theirs}_s3", 61.0)
+    put(root, f"{OURS}_s2", 63.0)
+    put(root, f"{THEIRS}_s2", 60.0)
+    put(root, f"{THEIRS}_s3", 61.0)
     put(root, "ensemble_studytau1mixup_s0", 70.0)
-    answer = splits.confirmed(small(root))
-    assert answer.said == (
-        f"{claim} 3.00 points on digits-exp-0.1, on one seed. 1 of the 2 seeds has been run on "
+    assert splits.confirmed(small(root)).said == (
+        f"{CLAIM} 3.00 points on digits-exp-0.1, on one seed. 1 of the 2 seeds has been run on "
         "both sides: the verdict waits for all."
     )
-    put(root, f"{split}_s3", 66.0)
+
+
+def test_a_claim_holds_if_the_interval_is_above_zero(root: Path) -> None:
+    put(root, f"{THEIRS}_s2", 60.0)
+    put(root, f"{THEIRS}_s3", 61.0)
+    put(root, f"{OURS}_s2", 63.0)
+    put(root, f"{OURS}_s3", 66.0)
     put(root, "balpoe_confirmtaus11_s3", 65.0)
     answer = splits.confirmed(small(root))
     assert answer.said == (
-        f"{claim} 4.00 points on digits-exp-0.1; the 95 % interval includes zero."
+        f"{CLAIM} 4.00 points on digits-exp-0.1; the 95 % interval includes zero. The claim does "
+        "not hold."
     ), "4 ± 12.706 sqrt(2) / sqrt(2)"
     found = {(r["this"], r["compared with"]): str(r["accuracy"]) for r in answer.rows}
     assert found == {
@@ -457,6 +465,20 @@ def test_what_was_said_beforehand_waits_for_all_its_seeds(root: Path) -> None:
         ("soft_split, lean 1, shared, mixup", "balpoe, taus 1 and 1"): "1.00",
         ("balpoe, taus 1 and 1", "the bar, mixup"): "4.00",
     }
+    put(root, f"{OURS}_s3", 64.2)
+    assert splits.confirmed(small(root)).said == (
+        f"{CLAIM} 3.10 points on digits-exp-0.1; the 95 % interval excludes zero. The claim holds."
+    ), "3.1 ± 12.706 × 0.1"
+
+
+def test_a_claim_does_not_hold_if_a_training_diverges(root: Path) -> None:
+    put(root, f"{THEIRS}_s2", 60.0)
+    put(root, f"{OURS}_s2", 63.0)
+    put(root, f"{THEIRS}_s3", 61.0)
+    edit(root, f"{THEIRS}_s3", failed="expert 0: the loss is nan")
+    assert splits.confirmed(small(root)).said.endswith(
+        "on one seed. A training diverged, so the claim does not hold."
+    )
 
 
 def test_a_soft_split_is_told_beside_its_control(root: Path) -> None:

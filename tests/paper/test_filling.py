@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed import Client
 
 from bench import kills
 from lt import process
@@ -113,7 +116,7 @@ def test_the_grid_gives_tables_figures_and_the_page(repo: Path) -> None:
     assert (repo / SMALL / "figures/confusion.png").exists()
     with zipfile.ZipFile(repo / "kept" / f"{CHOSEN[0]}.zip") as kept:
         assert {"outputs.npz", "experts.json", "run.json"} <= set(kept.namelist())
-    assert not list((repo / ".scratch/cells").iterdir()), "what is done is not kept twice"
+    assert not list((repo / ".scratch/cells").glob("*/final")), "what is done is not kept twice"
 
 
 def test_outputs_that_were_kept_give_the_same_scores_again(repo: Path) -> None:
@@ -261,17 +264,20 @@ def test_a_cell_that_fails_or_diverges_is_named_and_the_others_run(repo: Path) -
         f"{PREFIX}_{name}" for name in ("lws_joint_s0", "baseline_s1", "crt_s1", *BAD)
     ]
     changes = dict.fromkeys((diverged, after), "train.lr=1e30")
-    changes |= dict.fromkeys((bad, after_bad), "data.val_fraction=0.99")
+    cut = "partition.criterion=thresholds partition.thresholds=[1000]"
+    changes |= dict.fromkeys((bad, after_bad), cut)
     write_grid(repo, names, **changes)
     output = filled(repo, code=1)
     assert "run: 2 of 5 cells failed:\n" in output
-    assert f"{bad}: data.val_fraction: 0.99 takes the last training image" in output
+    assert f"{bad}: partition.thresholds: " in output
+    assert "got [1000]" in output
     assert f"{after_bad}: {bad}, which it starts from, failed" in output
     done = scores(repo)
     assert lws in done
     assert "the loss of a batch" in done[diverged]["failed"]
     assert done[after]["failed"].startswith(f"{diverged}, which it starts from: expert 0")
     assert done[after]["provenance"]["precision"] in ("fp32", "bf16")
+    assert {diverged, after} <= Cells(repo / SMALL, repo / PARAMS).scored.keys()
 
 
 def test_what_cannot_be_written_is_said_and_not_trained_again(
@@ -294,7 +300,7 @@ def test_what_cannot_be_written_is_said_and_not_trained_again(
     filled(repo, "--outputs", "full")
     assert {scores(repo)[name]["timing"]["train_s"] for name in CHOSEN} == trained
     assert {path.stem for path in (repo / "full").iterdir()} == set(CHOSEN)
-    assert not list((repo / ".scratch/cells").iterdir())
+    assert not list((repo / ".scratch/cells").glob("*/final"))
     assert chosen(repo) == undisturbed
 
 
@@ -353,38 +359,50 @@ def to_nobody(_name: str, _result: cell.Result) -> None:
 def test_a_cell_waits_for_a_run_that_cannot_be_called_back(
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one whose person has pressed Ctrl-C: its worker trains on."""
+    """As one whose person has pressed Ctrl-C: its worker trains on, and what it makes is taken."""
     write_grid(repo, CHOSEN, **LONG)
     monkeypatch.chdir(repo)
     monkeypatch.setattr(process, "PATIENCE_S", 0.0)
     options = Cells(SMALL).options(CHOSEN[0])
-    asked, tries = [cell.Cell(CHOSEN[0], options, wanted=True)], []
-    holding = contextlib.ExitStack()
-    holding.enter_context(process.lock(cell._folder(options) / ".final.lock"))
-    real = training.run
+    asked, raw = [cell.Cell(CHOSEN[0], options, wanted=True)], cell.read_dataset(RAW / "digits")
+    trained: list[str] = []
+    real, holding = training.run, threading.Event()
 
     def counted(*arguments: Any, **named: Any) -> None:
-        tries.append(1)
-        if len(tries) == 3:
-            holding.close()
+        trained.append(threading.current_thread().name)
+        holding.set()
+        time.sleep(0.5)  # in which the other asks for the same
         real(*arguments, **named)
 
     monkeypatch.setattr(training, "run", counted)
-    raw = cell.read_dataset(RAW / "digits")
-    results, folders = cell.run_chain(asked, raw, False, cell.CODE, to_nobody)
-    cell.clear(folders)
-    made = json.loads(json.dumps(results[CHOSEN[0]]["score"]))
-    assert same(made) == same(scores(repo)[CHOSEN[0]])
-    assert len(tries) == 3
+    made: dict[str, cell.Result] = {}
+
+    def ask() -> None:
+        results, _ = cell.run_chain(asked, raw, False, cell.CODE, to_nobody)
+        made[threading.current_thread().name] = results[CHOSEN[0]]
+
+    first, second = (threading.Thread(target=ask, name=name) for name in ("first", "second"))
+    first.start()
+    holding.wait()
+    second.start()
+    first.join()
+    second.join()
+    cell.clear([str(cell._folder(options))])
+    assert trained == ["first"]
+    assert made["first"] == made["second"]
+    assert same(json.loads(json.dumps(made["first"]["score"]))) == same(scores(repo)[CHOSEN[0]])
 
 
-def test_a_worker_of_other_code_trains_nothing(repo: Path) -> None:
-    options = Cells(repo / SMALL, repo / PARAMS).options(CHOSEN[0])
-    asked = [cell.Cell(CHOSEN[0], options, wanted=True)]
-    results, _ = cell.run_chain(asked, None, False, "a" * 64, to_nobody)  # type: ignore[arg-type]
-    assert results == {
-        CHOSEN[0]: {"error": "its worker began with other code than this run; start it again"}
-    }
+def test_networks_that_another_run_uses_are_not_cleared(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "PATIENCE_S", 0.0)
+    folder = repo / ".scratch" / "cells" / "some"
+    with process.lock(folder / cell.LOCK):
+        cell.clear([str(folder)])
+        assert folder.exists()
+    cell.clear([str(folder)])
+    assert not folder.exists()
 
 
 def test_a_damaged_score_is_named_with_what_brings_another(repo: Path) -> None:
@@ -417,26 +435,36 @@ def test_ctrl_c_reaches_workers_too_and_prints_one_line(repo: Path) -> None:
 
 
 @contextlib.contextmanager
-def cluster(repo: Path, workers: int, **of_scheduler: str) -> Iterator[tuple[str, list[Any]]]:
-    """A Dask scheduler and workers; its address, and the workers as processes."""
+def cluster(
+    repo: Path, *workers: dict[str, str], scheduler: dict[str, str] | None = None
+) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A Dask scheduler, and workers with what their environments have besides.
+
+    Gives the scheduler's address, and the workers as processes, as soon as they are there.
+    """
     dask = Path(sys.executable).with_name("dask").as_posix()
     environment = {**os.environ, "PYTHONPATH": str(repo), "LT_SCRATCH": str(repo / ".elsewhere")}
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     address = f"tcp://127.0.0.1:{port}"
 
-    def start(*command: str, **env: str) -> Any:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    def start(env: dict[str, str], *command: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [dask, *command, "--no-dashboard"], cwd=repo, env={**environment, **env}, **quiet
-        )  # type: ignore[call-overload]
+            [dask, *command, "--no-dashboard"],
+            cwd=repo,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**environment, **env},
+        )
 
     with contextlib.ExitStack() as stack:
-        scheduler = start("scheduler", "--host", "127.0.0.1", "--port", port, **of_scheduler)
-        own = [start("worker", address, "--nthreads", "1", "--no-nanny") for _ in range(workers)]
-        for one in (scheduler, *own):
+        head = start(scheduler or {}, "scheduler", "--host", "127.0.0.1", "--port", port)
+        own = [start(env, "worker", address, "--nthreads", "1", "--no-nanny") for env in workers]
+        for one in (head, *own):
             stack.callback(one.wait)
             stack.callback(one.kill)
+        with Client(address) as client:
+            client.wait_for_workers(len(own))
         yield address, own
 
 
@@ -453,7 +481,7 @@ def test_workers_elsewhere_and_one_of_them_killed(repo: Path, undisturbed: dict[
     few["cells"] = {CHOSEN[0]: few["cells"][CHOSEN[0]]}
     few["cells"][CHOSEN[0]]["params"] += " train.epochs=2"
     (other / CELLS).write_text(json.dumps(few))
-    with cluster(repo, 2) as (address, workers):
+    with cluster(repo, {}, {}) as (address, workers):
         both = [
             fill(repo, "--folder", str(folder), "--scheduler", address)
             for folder in (SMALL, other.relative_to(repo))
@@ -471,10 +499,28 @@ def test_workers_elsewhere_and_one_of_them_killed(repo: Path, undisturbed: dict[
     assert json.loads(path.read_text())["metrics"]["updates"] == 2 * 4
 
 
+def test_a_worker_of_other_code_is_left_out(repo: Path) -> None:
+    names = [f"{PREFIX}_{name}_s0" for name in ("group_softmax", "ros", "balanced_softmax")]
+    write_grid(repo, [*CHOSEN, *names], **LONG)
+    old = shutil.copytree(repo, repo.with_name("old"), ignore=shutil.ignore_patterns(".*"))
+    (old / "paper" / "new.py").touch()
+    of_old = {"PYTHONPATH": str(old)}
+    with cluster(repo, {}, of_old) as (address, _):
+        output = filled(repo, "--scheduler", address)
+    assert output.count("began with other code, and is given nothing") == 1
+    assert "3/3" in output
+    for name in names:
+        (repo / SMALL / "scores" / f"{name}.json").unlink()
+    with cluster(repo, of_old) as (address, _):
+        output = filled(repo, "--scheduler", address, code=1)
+    assert "run: 3 of 3 cells failed:" in output
+    assert f"{names[0]}: no worker has the code that this run began with; start them" in output
+
+
 def test_a_scheduler_without_this_repository_is_told_from_a_worker_that_died(repo: Path) -> None:
     write_grid(repo, [*CHOSEN, f"{PREFIX}_group_softmax_s0"], **LONG)
     match = ["--match", "group_softmax"]
-    with cluster(repo, 1, PYTHONPATH="") as (address, _):
+    with cluster(repo, {}, scheduler={"PYTHONPATH": ""}) as (address, _):
         output = filled(repo, *match, "--scheduler", address, code=1)
     assert "died" not in output
     assert "the log of Dask's scheduler may say more" in output

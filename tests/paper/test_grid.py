@@ -184,6 +184,17 @@ def test_what_starts_from_a_cell_runs_right_after_it(root: Path) -> None:
     assert {one.options.seed for one in baseline} == {0}
 
 
+def test_a_cell_whose_start_is_gone_is_said_before_any_is_run(root: Path) -> None:
+    path = root / SMALL_FOLDER / CELLS
+    first, name = "digits-exp-0.1_baseline_s0", "digits-exp-0.1_crt_s0"
+    found = files.read_json(path)
+    del found["cells"][first]
+    files.write_json(path, found)
+    message = f"{name}: start: expected a cell of the grid, got {first}"
+    with pytest.raises(ValueError, match=message):
+        run.check(small(root), [name])
+
+
 def test_match_takes_a_part_of_a_name_or_a_pattern(root: Path) -> None:
     names = set(SMALL["cells"])
     for match, wanted in {
@@ -334,18 +345,32 @@ def test_the_grid_in_the_docs_has_as_many_cells_as_they_say(tmp_path: Path) -> N
         ("model: ensemble", "modl: ensemble", "blocks.1.cells.0.model: missing; expected a text"),
         ("model: ensemble", "model: nosuch", "digits-step-0.5_nosuch_quick_s7: "),
         ("step-0.5", "step-2", "data.imb_factor: expected a number in (0, 1], got 2"),
-        (
-            "step-0.5",
-            "step",
-            "blocks.1.of: expected one of the roles, or a dataset such as cifar10-exp-0.1",
-        ),
-        ("digits-step", "photos-step", "(of digits, cifar10, cifar100), got photos-step-0.5"),
+        ("-step-0.5", "-step", "blocks.1.of: expected a dataset such as cifar10-exp-0.1 (of di"),
+        ("digits-step", "photos-step", "cifar10, cifar100), or a role, got photos-step-0.5"),
         ("  - {model: baseline}\n", "", "start: expected a cell of the grid, got digits-exp-0.1_b"),
         (
             ", start: baseline}",
             "}",
-            "_crt_s0: start: expected what methods.crt.start says, baseline; got fresh",
+            "start: expected baseline, as methods.crt.start says, got none",
         ),
+        (
+            "start: baseline}",
+            "start: baseline, params: [train.lr=0.3]}",
+            "_crt_s0: start: expected a cell with the same train, got digits-exp-0.1_baseline_s0",
+        ),
+        (
+            "start: baseline}",
+            "start: baseline}\n  - {model: baseline, params: [train.lr=0.3]}",
+            "digits-exp-0.1_baseline_s0: two cells have this name; expected a `variation`",
+        ),
+        ("ensemble}", "ensemble, params: [seed=3]}", "params: expected none of seed, which its"),
+        ("ensemble}", "ensemble, params: [model=ros]}", "params: expected none of model, which"),
+        ("ensemble}", "ensemble, params: [data.seed=3]}", "params: expected none of data, which"),
+        ("ensemble}", "ensemble, variation: a/b}", "expected letters, digits, dots and spaces"),
+        ("epochs: 2", "epochs: 2\nepochs: 3", "the key 'epochs' comes twice"),
+        ("epochs: 2", "epochs: 2\nroles: {main: [some]}", "roles.main: expected a dataset such"),
+        ("epochs: 2", "epochs: 2\nroles: {clip: [a]}", "roles.clip: expected a text, got ['a']"),
+        (GRID, GRID.replace("[0]", "[]").replace("[7]", "[]"), "expected at least one cell"),
         ("protocol: quick", "protocol: q", "blocks.1.protocol: expected one of quick, got q"),
         (
             "epochs: 2",
@@ -362,7 +387,7 @@ def test_the_grid_in_the_docs_has_as_many_cells_as_they_say(tmp_path: Path) -> N
             "cells: 3",
             "blocks.1.cells: expected a list, each a section",
         ),
-        ("seeds: [0]", "seeds: [0", "not YAML"),
+        ("seeds: [0]", "seeds: [0", "not valid YAML"),
     ],
 )
 def test_what_is_wrong_in_a_grid_is_said(tmp_path: Path, old: str, new: str, message: str) -> None:
