@@ -237,7 +237,9 @@ class Filler:
             self.raw[chain.dataset] = self.client.scatter(dataset, broadcast=True)
         raw, keep = self.raw[chain.dataset], self.outputs is not None
         arguments = chain.cells, raw, keep, cell.CODE, self.topic
-        how = {"priority": priority, "pure": False, "workers": workers}
+        how: dict[str, Any] = {"priority": priority, "pure": False}
+        if workers:  # while they live
+            how |= {"workers": workers, "allow_other_workers": True}
         return self.client.submit(run_chain, *arguments, **how)
 
     def _again(self, chain: Chain, future: Future[Any]) -> Future[Any] | None:
