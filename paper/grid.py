@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from lt import files, methods, params_file
-from lt.params import CLASSES, STRICT, Count, Seed
+from lt.params import CLASSES, STRICT, Count, Seed, method_names
 from lt.validate import check
 from paper import CELLS, FOLDER, SMALL
 from paper.cells import problems
@@ -111,16 +111,19 @@ def read(path: Path) -> Grid:
 
 def _strays(grid: Grid) -> list[str]:
     """List names that stand for nothing."""
-    found = []
-    for role, given in asdict(grid.roles).items():
+    roles, names = asdict(grid.roles), method_names()
+    found = [f"models.{name}: no such method" for name in grid.models if name not in names]
+    for role, given in roles.items():
         found += [f"roles.{role}: {_EXPECTED}, got {one}" for one in _strange(given)]
     for k, block in enumerate(grid.blocks):
         if block.protocol not in ("", *grid.protocols):
             allowed = ", ".join(grid.protocols)
             found.append(f"blocks.{k}.protocol: expected one of {allowed}, got {block.protocol}")
-        if block.of not in asdict(grid.roles):
+        if block.of not in roles:
             strange = _strange(block.of)
             found += [f"blocks.{k}.of: {_EXPECTED}, or a role, got {one}" for one in strange]
+        elif not roles[block.of]:
+            found.append(f"blocks.{k}.of: roles.{block.of} has no dataset")
     return found
 
 
@@ -150,19 +153,13 @@ def build(path: Path) -> dict[str, Any]:
         ValueError: with every problem found, in the file or in the params of a cell, a line each.
     """
     grid = read(path)
-    roles: dict[str, Any] = asdict(grid.roles)
     cells: dict[str, Cell] = {}
     found = []
-    for block in grid.blocks:
-        protocol = grid.protocols.get(block.protocol) or Protocol(grid.epochs)
-        seeds = grid.seeds if protocol.seeds is None else protocol.seeds
-        for dataset in _several(roles.get(block.of, block.of)):
-            for kind in block.cells:
-                for name, cell in (_cell(grid, block, protocol, dataset, kind, k) for k in seeds):
-                    if not FILE_NAME.fullmatch(name):
-                        found.append(f"{name}: expected letters, digits, dots and spaces alone")
-                    elif cells.setdefault(name, cell) != cell:  # to be asked for again is fine
-                        found.append(f"{name}: two cells have this name; expected a `variation`")
+    for name, cell in _each(grid):
+        if not FILE_NAME.fullmatch(name):
+            found.append(f"{name}: expected letters, digits, dots and spaces alone")
+        elif cells.setdefault(name, cell) != cell:  # to be asked for again is fine
+            found.append(f"{name}: two cells have this name; expected a `variation`")
     if not cells:
         found.append("expected at least one cell")
     if not found:
@@ -171,6 +168,18 @@ def build(path: Path) -> dict[str, Any]:
     if found:
         raise ValueError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(found)))
     return made
+
+
+def _each(grid: Grid) -> Iterator[tuple[str, Cell]]:
+    """Give all cells that the blocks ask for, with their names."""
+    roles = asdict(grid.roles)
+    for block in grid.blocks:
+        protocol = grid.protocols.get(block.protocol) or Protocol(grid.epochs)
+        seeds = grid.seeds if protocol.seeds is None else protocol.seeds
+        for dataset in _several(roles.get(block.of, block.of)):
+            for kind in block.cells:
+                for seed in seeds:
+                    yield _cell(grid, block, protocol, dataset, kind, seed)
 
 
 def _with_roles(grid: Grid, cells: dict[str, Cell]) -> dict[str, Any]:

@@ -367,6 +367,8 @@ def test_the_grid_in_the_docs_has_as_many_cells_as_they_say(tmp_path: Path) -> N
         ("ensemble}", "ensemble, params: [model=ros]}", "params: expected none of model, which"),
         ("ensemble}", "ensemble, params: [data.seed=3]}", "params: expected none of data, which"),
         ("ensemble}", "ensemble, variation: a/b}", "expected letters, digits, dots and spaces"),
+        ("epochs: 2", "epochs: 2\nmodels: {nosuch: []}", "models.nosuch: no such method"),
+        ("digits-step-0.5", "clip", "blocks.1.of: roles.clip has no dataset"),
         ("epochs: 2", "epochs: 2\nepochs: 3", "the key 'epochs' comes twice"),
         ("epochs: 2", "epochs: 2\nroles: {main: [some]}", "roles.main: expected a dataset such"),
         ("epochs: 2", "epochs: 2\nroles: {clip: [a]}", "roles.clip: expected a text, got ['a']"),
