@@ -186,7 +186,7 @@ def confirmed(cells: Cells) -> Answer:
     else:
         verdict = f"the claim {'holds' if ends and ends[0] > 0 else 'does not hold'}"
     said = [
-        compared(f"`{pair[0].title}`", pair[1].title, {dataset: difference}),
+        compared("the split", "the bar", {dataset: difference}),
         verdict if difference.n or diverged else "",
     ]
     return Answer(sentences(said), [row for row in rows if row["n"]])

@@ -432,7 +432,7 @@ def test_a_split_on_mixed_images_is_compared_with_what_is_trained_on_them(root: 
     }
 
 
-CLAIM = "`soft_split, lean 1, shared, mixup` is ahead of the bar, mixup by"
+CLAIM = "The split is ahead of the bar by"
 OURS, THEIRS = "soft_split_confirmsharedlean1mixup", "ensemble_confirmtau1mixup"
 
 
