@@ -22,7 +22,7 @@ from pydantic.dataclasses import dataclass
 from lt import files, methods, params_file
 from lt.params import CLASSES, STRICT, Count, Seed, method_names
 from lt.validate import check
-from paper import CELLS, FOLDER, SMALL
+from paper import CELLS, FOLDER, PARAMS, SMALL
 from paper.cells import problems
 from stages import Parser, main
 
@@ -39,7 +39,6 @@ Cell = dict[str, Any]
 class Protocol:
     """How the cells of a block are trained, beside params.yaml; that of the seed has no name."""
 
-    epochs: Count
     params: tuple[str, ...] = ()
     seeds: tuple[Seed, ...] | None = None
 
@@ -86,9 +85,9 @@ class Grid:
     """A file such as grid.yaml."""
 
     seeds: tuple[Seed, ...]
-    epochs: Count
     blocks: tuple[Block, ...]
     roles: Roles = Field(default_factory=Roles)
+    epochs: Count = 1  # these three are for the titles of a table
     long_epochs: Count = 1
     decay_epoch: Count = 1
     params: tuple[str, ...] = ()
@@ -169,6 +168,10 @@ def build(path: Path) -> dict[str, Any]:
         found = problems(made, kinds.values(), methods.problems)
     if found:
         raise ValueError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(found)))
+    for cell in cells.values():
+        if cell["passes"] is None:
+            epochs = params_file.load(cell["params"].split(), PARAMS).train.epochs
+            cell["passes"] = epochs * NETWORKS.get(cell["model"], 1)
     return made
 
 
@@ -176,7 +179,7 @@ def _each(grid: Grid) -> Iterator[tuple[str, Cell]]:
     """Give all cells that the blocks ask for, with their names."""
     roles = asdict(grid.roles)
     for block in grid.blocks:
-        protocol = grid.protocols.get(block.protocol) or Protocol(grid.epochs)
+        protocol = grid.protocols.get(block.protocol) or Protocol()
         seeds = grid.seeds if protocol.seeds is None else protocol.seeds
         for dataset in _several(roles.get(block.of, block.of)):
             for kind in block.cells:
@@ -213,7 +216,7 @@ def _cell(
         "model": one.model,
         "variation": variation,
         "seed": seed,
-        "passes": one.passes or protocol.epochs * NETWORKS.get(one.model, 1),
+        "passes": one.passes,
         "start": name(one.start, block.protocol) if one.start else None,
         "params": " ".join([_dataset(dataset), f"model={one.model}", f"seed={seed}", *own]),
     }

@@ -303,7 +303,7 @@ def test_files_that_are_not_what_they_should_be_are_named(root: Path, text: str)
 GRID = """
 seeds: [0]
 epochs: 2
-protocols: {quick: {epochs: 1, params: [train.epochs=1], seeds: [7]}}
+protocols: {quick: {params: [train.epochs=1], seeds: [7]}}
 blocks:
 - of: digits-exp-0.1
   cells:
@@ -326,6 +326,8 @@ def test_a_grid_of_ones_own(tmp_path: Path) -> None:
     ]
     assert list(made["datasets"]) == ["digits-exp-0.1", "digits-step-0.5"]
     assert made["cells"]["digits-exp-0.1_crt_s0"]["start"] == "digits-exp-0.1_baseline_s0"
+    passes = [cell["passes"] for cell in made["cells"].values()]
+    assert passes == [100, 100, 2], "epochs of params, two networks"
 
 
 def test_the_grid_in_the_docs_has_as_many_cells_as_they_say(tmp_path: Path) -> None:
@@ -341,7 +343,7 @@ def test_the_grid_in_the_docs_has_as_many_cells_as_they_say(tmp_path: Path) -> N
     ("old", "new", "message"),
     [
         ("seeds: [0]", "seeds: 0", "seeds: expected a list, each an integer in [0, 4294967295]"),
-        ("epochs: 2", "epoch: 2", "epoch: unknown key; allowed: seeds, epochs, blocks, roles"),
+        ("epochs: 2", "epoch: 2", "epoch: unknown key; allowed: seeds, blocks, roles, epochs"),
         ("model: ensemble", "modl: ensemble", "blocks.1.cells.0.model: missing; expected a text"),
         ("model: ensemble", "model: nosuch", "digits-step-0.5_nosuch_quick_s7: "),
         ("step-0.5", "step-2", "data.imb_factor: expected a number in (0, 1], got 2"),
