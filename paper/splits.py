@@ -10,11 +10,13 @@ from paper.cells import Cells
 from paper.contests import Candidate
 from paper.tables import Row
 from paper.wording import (
+    NOT_RUN,
     Answer,
     ahead,
     compared,
     difference,
     holm,
+    interval,
     number_ahead,
     sentences,
     span,
@@ -161,7 +163,7 @@ def confirmed(cells: Cells) -> Answer:
     """
     rows = bar.confirmed(cells, bar.OF_THE_PAGE)
     dataset, (pair, *_) = cells.size["confirm"], contests.CONFIRMED
-    difference: Stat = rows[0]["accuracy"]
+    gain, of_the_lean, of_the_rest = (row["accuracy"] for row in rows)
     diverged = sum(
         cell.failed is not None
         for one in pair
@@ -173,23 +175,32 @@ def confirmed(cells: Cells) -> Answer:
         if (entry["dataset"], entry["model"], entry["variation"])
         == (dataset, pair[0].model, pair[0].variation)
     }
-    left = len(asked) - difference.n
-    ends = difference.interval()
+    left = len(asked) - gain.n
+    ends = gain.interval()
+    brief = NOT_RUN
     if diverged:
         verdict = "a training diverged, so the claim does not hold"
+        brief = "It does not hold: a training diverged"
     elif left:
-        have = "has" if difference.n == 1 else "have"
+        have = "has" if gain.n == 1 else "have"
         verdict = (
-            f"{difference.n} of the {len(asked)} seeds {have} been run on both sides: the verdict "
+            f"{gain.n} of the {len(asked)} seeds {have} been run on both sides: the verdict "
             "waits for all"
         )
+        if gain.n:
+            brief = f"It waits for {left} of {len(asked)} seeds"
     else:
-        verdict = f"the claim {'holds' if ends and ends[0] > 0 else 'does not hold'}"
+        holds = "holds" if ends and ends[0] > 0 else "does not hold"
+        verdict = f"the claim {holds}"
+        brief = f"It {holds}: by {gain.mean:.2f} points, {interval(gain)}, n = {gain.n}"
+    even = "the same without its lean"
     said = [
-        compared("the split", "the bar", {dataset: difference}),
-        verdict if difference.n or diverged else "",
+        compared("the split", "the bar", {dataset: gain}),
+        verdict if gain.n or diverged else "",
+        compared("the split", f"{even} (`balpoe, taus 1 and 1`)", {dataset: of_the_lean}),
+        compared(even, "the bar", {dataset: of_the_rest}),
     ]
-    return Answer(sentences(said), [row for row in rows if row["n"]])
+    return Answer(sentences(said), [row for row in rows if row["n"]], brief=brief)
 
 
 def _how_many_are_sure(rows: Sequence[Row]) -> list[str]:

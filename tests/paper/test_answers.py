@@ -438,6 +438,7 @@ OURS, THEIRS = "soft_split_confirmsharedlean1mixup", "ensemble_confirmtau1mixup"
 
 def test_a_claim_waits_for_all_its_seeds(root: Path) -> None:
     assert not splits.confirmed(small(root)).rows
+    assert splits.confirmed(small(root)).brief == "not run"
     put(root, f"{OURS}_s2", 63.0)
     put(root, f"{THEIRS}_s2", 60.0)
     put(root, f"{THEIRS}_s3", 61.0)
@@ -446,6 +447,7 @@ def test_a_claim_waits_for_all_its_seeds(root: Path) -> None:
         f"{CLAIM} 3.00 points on digits-exp-0.1, on one seed. 1 of the 2 seeds has been run on "
         "both sides: the verdict waits for all."
     )
+    assert splits.confirmed(small(root)).brief == "It waits for 1 of 2 seeds"
 
 
 def test_a_claim_holds_if_the_interval_is_above_zero(root: Path) -> None:
@@ -457,8 +459,11 @@ def test_a_claim_holds_if_the_interval_is_above_zero(root: Path) -> None:
     answer = splits.confirmed(small(root))
     assert answer.said == (
         f"{CLAIM} 4.00 points on digits-exp-0.1; the 95 % interval includes zero. The claim does "
-        "not hold."
+        "not hold. The split is ahead of the same without its lean (`balpoe, taus 1 and 1`) by "
+        "1.00 points on digits-exp-0.1, on one seed. The same without its lean is ahead of the bar "
+        "by 4.00 points on digits-exp-0.1, on one seed."
     ), "4 ± 12.706 sqrt(2) / sqrt(2)"
+    assert answer.brief == "It does not hold: by 4.00 points, [-8.71, 16.71], n = 2"
     found = {(r["this"], r["compared with"]): str(r["accuracy"]) for r in answer.rows}
     assert found == {
         ("soft_split, lean 1, shared, mixup", "the bar, mixup"): "4.00 ± 1.41",
@@ -466,9 +471,11 @@ def test_a_claim_holds_if_the_interval_is_above_zero(root: Path) -> None:
         ("balpoe, taus 1 and 1", "the bar, mixup"): "4.00",
     }
     put(root, f"{OURS}_s3", 64.2)
-    assert splits.confirmed(small(root)).said == (
-        f"{CLAIM} 3.10 points on digits-exp-0.1; the 95 % interval excludes zero. The claim holds."
+    answer = splits.confirmed(small(root))
+    assert answer.said.startswith(
+        f"{CLAIM} 3.10 points on digits-exp-0.1; the 95 % interval excludes zero. The claim holds. "
     ), "3.1 ± 12.706 × 0.1"
+    assert answer.brief == "It holds: by 3.10 points, [1.83, 4.37], n = 2"
 
 
 def test_a_claim_does_not_hold_if_a_training_diverges(root: Path) -> None:
@@ -476,9 +483,9 @@ def test_a_claim_does_not_hold_if_a_training_diverges(root: Path) -> None:
     put(root, f"{OURS}_s2", 63.0)
     put(root, f"{THEIRS}_s3", 61.0)
     edit(root, f"{THEIRS}_s3", failed="expert 0: the loss is nan")
-    assert splits.confirmed(small(root)).said.endswith(
-        "on one seed. A training diverged, so the claim does not hold."
-    )
+    answer = splits.confirmed(small(root))
+    assert answer.said.endswith("on one seed. A training diverged, so the claim does not hold.")
+    assert answer.brief == "It does not hold: a training diverged"
 
 
 def test_a_soft_split_is_told_beside_its_control(root: Path) -> None:
