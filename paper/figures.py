@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from lt.score.figures import save
-from paper import contests, last_epochs, study, tables
+from paper import bar, contests, last_epochs, study, tables
 from paper.cells import Cells
 from paper.tables import PARTS, shown_examples
 from paper.wording import seeds
@@ -170,8 +170,8 @@ def confusion(cells: Cells) -> Figure:
         axis.set(xlabel="predicted (most images first)", ylabel="actual")
         for edge in (axis.axhline, axis.axvline):
             edge(len(facts["head"]) - 0.5, color="0.5", linewidth=0.8, linestyle=":")
-        bar = figure.colorbar(image, ax=axis, shrink=0.75)
-        bar.set_label("% of the actual class")
+        scale = figure.colorbar(image, ax=axis, shrink=0.75)
+        scale.set_label("% of the actual class")
     return figure
 
 
@@ -291,10 +291,31 @@ def methods(cells: Cells) -> Figure:
     return figure
 
 
+def confirmed(cells: Cells) -> Figure:
+    """Draw the differences of what was said beforehand, seed by seed, with mean and interval."""
+    rows = [row for row in reversed(bar.confirmed(cells, ())) if row["n"]]
+    figure, (axis,) = _panels(1, columns=1, height=0.4 * max(len(rows), 2) + 0.8)
+    for y, difference in enumerate(row["accuracy"] for row in rows):
+        each = list(difference.by_seed.values())
+        label = "a seed" if y == 0 else None
+        axis.scatter(each, [y - 0.2] * len(each), s=14, color="white", edgecolor="0.0", label=label)
+        if ends := difference.interval():
+            axis.plot(ends, [y, y], color="0.6", zorder=1)
+        label = "mean, 95 % interval" if y == 0 else None
+        axis.scatter([difference.mean], [y], color="0.0", label=label)
+    axis.axvline(0, color="0.5", linewidth=0.8, linestyle=":")
+    names = [f"{row['this']}\n– {row['compared with']} (n = {row['n']})" for row in rows]
+    axis.set_yticks(range(len(rows)), names)
+    title = f"difference on {cells.size['confirm']}, no label used (points)"
+    axis.set(xlabel=title, ylim=(-0.6, max(len(rows), 1) - 0.5))
+    return _with_legend(figure, axis, len(rows), columns=2)
+
+
 FIGURES: dict[str, Callable[[Cells], Figure]] = {
     "within": within,
     "swings": swings,
     "methods": methods,
+    "confirmed": confirmed,
     "distribution": distribution,
     "head_tail": head_tail,
     "rank": rank,

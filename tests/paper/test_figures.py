@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from paper import figures
-from tests.paper.conftest import edit, small
+from tests.paper.conftest import edit, put, small
 
 
 def test_a_confusion_is_in_percent_of_the_actual_class(root: Path) -> None:
@@ -29,3 +29,18 @@ def test_a_bar_is_a_deviation(root: Path) -> None:
     figure = figures.methods(small(root))
     ends = sorted(np.ptp(one.get_xdata()) for one in figure.axes[0].lines)
     assert ends[-1] == pytest.approx(2 * 8**0.5)
+
+
+def test_a_claim_is_drawn_seed_by_seed(root: Path) -> None:
+    for model, scores in (
+        ("soft_split_confirmsharedlean1mixup", (63.0, 64.2)),
+        ("ensemble_confirmtau1mixup", (60.0, 61.0)),
+    ):
+        for seed, accuracy in zip((2, 3), scores, strict=True):
+            put(root, f"{model}_s{seed}", accuracy)
+    (axis,) = figures.confirmed(small(root)).axes
+    seeds, mean = (one.get_offsets().tolist() for one in axis.collections)
+    np.testing.assert_allclose([at for at, _ in seeds], [3.0, 3.2])
+    np.testing.assert_allclose([at for at, _ in mean], [3.1])
+    ends = axis.lines[0].get_xdata()
+    np.testing.assert_allclose(ends, [3.1 - 1.2706, 3.1 + 1.2706], rtol=1e-4)
