@@ -74,6 +74,24 @@ def test_what_was_said_beforehand_has_seeds_of_its_own() -> None:
         assert ours == replace(theirs, seed=ours.seed), "they differ in the seed alone"
 
 
+def test_the_docs_have_the_commands_of_what_was_said_beforehand() -> None:
+    text = (ROOT / "docs/running.md").read_text().replace("\\\n", "")
+    text = text[text.index("[is ahead of") : text.index("The protocol of Cao")]
+    commands = re.findall("^    dvc exp run (.*)$", text, re.MULTILINE)
+    edits: list[str] = []
+    for one, command in zip(reversed(contests.CONFIRMED[0]), commands, strict=True):
+        edits += [word for word in command.split() if word != "-S"]  # an edit stays
+        (cell,) = (
+            cell
+            for cell in FULL["cells"].values()
+            if (cell["model"], cell["variation"], cell["seed"]) == (one.model, one.variation, 3)
+        )
+        ours = params_file.load([*edits, "seed=3"], ROOT / "params.yaml")
+        theirs = parsed(cell)
+        assert (ours.model, ours.train, ours.data) == (theirs.model, theirs.train, theirs.data)
+        assert ours.methods[ours.model] == theirs.methods[theirs.model]
+
+
 def test_what_stands_beside_published_figures_is_trained_as_the_profile_ldam_says() -> None:
     profile = params_file.load(
         ["profile=ldam", "data.name=cifar10", "data.imb_factor=0.01", "data.imb_type=exp"],
