@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -94,6 +95,19 @@ def test_no_method_imports_another() -> None:
 def test_who_starts_torch() -> None:
     starting = {name for name in STAGES if imports(name)[0]}
     assert starting == {"stages.resolve", "stages.train"}
+
+
+def test_no_stage_imports_what_a_machine_without_dvc_lacks() -> None:
+    text = (ROOT / "docs/scale.md").read_text()
+    (there,) = re.findall(r"no other packages than (.+?), and what these", text, re.DOTALL)
+    (named,) = re.findall(r"for stage in (.+); do", text)
+    lacking = {"dvc", "onnx", "onnxruntime", "onnxscript", "timm", "distributed", "bokeh"}
+    assert not lacking & set(re.findall(r"[\w-]+", there))
+    modules = ["stages.download", *(f"stages.{name}" for name in named.split())]
+    later = [name for of_stage in LATER.values() for name in of_stage]
+    code = f"import sys; sys.modules |= dict.fromkeys({lacking}); {IMPORTED}"
+    done = run(sys.executable, "-c", code, *modules, *later, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
 
 
 def test_report_and_suggest_start_no_torch() -> None:
