@@ -51,6 +51,20 @@ class Cell:
         return None if value is None else float(value)
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Cells of a dataset that differ in the seed alone."""
+
+    model: str
+    variation: str
+    params: tuple[str, ...]  # beside those of the dataset
+
+    @property
+    def title(self) -> str:
+        """Return the method's name, and what the grid calls its variation."""
+        return f"{self.model} {self.variation}".strip()
+
+
 class Cells:
     """All cells of cells.json whose score file is there, and the facts of the datasets.
 
@@ -65,7 +79,7 @@ class Cells:
     def __init__(self, folder: Path = FOLDER, path: Path = PARAMS) -> None:
         self.grid = grid = _read_grid(folder / CELLS)
         self.folder, self.path = folder, path
-        self.size: dict[str, Any] = grid["size"]
+        self.size: dict[str, Any] = grid["size"]  # empty: a grid without roles (own.py)
         self.entries: dict[str, dict[str, Any]] = grid["cells"]
         self.dataset_params: dict[str, str] = grid["datasets"]
         self.datasets: dict[str, dict[str, Any] | None] = {
@@ -109,6 +123,18 @@ class Cells:
         """List the variations of a model in the grid, run or not, in its order."""
         every = [e["variation"] for e in self.entries.values() if e["model"] == model]
         return [name for name in dict.fromkeys(every) if name.startswith(prefix)]
+
+    def kinds(self) -> dict[str, list[Kind]]:
+        """List what the grid trains on each dataset, run or not, in its order."""
+        found: dict[str, list[Kind]] = {name: [] for name in self.dataset_params}
+        for entry in self.entries.values():
+            known = self.dataset_params[entry["dataset"]].split()
+            known += [f"model={entry['model']}", f"seed={entry['seed']}"]
+            own = tuple(one for one in entry["params"].split() if one not in known)
+            kind = Kind(entry["model"], entry["variation"], own)
+            if kind not in found[entry["dataset"]]:
+                found[entry["dataset"]].append(kind)
+        return found
 
     def stat(self, dataset: str, model: str, path: str, variation: str = "") -> Stat:
         """Return a number of the cells' score files, by seed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from lt.score.figures import save
+from lt.score.stats import Stat
 from paper import bar, contests, last_epochs, study, tables
 from paper.cells import Cells
 from paper.tables import PARTS, shown_examples
@@ -260,10 +261,21 @@ def methods(cells: Cells) -> Figure:
     """Draw the accuracy of all methods without a label, at both protocols."""
     panels = []
     for protocol, name, candidates in contests.each(cells):
-        run = [(one.named(cells, name), one, one.stat(cells, name)) for one in candidates]
+        run = [(one.named(cells, name), one.is_split, one.stat(cells, name)) for one in candidates]
         run = [known for known in run if known[2].n]
         if len(run) > 1:
             panels.append((f"{name}, protocol: {protocol}", run))
+    figure = dots(panels)
+    if panels:
+        figure.suptitle("filled: built on the split; †: its test set suggested it", fontsize=8)
+    return figure
+
+
+def dots(panels: Sequence[tuple[str, Sequence[tuple[str, bool, Stat]]]]) -> Figure:
+    """Draw test accuracies as dots, with their deviation: a panel each, of what has a name.
+
+    panels: with a title; a dot is filled or not.
+    """
     if not panels:
         figure, (axis,) = _panels(1, columns=1, height=1.5)
         _not_run(axis)
@@ -273,16 +285,15 @@ def methods(cells: Cells) -> Figure:
     axes = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)
     for axis, (title, run) in zip(axes.flat, panels, strict=True):
         axis.set_title(title, fontsize=8, loc="right")  # long names leave a narrow axis
-        for y, (_, one, stat) in enumerate(reversed(run)):
+        for y, (_, filled, stat) in enumerate(reversed(run)):
             if stat.n > 1:
                 axis.plot([stat.mean - stat.sd, stat.mean + stat.sd], [y, y], color="0.6", zorder=1)
-            colour = "0.0" if one.is_split else "white"
+            colour = "0.0" if filled else "white"
             axis.scatter([stat.mean], [y], color=colour, edgecolor="0.0", zorder=2)
         axis.set_yticks(
             range(len(run)), [f"{name} (n = {stat.n})" for name, _, stat in reversed(run)]
         )
         axis.set(xlabel="test accuracy (%)", ylim=(-0.7, len(run) - 0.3))
-    figure.suptitle("filled: built on the split; †: its test set suggested it", fontsize=8)
     ends = [axis.get_xlim() for axis in axes.flat]
     side = max(*(high - low for low, high in ends), LEAST_SPAN) / 2
     for axis, (low, high) in zip(axes.flat, ends, strict=True):
@@ -311,6 +322,19 @@ def confirmed(cells: Cells) -> Figure:
     return _with_legend(figure, axis, len(rows), columns=2)
 
 
+def of_all(cells: Cells) -> Figure:
+    """Draw the accuracy of all that was run, a panel for each dataset: of a grid without roles."""
+    panels = []
+    for dataset, kinds in cells.kinds().items():
+        run = [
+            (kind.title, True, cells.stat(dataset, kind.model, "metrics.accuracy", kind.variation))
+            for kind in kinds
+        ]
+        if known := [one for one in run if one[2].n]:
+            panels.append((dataset, known))
+    return dots(panels)
+
+
 FIGURES: dict[str, Callable[[Cells], Figure]] = {
     "within": within,
     "swings": swings,
@@ -325,9 +349,12 @@ FIGURES: dict[str, Callable[[Cells], Figure]] = {
 }
 
 
-def write(cells: Cells, folder: Path) -> None:
+OF_ALL = {"accuracy": of_all}
+
+
+def write(cells: Cells, folder: Path, figures: Mapping[str, Callable[[Cells], Figure]]) -> None:
     """Write <name>.png of each figure; the same cells give the same bytes."""
-    for name, make in FIGURES.items():
+    for name, make in figures.items():
         with rc_context(STYLE):
             save(make(cells), folder / f"{name}.png")
 

@@ -188,9 +188,14 @@ def _each(grid: Grid) -> Iterator[tuple[str, Cell]]:
 
 
 def _with_roles(grid: Grid, cells: dict[str, Cell]) -> dict[str, Any]:
-    """Return what cells.json holds; a role that is not given is of all datasets, or the first."""
+    """Return what cells.json holds; a role that is not given is of all datasets, or the first.
+
+    Of a grid without any role, `size` is empty: it has no part in the study's tables.
+    """
     roles: dict[str, Any] = asdict(grid.roles)
     used = list(dict.fromkeys(cell["dataset"] for cell in cells.values()))
+    if grid.roles == Roles():
+        return {"size": {}, "datasets": {name: _dataset(name) for name in used}, "cells": cells}
     roles["main"] = roles["main"] or used
     for role in ("table2", "long", "clip", "confirm"):
         roles[role] = roles[role] or used[0]

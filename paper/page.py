@@ -64,7 +64,7 @@ def pages(
     }
     known = {name: make(cells) for name, make in answers.ANSWERS.items()}
     values = {
-        "answers": {name: _filled(one) for name, one in known.items()},
+        "answers": {name: _answer(one) for name, one in known.items()},
         "tables": {name: one.strip() and _part(rows[name], one) for name, one in text.items()},
         "shown": {name: one.split("\n")[0] for name, one in text.items()},  # columns
         "not_run": [title for name, title in TITLES.items() if not text[name]],
@@ -74,20 +74,21 @@ def pages(
         "alone": _alone(cells),
         "cells": len(cells.entries),
         "strangers": ", ".join(cells.strangers),
-        "provenance": _provenance(cells),
+        "provenance": provenance(cells),
         "protocol": _protocol(cells),
         "published": [sentences([one]) for one in published.said(cells) if one],
     }
+    return {name: filled(template, values) for name, template in PAGES.items()}
+
+
+def filled(template: str, values: Mapping[str, Any]) -> str:
+    """Fill in a template of this folder, and break the lines of its prose."""
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-    made = {}
-    for name, template in PAGES.items():
-        whole = Path(__file__).with_name(template).read_text()
-        blocks = environment.from_string(whole).render(values).split("\n\n")
-        made[name] = "\n\n".join(map(_wrapped, blocks))
-    return made
+    whole = Path(__file__).with_name(template).read_text()
+    return "\n\n".join(map(_wrapped, environment.from_string(whole).render(values).split("\n\n")))
 
 
-def _filled(one: Answer) -> dict[str, Any]:
+def _answer(one: Answer) -> dict[str, Any]:
     """Return what the template takes, its rows as markdown."""
     return asdict(one) | {"table": tables.as_text(one.rows).strip()}
 
@@ -141,7 +142,7 @@ def _protocol(cells: Cells) -> str:
     return "that of paper/params.yaml"
 
 
-def _provenance(cells: Cells) -> str:
+def provenance(cells: Cells) -> str:
     """Say where the cells come from: a line for each machine, with how many of each revision."""
     machines: dict[str, Counter[str]] = {}
     for cell in cells.scored.values():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lt import files
-from paper import FOLDER, figures, page, published, study, tables
+from paper import FOLDER, figures, own, page, published, study, tables
 from paper.cells import Cells
 from stages import Parser, main
 
@@ -26,20 +26,27 @@ TABLES = {
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Write the folders tables and figures, and both pages, in the grid's folder."""
+    """Write the folders tables and figures, and the pages, in the grid's folder."""
     parser = Parser(prog="python -m paper.render", description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the grid")
     cells = Cells(parser.parse_args(arguments).folder)
+    drawn = figures.FIGURES if cells.size else figures.OF_ALL
     with files.whole(cells.folder / "tables") as folder:
         folder.mkdir()
-        rows = {name: make(cells) for name, make in TABLES.items()}
-        text = {name: tables.write(one, folder, name) for name, one in rows.items()}
+        pages = _pages(cells, folder) if cells.size else own.pages(cells, folder)
     with files.whole(cells.folder / "figures") as folder:
         folder.mkdir()
-        figures.write(cells, folder)
-    for name, made in page.pages(cells, rows, text).items():
+        figures.write(cells, folder, drawn)
+    for name, made in pages.items():
         with files.whole(cells.folder / name) as temporary:
             temporary.write_text(made)
+
+
+def _pages(cells: Cells, folder: Path) -> dict[str, str]:
+    """Write the study's tables into a folder; return its pages, by their file names."""
+    rows = {name: make(cells) for name, make in TABLES.items()}
+    text = {name: tables.write(one, folder, name) for name, one in rows.items()}
+    return page.pages(cells, rows, text)
 
 
 if __name__ == "__main__":

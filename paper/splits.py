@@ -15,7 +15,7 @@ from paper.wording import (
     ahead,
     compared,
     difference,
-    holm,
+    how_sure_at_once,
     interval,
     number_ahead,
     sentences,
@@ -206,18 +206,17 @@ def confirmed(cells: Cells) -> Answer:
 def _how_many_are_sure(rows: Sequence[Row]) -> list[str]:
     """Say how many of the differences exclude zero, and how many when all are tested at once."""
     several = [row for row in rows if row["n"] > 1]
-    if len(several) < 2:
+    said = how_sure_at_once(
+        {
+            f"{row['this']} less {row['compared with']} on {row['dataset']}": row["accuracy"]
+            for row in several
+        }
+    )
+    if not said:
         return []
-    stats = [row["accuracy"] for row in several]
-    sure = sum(low > 0 or high < 0 for low, high in filter(None, (s.interval() for s in stats)))
-    left = [several[k] for k in holm(stats)]
-    names = " and ".join(f"{r['this']} less {r['compared with']} on {r['dataset']}" for r in left)
     of_the_bar = sum(bar.BAR.title in (row["this"], row["compared with"]) for row in several)
     return [
-        f"{len(several)} of the differences have an interval, and {sure or 'none'} of these "
-        f"exclude{'s' if sure == 1 else ''} zero; by chance, one in twenty would",
-        f"tested all at once (Holm's correction), {len(left) or 'none'} of them "
-        f"{'is' if len(left) == 1 else 'are'} left{f': {names}' if left else ''}",
+        *said,
         f"{of_the_bar} of the {len(several)} share the bar's trainings" if of_the_bar > 1 else "",
         "further seeds were often run after a look at the first",
     ]

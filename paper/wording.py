@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -113,9 +114,7 @@ def holm(differences: Sequence[Stat]) -> list[int]:
 
     Student's t, paired by seed, with Holm's correction (1979) for as many tests.
     """
-    from scipy.stats import ttest_1samp
-
-    chances = [float(ttest_1samp(list(one.by_seed.values()), 0).pvalue) for one in differences]
+    chances = [_chance(one) for one in differences]
     order = sorted(range(len(chances)), key=chances.__getitem__)
     found: list[int] = []
     for left, k in zip(range(len(order), 0, -1), order, strict=True):
@@ -123,6 +122,38 @@ def holm(differences: Sequence[Stat]) -> list[int]:
             break
         found.append(k)
     return found
+
+
+def _chance(one: Stat) -> float:
+    """Return the chance of a mean at least as far from zero, if there were no difference."""
+    from scipy.stats import t
+
+    if not one.sd:  # equal on all seeds: two methods may have the same answers
+        return float(one.mean == 0)
+    return 2 * float(t.sf(abs(one.mean) * math.sqrt(one.n) / one.sd, one.n - 1))
+
+
+def how_sure_at_once(differences: Mapping[str, Stat]) -> list[str]:
+    """Say how many of the differences exclude zero, and which do when all are tested at once.
+
+    Those of fewer than two seeds are left out; it is [] of fewer than two that have them.
+
+    Args:
+        differences: by what they are of.
+    """
+    known = {name: stat for name, stat in differences.items() if stat.n > 1}
+    if len(known) < 2:
+        return []
+    ends = filter(None, (stat.interval() for stat in known.values()))
+    sure = sum(low > 0 or high < 0 for low, high in ends)
+    names = list(known)
+    left = [names[k] for k in holm(list(known.values()))]
+    return [
+        f"{len(known)} of the differences have an interval, and {sure or 'none'} of these "
+        f"exclude{'s' if sure == 1 else ''} zero; by chance, one in twenty would",
+        f"tested all at once (Holm's correction), {len(left) or 'none'} of them "
+        f"{'is' if len(left) == 1 else 'are'} left{': ' if left else ''}{' and '.join(left)}",
+    ]
 
 
 def sentences(said: Sequence[str]) -> str:

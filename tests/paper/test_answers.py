@@ -72,6 +72,8 @@ def test_what_is_sure_when_many_are_tested_at_once() -> None:
     assert wording.holm([less, unsure, clear]) == [2], "0.029 is above 0.025"
     assert wording.holm([less, clear]) == [1, 0]
     assert wording.holm([unsure]) == []
+    assert wording.holm([Stat({0: 0.0, 1: 0.0})]) == [], "the same answers"
+    assert wording.holm([Stat({0: 2.0, 1: 2.0})]) == [0]
 
 
 def test_answers_from_the_cells_that_were_run(root: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -17,6 +18,7 @@ from lt import files
 from lt.score import store
 from lt.score.stats import Stat
 from paper import (
+    CELLS,
     EXAMPLES,
     contests,
     facts,
@@ -394,6 +396,36 @@ def test_everything_is_rendered_from_what_is_there(
         before = {path: path.read_bytes() for path in root.glob("paper/small/*/*")}
         render.run(["--folder", str(SMALL_FOLDER)])
         assert all(path.read_bytes() == kept for path, kept in before.items()), "the same bytes"
+
+
+def test_a_grid_without_roles_has_a_page_of_its_own(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    dataset = "digits-exp-0.1"
+    names = ("baseline_s0", "baseline_s1", "split_lws_s0", "split_lws_s1", "split_lws_own_s0")
+    names += ("crt_s0",)  # which was not run
+    cells = {f"{dataset}_{name}": SMALL["cells"][f"{dataset}_{name}"] for name in names}
+    datasets = {dataset: SMALL["datasets"][dataset]}
+    made = {"size": {}, "datasets": datasets, "cells": cells}
+    files.write_json(SMALL_FOLDER / CELLS, made)
+    render.run(["--folder", str(SMALL_FOLDER)])
+    assert not (SMALL_FOLDER / "TABLES.md").exists()
+    text = (SMALL_FOLDER / "RESULTS.md").read_text()
+    lines = text.splitlines()
+    assert all(len(line) <= page.WIDTH for line in lines if not line.startswith("|"))
+    prose = " ".join(text.split())
+    assert "5 of the 6 cells of this grid have been run, and 1 of them diverged" in prose
+    assert "Not run: crt." in prose
+    shown = [[one.strip() for one in line.strip("|").split("|")] for line in lines]
+    (gain,) = (row[1:5] for row in shown if row[0] == "split_lws" and len(row) > 2)
+    assert gain == ["2", "51.00 ± 1.41", "9.00 ± 1.41", "[-3.71, 21.71]"], "10 and 8"
+    (params,) = (row[1] for row in shown if row[0] == "split_lws own" and len(row) == 2)
+    assert "methods.split_lws.batches=own" in params
+    (drawn,) = (SMALL_FOLDER / "figures").glob("*")
+    assert f"figures/{drawn.name}" in text
+    read = pd.read_csv(SMALL_FOLDER / f"tables/{dataset}.csv")
+    assert list(read["method"]) == ["baseline", "split_lws", "split_lws own", "crt"]
 
 
 def test_the_page_says_where_its_cells_come_from(

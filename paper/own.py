@@ -1,0 +1,67 @@
+"""RESULTS.md of a grid without roles: on each dataset all methods beside the first, by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lt.score.stats import Stat
+from paper import page, tables
+from paper.cells import Cells, Kind
+from paper.tables import EVERY, Row
+from paper.wording import difference, how_sure_at_once, sentences
+
+LESS = "– the first"
+
+
+def comparison(cells: Cells, dataset: str, kinds: Sequence[Kind]) -> list[Row]:
+    """Make a row for each kind, with what it has more than the first, paired by seed.
+
+    How many images it shows in training is a multiple of the first's.
+    """
+
+    def stat(kind: Kind, name: str) -> Stat:
+        return cells.stat(dataset, kind.model, f"metrics.{name}", kind.variation)
+
+    first, rows = kinds[0], []
+    for kind in kinds:
+        row: Row = {"method": kind.title, "n": cells.seeds(dataset, kind.model, kind.variation)}
+        parts = {title: stat(kind, name) for title, name in EVERY.items()}
+        row["accuracy"] = parts.pop("accuracy")
+        gain = Stat() if kind == first else row["accuracy"] - stat(first, "accuracy")
+        row |= difference(LESS, gain) | parts
+        row["images shown"] = stat(kind, "images") / stat(first, "images")
+        rows.append(row)
+    return rows
+
+
+def pages(cells: Cells, folder: Path) -> dict[str, str]:
+    """Write a table for each dataset into a folder; return RESULTS.md, by its file name."""
+    sections = []
+    for dataset, kinds in cells.kinds().items():
+        rows = comparison(cells, dataset, kinds)
+        sections.append(_section(cells, dataset, rows, tables.write(rows, folder, dataset)))
+    every = dict.fromkeys(kind for kinds in cells.kinds().values() for kind in kinds)
+    beside = [{"method": one.title, "params": ", ".join(one.params) or None} for one in every]
+    values = {
+        "run": len(cells.scored),
+        "cells": len(cells.entries),
+        "diverged": sum(cell.failed is not None for cell in cells.scored.values()),
+        "sections": sections,
+        "params": tables.as_text(beside).strip(),
+        "strangers": ", ".join(cells.strangers),
+        "provenance": page.provenance(cells),
+    }
+    return {"RESULTS.md": page.filled("own.md.j2", values)}
+
+
+def _section(cells: Cells, dataset: str, rows: Sequence[Row], table: str) -> dict[str, Any]:
+    sure = how_sure_at_once({row["method"]: row[LESS] for row in rows})
+    return {
+        "dataset": dataset,
+        "facts": cells.datasets[dataset],
+        "table": table.strip(),
+        "sure": sentences(sure) if sure else "",
+        "left": [row["method"] for row in rows if not tables.was_run(row)],
+    }
