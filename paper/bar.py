@@ -59,6 +59,8 @@ def _plain() -> list[tuple[Candidate, Candidate]]:
     pairs = [(MIXED_BAR, BAR), (CONTROL, BAR)]
     for one in soft_splits():
         pairs.append((one, bar_of(one)))
+        if one.is_mixed:
+            pairs.append((one, BAR))
         if control := control_of(one):
             pairs.append((one, control))
     for one in (balpoe, even):

@@ -110,9 +110,9 @@ def _wrapped(block: str) -> str:
     if block.startswith(("|", "#", "!")):
         return block
     end = "\n" if block.endswith("\n") else ""
-    if block.startswith("1. "):  # whose items the template breaks
-        block = re.sub(r"\n +", " ", block)
     listed = block.startswith(("- ", "1. "))
+    if listed:  # the template breaks its items
+        block = re.sub(r"\n +", " ", block)
     style = TextWrapper(WIDTH, break_long_words=False, break_on_hyphens=False)
     style.subsequent_indent = " " * (block.index(" ") + 1) if listed else ""
     return "\n".join(map(style.fill, block.splitlines() if listed else [block])) + end
