@@ -277,12 +277,13 @@ def test_the_readme_quotes_what_leaning_gives(monkeypatch: pytest.MonkeyPatch) -
     claimed, mixed_bar = contests.CONFIRMED[0]
     for n, one, other, dataset, figure, told in (
         (5, claimed, mixed_bar, hundred, "accuracy", "it is {} points ahead of two averaged"),
-        (5, claimed, mixed_bar, hundred, "accuracy", "(95 % interval {1} to {2}, five seeds), and"),
-        (5, claimed, mixed_bar, hundred, "few", "and {} ahead on classes of fewer than 20 images"),
-        (3, lean, bar, hundred, "accuracy", "with a lean of 2.5, it is {} ahead and"),
-        (3, bar, lean, hundred, "few", "ahead and {} behind on the rarest classes (three seeds)"),
-        (3, control, bar, hundred, "accuracy", "without the lean {} ahead"),
-        (3, lean, bar, "cifar10-exp-0.01", "accuracy", "two networks shows ({}, {} to {}, three"),
+        (5, claimed, mixed_bar, hundred, "accuracy", "mixed images (95 % interval {1} to {2})"),
+        (5, claimed, mixed_bar, hundred, "few", "fewer than 20 images gain {} points"),
+        (5, mixed_bar, claimed, hundred, "many", "classes of more than 100 lose {}."),
+        (3, lean, bar, hundred, "accuracy", "it is {} ahead of two such networks"),
+        (3, bar, lean, hundred, "few", "and {} behind on classes of fewer than 20 images (three"),
+        (3, control, bar, hundred, "accuracy", "without the lean it is {} ahead"),
+        (3, lean, bar, "cifar10-exp-0.01", "accuracy", "no difference shows ({}, {} to {}, three"),
     ):
         gain = one.stat(cells, dataset, figure) - other.stat(cells, dataset, figure)
         assert gain.n == n
