@@ -1,7 +1,8 @@
 """table: metrics as a table and a figure; --experiments: those of this commit's experiments.
 
---experiments --all-commits (-A) shows those of other commits, too. --experiments --csv FILE also
-writes a row for each run, with all of its metrics.
+--experiments --all-commits (-A) shows those of other commits, too. --experiments --against METHOD
+compares the others with one, seed by seed. --experiments --csv FILE also writes a row for each run,
+with all of its metrics.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from stages import FINAL, METRICS, Parser, edited, main, refuse_if_changed
 
 RUN = FINAL / "run.json"
 TABLE, FIGURE = METRICS / "table.md", METRICS / "accuracy.png"
-USAGE = "python -m stages.table --experiments [-A] [--csv FILE]"
+USAGE = "python -m stages.table --experiments [-A] [--against METHOD] [--csv FILE]"
 EXPERIMENTS = METRICS / "experiments.png"  # not in git: it is of one clone's experiments
 
 
@@ -24,6 +25,7 @@ def run(arguments: Sequence[str]) -> None:
     if arguments[:1] == ["--experiments"]:
         parser = Parser(usage=USAGE)
         parser.add_argument("-A", "--all-commits", action="store_true")
+        parser.add_argument("--against")
         parser.add_argument("--csv", type=Path)
         _experiments(**vars(parser.parse_args(arguments[1:])))
         return
@@ -39,19 +41,25 @@ def run(arguments: Sequence[str]) -> None:
         refuse_if_changed([*map(str, inputs.changed()), *edited("table")])
 
 
-def _experiments(all_commits: bool, csv: Path | None) -> None:
+def _experiments(all_commits: bool, against: str | None, csv: Path | None) -> None:
     if not Path("dvc.yaml").exists():
         raise ValueError(f"no dvc.yaml in {Path.cwd()}: run it in the repository's folder")
     if csv and csv.is_dir():
         raise ValueError(f"--csv: expected a file, got the folder {csv}")
     known = tried.experiments(all_commits)
     rows = experiments.rows(known.shown)
+    compared = experiments.against(rows, against) if rows and against else []
     if rows:
         print(experiments.table(rows))
         if "photos" in rows[0]:
             print("photos: another mark, with the same params of images, means other pictures.\n")
         if tried.CODE in rows[0]:
             print("code: another mark means that a method, training or scores were edited.\n")
+        if compared:
+            print(f"\nWhat they have more than {against}, seed by seed, with 95 % intervals:\n")
+            print(experiments.table(compared))
+        elif against:
+            print(f"\nNothing else has the images and the training of {against}.")
         with files.whole(EXPERIMENTS) as drawn:
             figures.save(figures.experiments(experiments.points(rows)), drawn)
         print(f"{EXPERIMENTS} shows them.")

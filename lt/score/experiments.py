@@ -138,6 +138,48 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return above + tables.to_markdown(pd.DataFrame(texts))
 
 
+def against(rows: Sequence[Mapping[str, Any]], model: str) -> list[dict[str, Any]]:
+    """Compare all other methods with one, by the differences of the same seeds.
+
+    Each row is compared with the one of `model` that has the same images and params of training.
+    Where several have them, the rule decides, and then which was run last.
+
+    Args:
+        rows: as `rows` has made them.
+        model: the method's name.
+
+    Returns:
+        for each row its params, n, the number of seeds that both have, and the differences as
+        texts: the mean, and of several seeds the 95 % interval (Student's t). Rows that nothing can
+        be compared with are left out.
+
+    Raises:
+        ValueError: if no row is of `model`.
+    """
+    theirs = [row for row in rows if row["model"] == model]
+    if not theirs:
+        names = ", ".join(dict.fromkeys(row["model"] for row in rows))
+        raise ValueError(f"--against: expected one of {names}, got {model}")
+    settings = _settings(rows)
+    alike = [name for name in settings if name not in ("rule", CODE) and "methods." not in name]
+    found = []
+    for row in rows:
+        same = [one for one in theirs if all(one[name] == row[name] for name in alike)]
+        if row["model"] == model or not same:
+            continue
+        other = min(same, key=lambda one: one["rule"] != row["rule"])
+        gains = {name: row[name] - other[name] for name in EXPERIMENT_METRICS}
+        of_both = {"n": gains["accuracy"].n, **{k: _with_interval(v) for k, v in gains.items()}}
+        found.append({name: row[name] for name in (*settings, "model")} | of_both)
+    return found
+
+
+def _with_interval(gain: Stat) -> str:
+    ends = gain.interval()
+    mean = f"{gain.mean:.2f}" if gain.n else MISSING
+    return f"{mean} [{ends[0]:.2f}, {ends[1]:.2f}]" if ends else mean
+
+
 def points(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Make of what `rows` has made what `lt.score.figures.experiments` draws.
 

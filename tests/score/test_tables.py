@@ -152,6 +152,25 @@ def test_a_profile_keeps_experiments_apart_where_it_acts() -> None:
     assert [row["n"] for row in experiments.rows(some)] == [1, 1]
 
 
+def test_methods_are_compared_by_the_same_seeds() -> None:
+    some = [
+        *(experiment("crt", float(k), 62.0 + k, head=50.0) for k in range(3)),
+        *(experiment("baseline", float(k), points) for k, points in enumerate((60.0, 61.5))),
+        experiment("baseline", 0.0, 1.0, train__epochs=50.0),
+        experiment("baseline", 0.0, 70.0, evaluate__combine="prior_offset"),
+        experiment("ros", 0.0, 75.0, evaluate__combine="prior_offset"),
+        experiment("rus", 0.0, 75.0, train__epochs=7.0),
+    ]
+    rows = experiments.rows(some)
+    crt, ros = experiments.against(rows, "baseline")
+    assert (crt["model"], crt["n"], crt["accuracy"]) == ("crt", 2, "1.75 [-1.43, 4.93]")
+    assert crt["head"] == "–", "the baseline has none"
+    assert (ros["model"], ros["n"], ros["accuracy"]) == ("ros", 1, "5.00"), "of the same rule"
+    assert "1.75 [-1.43, 4.93]" in experiments.table([crt, ros])
+    with pytest.raises(ValueError, match="--against: expected one of crt, baseline, ros, rus, got"):
+        experiments.against(rows, "Baseline")
+
+
 def test_experiments() -> None:
     row = {
         "Experiment": "tidy-otter",
