@@ -56,10 +56,10 @@ def _experiments(all_commits: bool, against: str | None, csv: Path | None) -> No
         if tried.CODE in rows[0]:
             print("code: another mark means that a method, training or scores were edited.\n")
         if compared:
-            print(f"\nWhat they have more than {against}, seed by seed, with 95 % intervals:\n")
+            print(f"What they have more than {against}, seed by seed, with 95 % intervals:\n")
             print(experiments.table(compared))
         elif against:
-            print(f"\nNothing else has the images and the training of {against}.")
+            print(f"Nothing else has the images and the training of {against}.")
         with files.whole(EXPERIMENTS) as drawn:
             figures.save(figures.experiments(experiments.points(rows)), drawn)
         print(f"{EXPERIMENTS} shows them.")

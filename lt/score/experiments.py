@@ -170,7 +170,7 @@ def against(rows: Sequence[Mapping[str, Any]], model: str) -> list[dict[str, Any
         other = min(same, key=lambda one: one["rule"] != row["rule"])
         gains = {name: row[name] - other[name] for name in EXPERIMENT_METRICS}
         of_both = {"n": gains["accuracy"].n, **{k: _with_interval(v) for k, v in gains.items()}}
-        found.append({name: row[name] for name in (*settings, "model")} | of_both)
+        found.append({k: v for k, v in row.items() if k in ("model", *settings)} | of_both)
     return found
 
 
