@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lt.score.stats import Stat
-from paper import contests, luck, splits, study
+from paper import claim, contests, luck, splits, study
 from paper.cells import Cells
 from paper.contests import Candidate, best, best_on_test
 from paper.study import FITTED
@@ -204,5 +204,5 @@ ANSWERS: dict[str, Callable[[Cells], Answer]] = {
     "left_open": luck.left_open,
     "best_split": splits.best_split,
     "beside_the_bar": splits.beside_the_bar,
-    "confirmed": splits.confirmed,
+    "confirmed": claim.confirmed,
 }

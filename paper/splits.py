@@ -10,13 +10,11 @@ from paper.cells import Cells
 from paper.contests import Candidate
 from paper.tables import Row
 from paper.wording import (
-    NOT_RUN,
     Answer,
     ahead,
     compared,
     difference,
     how_sure_at_once,
-    interval,
     number_ahead,
     sentences,
     span,
@@ -154,64 +152,6 @@ def beside_the_bar(cells: Cells) -> Answer:
         *_how_many_are_sure(rows),
     ]
     return Answer(sentences(said), rows)
-
-
-def confirmed(cells: Cells) -> Answer:
-    """Say what has become of the claim made beforehand: a soft split is ahead of the bar.
-
-    It holds if the 95 % interval is above zero once every seed was run, and none has diverged.
-    """
-    rows = bar.confirmed(cells, bar.OF_THE_PAGE)
-    dataset, (pair, *_) = cells.size["confirm"], contests.CONFIRMED
-    gain, of_the_lean, of_the_rest = (row["accuracy"] for row in rows)
-    diverged = sum(
-        cell.failed is not None
-        for one in pair
-        for cell in cells.of(dataset, one.model, one.variation)
-    )
-    asked = {
-        entry["seed"]
-        for entry in cells.entries.values()
-        if (entry["dataset"], entry["model"], entry["variation"])
-        == (dataset, pair[0].model, pair[0].variation)
-    }
-    left = len(asked) - gain.n
-    ends = gain.interval()
-    brief = NOT_RUN
-    if diverged:
-        verdict = "a training diverged, so the claim does not hold"
-        brief = "It does not hold: a training diverged"
-    elif left:
-        have = "has" if gain.n == 1 else "have"
-        verdict = (
-            f"{gain.n} of the {len(asked)} seeds {have} been run on both sides: the verdict "
-            "waits for all"
-        )
-        if gain.n:
-            brief = f"It waits for {left} of {len(asked)} seeds"
-    else:
-        holds = "holds" if ends and ends[0] > 0 else "does not hold"
-        verdict = f"the claim {holds}"
-        brief = f"It {holds}: by {gain.mean:.2f} points, {interval(gain)}, n = {gain.n}"
-    sides = [one.stat(cells, dataset).over(gain.by_seed.keys()) for one in pair]
-    theirs = "the bar on mixed images"
-
-    def besides(ours: str, other: str, stat: Stat) -> str:
-        text = compared(ours, other, {dataset: stat})
-        so_far = f" ({stat.n} of {len(asked)} seeds so far)" if stat.n < len(asked) else ""
-        return f"besides the claim, {text}{so_far}" if text else ""
-
-    said = [
-        compared("this soft split", theirs, {dataset: gain}),
-        f"they have {sides[0]} and {sides[1]}, and are {span(list(gain.by_seed.values()))} points "
-        "apart on the seeds"
-        if gain.n > 1
-        else "",
-        verdict if gain.n or diverged else "",
-        besides("it", "the same without its lean (`balpoe, taus 1 and 1`)", of_the_lean),
-        besides("the same without its lean", theirs, of_the_rest),
-    ]
-    return Answer(sentences(said), [row for row in rows if row["n"]], brief=brief)
 
 
 def _how_many_are_sure(rows: Sequence[Row]) -> list[str]:

@@ -13,6 +13,7 @@ from paper import SMALL as SMALL_FOLDER
 from paper import (
     answers,
     bar,
+    claim,
     contests,
     last_epochs,
     luck,
@@ -443,17 +444,17 @@ OURS, THEIRS = "soft_split_confirmsharedlean1mixup", "ensemble_confirmtau1mixup"
 
 
 def test_a_claim_waits_for_all_its_seeds(root: Path) -> None:
-    assert not splits.confirmed(small(root)).rows
-    assert splits.confirmed(small(root)).brief == "not run"
+    assert not claim.confirmed(small(root)).rows
+    assert claim.confirmed(small(root)).brief == "not run"
     put(root, f"{OURS}_s2", 63.0)
     put(root, f"{THEIRS}_s2", 60.0)
     put(root, f"{THEIRS}_s3", 61.0)
     put(root, "ensemble_studytau1mixup_s0", 70.0)
-    assert splits.confirmed(small(root)).said == (
+    assert claim.confirmed(small(root)).said == (
         f"{CLAIM} 3.00 points on digits-exp-0.1, on one seed. 1 of the 2 seeds has been run on "
         "both sides: the verdict waits for all."
     )
-    assert splits.confirmed(small(root)).brief == "It waits for 1 of 2 seeds"
+    assert claim.confirmed(small(root)).brief == "It waits for 1 of 2 seeds"
 
 
 def test_a_claim_holds_if_the_interval_is_above_zero(root: Path) -> None:
@@ -462,7 +463,7 @@ def test_a_claim_holds_if_the_interval_is_above_zero(root: Path) -> None:
     put(root, f"{OURS}_s2", 63.0)
     put(root, f"{OURS}_s3", 66.0)
     put(root, "balpoe_confirmtaus11_s3", 65.0)
-    answer = splits.confirmed(small(root))
+    answer = claim.confirmed(small(root))
     assert answer.said == (
         f"{CLAIM} 4.00 points on digits-exp-0.1; the 95 % interval includes zero. They have 64.50 "
         "± 2.12 and 60.50 ± 0.71, and are 3.00 to 5.00 points apart on the seeds. The claim does "
@@ -479,12 +480,15 @@ def test_a_claim_holds_if_the_interval_is_above_zero(root: Path) -> None:
         ("balpoe, taus 1 and 1", "the bar, mixup"): "4.00",
     }
     put(root, f"{OURS}_s3", 64.2)
-    answer = splits.confirmed(small(root))
+    answer = claim.confirmed(small(root))
     assert answer.said.startswith(
         f"{CLAIM} 3.10 points on digits-exp-0.1; the 95 % interval excludes zero. They have "
     ), "3.1 ± 12.706 × 0.1"
     assert "apart on the seeds. The claim holds. Besides" in answer.said
     assert answer.brief == "It holds: by 3.10 points, [1.83, 4.37], n = 2"
+    put(root, "balpoe_confirmtaus11_s2", 63.5)
+    more = "The same without a lean has 0.65 more, [-1.26, 2.56]"
+    assert claim.confirmed(small(root)).brief.endswith(more), "0.5 and 0.8"
 
 
 def test_a_claim_does_not_hold_if_a_training_diverges(root: Path) -> None:
@@ -492,7 +496,7 @@ def test_a_claim_does_not_hold_if_a_training_diverges(root: Path) -> None:
     put(root, f"{OURS}_s2", 63.0)
     put(root, f"{THEIRS}_s3", 61.0)
     edit(root, f"{THEIRS}_s3", failed="expert 0: the loss is nan")
-    answer = splits.confirmed(small(root))
+    answer = claim.confirmed(small(root))
     assert answer.said.endswith("on one seed. A training diverged, so the claim does not hold.")
     assert answer.brief == "It does not hold: a training diverged"
 
