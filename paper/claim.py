@@ -21,7 +21,9 @@ def confirmed(cells: Cells) -> Answer:
     dataset, (pair, *_) = cells.size["confirm"], contests.CONFIRMED
     asked = len(_seeds_of(cells, dataset, pair[0]))
     verdict, brief = _verdict(gain, asked, _diverged(cells, dataset, pair))
-    if of_the_lean.n == gain.n == asked:
+    if brief != NOT_RUN:
+        brief = f"On {dataset}, {brief[0].lower()}{brief[1:]}"
+    if asked and of_the_lean.n == gain.n == asked:
         brief += f". {_without_lean(of_the_lean)}"
     ours, bars = (one.stat(cells, dataset).over(gain.by_seed.keys()) for one in pair)
     theirs = "the bar on mixed images"
@@ -33,8 +35,8 @@ def confirmed(cells: Cells) -> Answer:
 
     said = [
         compared("this soft split", theirs, {dataset: gain}),
-        f"they have {ours} and {bars}, and are {span(list(gain.by_seed.values()))} points apart on "
-        "the seeds"
+        f"they have {ours} and {bars}; seed by seed, the difference is "
+        f"{span(list(gain.by_seed.values()))} points"
         if gain.n > 1
         else "",
         verdict,

@@ -180,10 +180,11 @@ def each(cells: Cells) -> list[tuple[str, str, list[Candidate]]]:
 
 def not_run(cells: Cells) -> list[str]:
     """List the methods that compete nowhere yet, each with its protocol; offsets are left out."""
+    there = {(entry["model"], entry["variation"]) for entry in cells.entries.values()}
     found: dict[str, bool] = {}
     for protocol, dataset, candidates in each(cells):
         for one in candidates:
-            if one.rule not in OFFSETS:
+            if one.rule not in OFFSETS and (one.model, one.variation) in there:
                 title = f"{one.title} ({protocol})"
                 found[title] = found.get(title, False) or one.stat(cells, dataset).n > 0
     return [title for title, run in found.items() if not run]

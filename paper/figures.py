@@ -293,7 +293,7 @@ def dots(panels: Sequence[tuple[str, Sequence[tuple[str, bool, Stat]]]]) -> Figu
         axis.set_yticks(
             range(len(run)), [f"{name} (n = {stat.n})" for name, _, stat in reversed(run)]
         )
-        axis.set(xlabel="test accuracy (%)", ylim=(-0.7, len(run) - 0.3))
+        axis.set(xlabel="test accuracy (%), mean ± standard deviation", ylim=(-0.7, len(run) - 0.3))
     ends = [axis.get_xlim() for axis in axes.flat]
     side = max(*(high - low for low, high in ends), LEAST_SPAN) / 2
     for axis, (low, high) in zip(axes.flat, ends, strict=True):

@@ -145,6 +145,7 @@ def _seeds(cells: Cells) -> list[str]:
     names = {(e["dataset"], e["model"], e["variation"]): name for name, e in cells.entries.items()}
     for (dataset, model, variation), name in names.items():
         stat = cells.stat(dataset, model, "metrics.accuracy", variation)
+        # "confirm" is "study" once more, with five seeds: a range grows with their number
         if stat.n > 2 and not variation.startswith((published.PROTOCOL, "confirm")):
             falls = cells.lr_falls(name)
             ranges[contests.FALLS if falls else contests.SEEDS].append(stat.range)

@@ -30,7 +30,7 @@ def comparison(cells: Cells, dataset: str, kinds: Sequence[Kind]) -> list[Row]:
         parts = {title: stat(kind, name) for title, name in EVERY.items()}
         row["accuracy"] = parts.pop("accuracy")
         gain = Stat() if kind == first else row["accuracy"] - stat(first, "accuracy")
-        row |= difference(LESS, gain) | parts
+        row |= difference(LESS, gain) | {"pairs": gain.n or None} | parts
         row["images shown"] = stat(kind, "images") / stat(first, "images")
         rows.append(row)
     return rows
@@ -42,8 +42,12 @@ def pages(cells: Cells, folder: Path) -> dict[str, str]:
     for dataset, kinds in cells.kinds().items():
         rows = comparison(cells, dataset, kinds)
         sections.append(_section(cells, dataset, rows, tables.write(rows, folder, dataset)))
-    every = dict.fromkeys(kind for kinds in cells.kinds().values() for kind in kinds)
-    beside = [{"method": one.title, "params": ", ".join(one.params) or None} for one in every]
+    beside = [
+        {"dataset": dataset, "method": one.title, "params": ", ".join(one.params)}
+        for dataset, kinds in cells.kinds().items()
+        for one in kinds
+        if one.params
+    ]
     values = {
         "run": len(cells.scored),
         "cells": len(cells.entries),
@@ -63,5 +67,7 @@ def _section(cells: Cells, dataset: str, rows: Sequence[Row], table: str) -> dic
         "facts": cells.datasets[dataset],
         "table": table.strip(),
         "sure": sentences(sure) if sure else "",
+        "first": rows[0]["method"],
+        "is_compared": len(rows) == 1 or any(row[LESS].n for row in rows),
         "left": [row["method"] for row in rows if not tables.was_run(row)],
     }

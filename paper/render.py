@@ -40,6 +40,8 @@ def run(arguments: Sequence[str]) -> None:
     for name, made in pages.items():
         with files.whole(cells.folder / name) as temporary:
             temporary.write_text(made)
+    for name in page.PAGES.keys() - pages.keys():  # of the roles that the grid had before
+        (cells.folder / name).unlink(missing_ok=True)
 
 
 def _pages(cells: Cells, folder: Path) -> dict[str, str]:

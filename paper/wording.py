@@ -128,8 +128,8 @@ def _chance(one: Stat) -> float:
     """Return the chance of a mean at least as far from zero, if there were no difference."""
     from scipy.stats import t
 
-    if not one.sd:  # equal on all seeds: two methods may have the same answers
-        return float(one.mean == 0)
+    if not one.sd:  # equal on all seeds: figures are too coarse to tell their spread
+        return 1.0
     return 2 * float(t.sf(abs(one.mean) * math.sqrt(one.n) / one.sd, one.n - 1))
 
 

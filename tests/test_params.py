@@ -32,9 +32,11 @@ VALUES += " 1:30 ~ a"
 
 @pytest.mark.parametrize("text", VALUES.split())
 def test_values_are_read_as_dvc_reads_and_records_them(text: str) -> None:
-    dvc = pytest.importorskip("dvc.utils.serialize")
+    pytest.importorskip("dvc")
+    from dvc.utils.serialize import parse_yaml
+
     ours = yaml.load(f"value: {text}", params_file._Loader)
-    assert repr(ours) == repr(dict(dvc.parse_yaml(f"value: {text}", "params.yaml")))
+    assert repr(ours) == repr(dict(parse_yaml(f"value: {text}", "params.yaml")))
 
 
 @pytest.mark.parametrize("text", ["2e-4", "1e-05", "2.0e-4", "1"])
@@ -258,10 +260,12 @@ def test_no_file(tmp_path: Path) -> None:
 
 def test_dvc_leaves_the_file_as_it_is(tmp_path: Path) -> None:
     """DVC's -S writes the file anew; what it changes besides would be in every commit."""
-    hydra = pytest.importorskip("dvc.utils.hydra")
+    pytest.importorskip("dvc")
+    from dvc.utils.hydra import apply_overrides
+
     path = tmp_path / "params.yaml"
     path.write_text(TEXT)
-    hydra.apply_overrides(path, ["model=baseline"])
+    apply_overrides(path, ["model=baseline"])
     assert path.read_text() == TEXT
 
 

@@ -44,3 +44,14 @@ def test_a_claim_is_drawn_seed_by_seed(root: Path) -> None:
     np.testing.assert_allclose([at for at, _ in mean], [3.1])
     ends = axis.lines[0].get_xdata()
     np.testing.assert_allclose(ends, [3.1 - 1.2706, 3.1 + 1.2706], rtol=1e-4)
+
+
+def test_all_that_was_run_is_drawn(root: Path) -> None:
+    (axis,) = figures.of_all(small(root)).axes
+    names = [one.get_text() for one in axis.get_yticklabels()]
+    drawn = [one.get_offsets().tolist() for one in axis.collections]
+    assert {names[int(y)]: x for ((x, y),) in drawn} == {
+        "baseline (n = 2)": 42.0,
+        "split_lws (n = 2)": 51.0,
+        "ensemble (n = 1)": 60.0,
+    }, "what diverged has no accuracy"

@@ -37,7 +37,7 @@ from paper import score as score_cells
 from paper.cell import Dataset
 from paper.cells import Cells
 from tests.conftest import ROOT, views
-from tests.paper.conftest import SMALL, score, small
+from tests.paper.conftest import SMALL, edit, put, score, small
 
 
 def history(folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -279,7 +279,8 @@ def test_the_readme_quotes_what_leaning_gives(monkeypatch: pytest.MonkeyPatch) -
         (5, claimed, mixed_bar, hundred, "accuracy", "it is {} points ahead of two averaged"),
         (5, claimed, mixed_bar, hundred, "accuracy", "mixed images (95 % interval {1} to {2})"),
         (5, claimed, mixed_bar, hundred, "few", "fewer than 20 images gain {} points"),
-        (5, mixed_bar, claimed, hundred, "many", "classes of more than 100 lose {}."),
+        (5, mixed_bar, claimed, hundred, "many", "classes of more than 100 lose {};"),
+        (3, bar, contests.MIXED_BAR, hundred, "few", "the two networks there, {} points (three"),
         (3, lean, bar, hundred, "accuracy", "it is {} ahead of two such networks"),
         (3, bar, lean, hundred, "few", "and {} behind on classes of fewer than 20 images (three"),
         (3, control, bar, hundred, "accuracy", "without the lean it is {} ahead"),
@@ -405,7 +406,12 @@ def test_a_grid_without_roles_has_a_page_of_its_own(
     monkeypatch.chdir(root)
     dataset = "digits-exp-0.1"
     names = ("baseline_s0", "baseline_s1", "split_lws_s0", "split_lws_s1", "split_lws_own_s0")
-    names += ("crt_s0",)  # which was not run
+    names += ("balanced_softmax_s0", "balanced_softmax_s1", "ensemble_s0", "crt_s0")
+    for seed, accuracy in enumerate((46.0, 51.0)):
+        put(root, f"balanced_softmax_s{seed}", accuracy)
+        metrics = score(f"split_lws_s{seed}", 50.0 + 2 * seed)["metrics"]
+        edit(root, f"split_lws_s{seed}", metrics=metrics | {"images": 1_000_000})
+    edit(root, "ensemble_s0", seed=9)  # of another cell
     cells = {f"{dataset}_{name}": SMALL["cells"][f"{dataset}_{name}"] for name in names}
     datasets = {dataset: SMALL["datasets"][dataset]}
     made = {"size": {}, "datasets": datasets, "cells": cells}
@@ -416,17 +422,22 @@ def test_a_grid_without_roles_has_a_page_of_its_own(
     lines = text.splitlines()
     assert all(len(line) <= page.WIDTH for line in lines if not line.startswith("|"))
     prose = " ".join(text.split())
-    assert "5 of the 6 cells of this grid have been run, and 1 of them diverged" in prose
-    assert "Not run: crt." in prose
+    assert "7 of the 9 cells of this grid have been run, and 1 of them diverged" in prose
+    assert "10 classes, 417 images, 10 to 100 of a class: 376 for training, 41 for" in prose
+    assert "2 of the differences have an interval, and 1 of these excludes zero" in prose
+    assert "Not run: ensemble, crt." in prose
+    assert "images than their cells have: digits-exp-0.1_ensemble_s0." in prose
     shown = [[one.strip() for one in line.strip("|").split("|")] for line in lines]
-    (gain,) = (row[1:5] for row in shown if row[0] == "split_lws" and len(row) > 2)
-    assert gain == ["2", "51.00 ± 1.41", "9.00 ± 1.41", "[-3.71, 21.71]"], "10 and 8"
-    (params,) = (row[1] for row in shown if row[0] == "split_lws own" and len(row) == 2)
+    (gain,) = (row for row in shown if row[0] == "split_lws")
+    assert gain[1:6] == ["2", "51.00 ± 1.41", "9.00 ± 1.41", "[-3.71, 21.71]", "2"], "10 and 8"
+    assert gain[-1] == "2.00 ± 0.00", "the baseline showed half a million images"
+    (params,) = (row[2] for row in shown if row[:2] == [dataset, "split_lws own"])
     assert "methods.split_lws.batches=own" in params
     (drawn,) = (SMALL_FOLDER / "figures").glob("*")
     assert f"figures/{drawn.name}" in text
     read = pd.read_csv(SMALL_FOLDER / f"tables/{dataset}.csv")
-    assert list(read["method"]) == ["baseline", "split_lws", "split_lws own", "crt"]
+    methods = ["baseline", "split_lws", "split_lws own", "balanced_softmax", "ensemble", "crt"]
+    assert list(read["method"]) == methods
 
 
 def test_the_page_says_where_its_cells_come_from(
