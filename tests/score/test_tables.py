@@ -167,6 +167,13 @@ def test_methods_are_compared_by_the_same_seeds() -> None:
     assert crt["head"] == "–", "the baseline has none"
     assert (ros["model"], ros["n"], ros["accuracy"]) == ("ros", 1, "5.00"), "of the same rule"
     assert "1.75 [-1.43, 4.93]" in experiments.table([crt, ros])
+    apart = [  # by what is the method's own
+        *(experiment("cosine", 0.0, 64.0 + k, methods__cosine__scale=16.0 + k) for k in range(2)),
+        *(experiment("focal", float(k), 66.0, code=f"{k}" * 64) for k in range(2)),
+    ]
+    found = experiments.against(experiments.rows([*some, *apart]), "baseline")
+    own = [(row["model"], row["accuracy"]) for row in found if row["model"] in ("cosine", "focal")]
+    assert own == [("cosine", "4.00"), ("cosine", "5.00"), ("focal", "6.00"), ("focal", "4.50")]
     with pytest.raises(ValueError, match="--against: expected one of crt, baseline, ros, rus, got"):
         experiments.against(rows, "Baseline")
 
