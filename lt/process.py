@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -108,6 +108,17 @@ def lock(path: Path) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+@contextmanager
+def patient_lock(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, however long another process has it first."""
+    with ExitStack() as stack:
+        while True:
+            with suppress(Held):
+                stack.enter_context(lock(path))
+                break
+        yield
 
 
 def _is_there(descriptor: int, path: Path) -> bool:

@@ -88,7 +88,8 @@ def run_chain(
             try:
                 folders[cell.name] = _folder(cell.options)
                 if cell is cells[0]:
-                    _wait_for(folders[cell.name], stack)
+                    # a run that was stopped may be at work on it: what it makes is taken
+                    stack.enter_context(process.patient_lock(folders[cell.name] / LOCK))
                 results[cell.name] = _run(cell, raw, folders, results, cells[0].name, keep_outputs)
             except (ValueError, OSError) as error:
                 results[cell.name] = {"error": str(error)}
@@ -98,17 +99,6 @@ def run_chain(
                 deliver(cell.name, results[cell.name])
     wanted = {cell.name: results[cell.name] for cell in cells if cell.wanted}
     return wanted, [str(folder.absolute()) for folder in folders.values()]
-
-
-def _wait_for(first: Path, stack: ExitStack) -> None:
-    """Hold the lock of a chain, whose first cell has that folder, until the stack is closed.
-
-    A run that was stopped may be at work on it: its worker goes on, and what it makes is taken.
-    """
-    while True:
-        with suppress(process.Held):
-            stack.enter_context(process.lock(first / LOCK))
-            return
 
 
 def clear(folders: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lt import files
+from lt import files, process
 
 ARCHIVES = Path("data/archives")
 
@@ -154,12 +154,14 @@ def _fetch_cifar(cls: Any, archives: Path) -> None:
 
     if not bad():
         return
-    archives.mkdir(parents=True, exist_ok=True)
     reason = "its files do not match their md5"
-    try:
-        cls(str(archives), download=True)
-    except (OSError, RuntimeError, EOFError) as error:  # no network, or an archive cut short
-        reason = " ".join(str(error).split())
+    with process.patient_lock(archives / ".lock"):  # another experiment of a queue may be at it
+        if not bad():
+            return
+        try:
+            cls(str(archives), download=True)
+        except (OSError, RuntimeError, EOFError) as error:  # no network, or an archive cut short
+            reason = " ".join(str(error).split())
     archive = archives / cls.filename
     if archive.exists() and not check_integrity(str(archive), cls.tgz_md5):
         reason += f"; {archive} has another md5"

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from torchvision.datasets import CIFAR10
 
-from lt import params
+from lt import params, process
 from lt.data import datasets
+from stages import download
 from tests.conftest import ROOT, needs_cifar
 
 
@@ -83,6 +87,42 @@ def test_a_corrupt_file_is_named(tmp_path: Path) -> None:
     (folder / "data_batch_1").write_bytes(b"not a batch")
     with pytest.raises(ValueError, match="data_batch_1: corrupt or cut short"):
         datasets.read("cifar10", tmp_path)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_queued_experiment_has_the_archives_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / ".dvc/tmp/exps/tmpabc"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    with pytest.raises(ValueError, match=f"into {tmp_path}/data/archives/, or its unpacked"):
+        download.run(["cifar10"])
+
+
+def test_what_another_process_has_fetched_meanwhile_is_not_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = b"a batch"
+    md5 = hashlib.md5(text).hexdigest()
+
+    class Published:
+        base_folder, url, filename, tgz_md5 = "batches", "", "", ""
+        train_list = test_list = (("batch", md5),)
+        meta: ClassVar = {"filename": "meta", "md5": md5}
+
+        def __init__(self, *_: object, **__: object) -> None:
+            raise AssertionError("it is there")
+
+    @contextmanager
+    def lock(path: Path) -> Iterator[None]:
+        (path.parent / "batches").mkdir()
+        for name in ("batch", "meta"):
+            (path.parent / "batches" / name).write_bytes(text)
+        yield
+
+    monkeypatch.setattr(process, "patient_lock", lock)
+    datasets._fetch_cifar(Published, tmp_path)
 
 
 @needs_cifar
