@@ -258,9 +258,11 @@ def run(arguments: Sequence[str]) -> None:
             f"expected one of {', '.join(GRIDS)}, or a file with --folder, got "
             f"{' '.join(arguments)}"
         )
-    text = _as_text(build(path))
+    made = build(path)
+    text = _as_text(made)
     with files.whole(folder / CELLS) as temporary:
         temporary.write_text(text)
+    print(f"{folder / CELLS}: {len(made['cells'])} cells")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from paper.cells import Cells, Kind
 from paper.tables import EVERY, Row
 from paper.wording import difference, how_sure_at_once, sentences
 
-LESS = "– the first"
+LESS = "minus the first"
 
 
 def comparison(cells: Cells, dataset: str, kinds: Sequence[Kind]) -> list[Row]:

@@ -42,6 +42,7 @@ def run(arguments: Sequence[str]) -> None:
             temporary.write_text(made)
     for name in page.PAGES.keys() - pages.keys():  # of the roles that the grid had before
         (cells.folder / name).unlink(missing_ok=True)
+    print(f"{cells.folder / 'RESULTS.md'}: {len(cells.scored)} of {len(cells.entries)} cells")
 
 
 def _pages(cells: Cells, folder: Path) -> dict[str, str]:

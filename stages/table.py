@@ -8,6 +8,7 @@ with all of its metrics.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from lt import files, unchanged
@@ -42,24 +43,27 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _experiments(all_commits: bool, against: str | None, csv: Path | None) -> None:
+    if find_spec("dvc") is None:
+        raise ValueError("--experiments: expected DVC, whose experiments it reads, got none")
     if not Path("dvc.yaml").exists():
         raise ValueError(f"no dvc.yaml in {Path.cwd()}: run it in the repository's folder")
     if csv and csv.is_dir():
         raise ValueError(f"--csv: expected a file, got the folder {csv}")
     known = tried.experiments(all_commits)
     rows = experiments.rows(known.shown)
-    compared = experiments.against(rows, against) if rows and against else []
+    compared = experiments.against(rows, against) if rows and against is not None else []
     if rows:
         print(experiments.table(rows))
         if "photos" in rows[0]:
             print("photos: another mark, with the same params of images, means other pictures.\n")
         if tried.CODE in rows[0]:
             print("code: another mark means that a method, training or scores were edited.\n")
-        if compared:
-            print(f"What they have more than {against}, seed by seed, with 95 % intervals:\n")
-            print(experiments.table(compared))
-        elif against:
-            print(f"Nothing else has the images and the training of {against}.")
+        if against is not None:
+            print(f"What they have more than {against}, by n seeds of both, with 95 % intervals:\n")
+            print(experiments.table(compared) if compared else "nothing\n")
+            left = sum(row["model"] != against for row in rows) - len(compared)
+            if left:
+                print(f"Not compared: {left} with other images, training or seeds.\n")
         with files.whole(EXPERIMENTS) as drawn:
             figures.save(figures.experiments(experiments.points(rows)), drawn)
         print(f"{EXPERIMENTS} shows them.")
@@ -70,7 +74,7 @@ def _experiments(all_commits: bool, against: str | None, csv: Path | None) -> No
     elif not known.not_proved:
         print("no experiment yet: dvc exp run -S model=split_lws")
     if rows and any(row not in rows for row in experiments.rows([*known.not_run, *known.shown])):
-        print("Not shown: params.yaml as it is now, which has not been run (`dvc repro` runs it).")
+        print("Not shown: params.yaml as it is now, which has not been run (`dvc exp run`).")
     if known.unfinished:
         states = ", ".join(f"{number} {state}" for state, number in known.unfinished.items())
         print(f"Not shown: experiments of the queue that have no result: {states}.")

@@ -169,6 +169,8 @@ def against(rows: Sequence[Mapping[str, Any]], model: str) -> list[dict[str, Any
             continue
         other = min(same, key=lambda one: one["rule"] != row["rule"])
         gains = {name: row[name] - other[name] for name in EXPERIMENT_METRICS}
+        if not gains["accuracy"].n:
+            continue
         of_both = {"n": gains["accuracy"].n, **{k: _with_interval(v) for k, v in gains.items()}}
         found.append({k: v for k, v in row.items() if k in ("model", *settings)} | of_both)
     return found

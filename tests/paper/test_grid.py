@@ -43,6 +43,10 @@ def test_the_params_are_those_of_the_seed_profile() -> None:
         assert values == own, name
 
 
+def test_a_grid_may_have_any_method() -> None:
+    assert params_file.load([], ROOT / PARAMS).methods.keys() == set(params.method_names())
+
+
 def test_the_study_is_trained_as_its_profile_says() -> None:
     profile = params_file.load(["profile=study", "data.name=cifar10"], ROOT / "params.yaml")
     names = {
