@@ -76,10 +76,10 @@ def run_chain(
     Raises:
         OtherCode: if `code` is not the CODE that this process began with.
     """
-    import torch
-
     if code != CODE:
         raise OtherCode
+    import torch
+
     torch.set_num_threads(1)  # a worker per core: together they are faster than one that has all
     results: dict[str, Result] = {}
     folders: dict[str, Path] = {}

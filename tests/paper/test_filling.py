@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -465,6 +466,8 @@ def cluster(
             stack.callback(one.kill)
         with Client(address) as client:
             client.wait_for_workers(len(own))
+            # what one has not begun, since it is importing still, another takes from it
+            client.run(importlib.import_module, "paper.run")
         yield address, own
 
 
@@ -519,6 +522,7 @@ def test_a_worker_of_other_code_is_left_out(repo: Path) -> None:
 
 def test_a_scheduler_without_this_repository_is_told_from_a_worker_that_died(repo: Path) -> None:
     write_grid(repo, [*CHOSEN, f"{PREFIX}_group_softmax_s0"], **LONG)
+    (repo / SMALL / "scores" / f"{PREFIX}_group_softmax_s0.json").unlink(missing_ok=True)
     match = ["--match", "group_softmax"]
     with cluster(repo, {}, scheduler={"PYTHONPATH": ""}) as (address, _):
         output = filled(repo, *match, "--scheduler", address, code=1)
