@@ -52,7 +52,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Kind:
+class Setting:
     """Cells of a dataset that differ in the seed alone."""
 
     model: str
@@ -124,16 +124,16 @@ class Cells:
         every = [e["variation"] for e in self.entries.values() if e["model"] == model]
         return [name for name in dict.fromkeys(every) if name.startswith(prefix)]
 
-    def kinds(self) -> dict[str, list[Kind]]:
+    def settings(self) -> dict[str, list[Setting]]:
         """List what the grid trains on each dataset, run or not, in its order."""
-        found: dict[str, list[Kind]] = {name: [] for name in self.dataset_params}
+        found: dict[str, list[Setting]] = {name: [] for name in self.dataset_params}
         for entry in self.entries.values():
             known = self.dataset_params[entry["dataset"]].split()
             known += [f"model={entry['model']}", f"seed={entry['seed']}"]
             own = tuple(one for one in entry["params"].split() if one not in known)
-            kind = Kind(entry["model"], entry["variation"], own)
-            if kind not in found[entry["dataset"]]:
-                found[entry["dataset"]].append(kind)
+            setting = Setting(entry["model"], entry["variation"], own)
+            if setting not in found[entry["dataset"]]:
+                found[entry["dataset"]].append(setting)
         return found
 
     def stat(self, dataset: str, model: str, path: str, variation: str = "") -> Stat:

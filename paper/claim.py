@@ -1,4 +1,4 @@
-"""What was said of question 4 before five seeds were run, and what has become of it."""
+"""A claim that was made before its seeds were run, and what has become of it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ def confirmed(cells: Cells) -> Answer:
     dataset, (pair, *_) = cells.size["confirm"], contests.CONFIRMED
     asked = len(_seeds_of(cells, dataset, pair[0]))
     verdict, brief = _verdict(gain, asked, _diverged(cells, dataset, pair))
-    if brief != NOT_RUN:
-        brief = f"On {dataset}, {brief[0].lower()}{brief[1:]}"
+    brief = f"On {dataset}, {brief}" if brief else NOT_RUN
     if asked and of_the_lean.n == gain.n == asked:
         brief += f". {_without_lean(of_the_lean)}"
     ours, bars = (one.stat(cells, dataset).over(gain.by_seed.keys()) for one in pair)
@@ -65,7 +64,7 @@ def _diverged(cells: Cells, dataset: str, pair: Sequence[Candidate]) -> bool:
 
 
 def _verdict(gain: Stat, asked: int, diverged: bool) -> tuple[str, str]:
-    """Return the verdict on a claim, and the same in brief.
+    """Return the verdict on a claim, and the same in brief; both "" if no seed was run.
 
     Args:
         gain: what was claimed to be above zero, of the seeds that were run on both sides.
@@ -75,21 +74,21 @@ def _verdict(gain: Stat, asked: int, diverged: bool) -> tuple[str, str]:
     if diverged:
         return (
             "a training diverged, so the claim does not hold",
-            "It does not hold: a training diverged",
+            "it does not hold: a training diverged",
         )
     if not gain.n:
-        return "", NOT_RUN
+        return "", ""
     if left := asked - gain.n:
         have = "has" if gain.n == 1 else "have"
         return (
             f"{gain.n} of the {asked} seeds {have} been run on both sides: the verdict waits for "
             "all",
-            f"It waits for {left} of {asked} seeds",
+            f"it waits for {left} of {asked} seeds",
         )
     ends = gain.interval()
     holds = "holds" if ends and ends[0] > 0 else "does not hold"
     by = f"by {gain.mean:.2f} points, {interval(gain)}, n = {gain.n}"
-    return f"the claim {holds}", f"It {holds}: {by}"
+    return f"the claim {holds}", f"it {holds}: {by}"
 
 
 def _without_lean(gain: Stat) -> str:

@@ -325,10 +325,14 @@ def confirmed(cells: Cells) -> Figure:
 def of_all(cells: Cells) -> Figure:
     """Draw the accuracy of all that was run, a panel for each dataset: of a grid without roles."""
     panels = []
-    for dataset, kinds in cells.kinds().items():
+    for dataset, settings in cells.settings().items():
         run = [
-            (kind.title, True, cells.stat(dataset, kind.model, "metrics.accuracy", kind.variation))
-            for kind in kinds
+            (
+                setting.title,
+                True,
+                cells.stat(dataset, setting.model, "metrics.accuracy", setting.variation),
+            )
+            for setting in settings
         ]
         if known := [one for one in run if one[2].n]:
             panels.append((dataset, known))

@@ -8,30 +8,33 @@ from typing import Any
 
 from lt.score.stats import Stat
 from paper import page, tables
-from paper.cells import Cells, Kind
+from paper.cells import Cells, Setting
 from paper.tables import EVERY, Row
 from paper.wording import difference, how_sure_at_once, sentences
 
 LESS = "minus the first"
 
 
-def comparison(cells: Cells, dataset: str, kinds: Sequence[Kind]) -> list[Row]:
-    """Make a row for each kind, with what it has more than the first, paired by seed.
+def comparison(cells: Cells, dataset: str, settings: Sequence[Setting]) -> list[Row]:
+    """Make a row for each setting, with what it has more than the first, paired by seed.
 
     How many images it shows in training is a multiple of the first's.
     """
 
-    def stat(kind: Kind, name: str) -> Stat:
-        return cells.stat(dataset, kind.model, f"metrics.{name}", kind.variation)
+    def stat(setting: Setting, name: str) -> Stat:
+        return cells.stat(dataset, setting.model, f"metrics.{name}", setting.variation)
 
-    first, rows = kinds[0], []
-    for kind in kinds:
-        row: Row = {"method": kind.title, "n": cells.seeds(dataset, kind.model, kind.variation)}
-        parts = {title: stat(kind, name) for title, name in EVERY.items()}
+    first, rows = settings[0], []
+    for setting in settings:
+        row: Row = {
+            "method": setting.title,
+            "n": cells.seeds(dataset, setting.model, setting.variation),
+        }
+        parts = {title: stat(setting, name) for title, name in EVERY.items()}
         row["accuracy"] = parts.pop("accuracy")
-        gain = Stat() if kind == first else row["accuracy"] - stat(first, "accuracy")
+        gain = Stat() if setting == first else row["accuracy"] - stat(first, "accuracy")
         row |= difference(LESS, gain) | {"pairs": gain.n or None} | parts
-        row["images shown"] = stat(kind, "images") / stat(first, "images")
+        row["images shown"] = stat(setting, "images") / stat(first, "images")
         rows.append(row)
     return rows
 
@@ -39,13 +42,13 @@ def comparison(cells: Cells, dataset: str, kinds: Sequence[Kind]) -> list[Row]:
 def pages(cells: Cells, folder: Path) -> dict[str, str]:
     """Write a table for each dataset into a folder; return RESULTS.md, by its file name."""
     sections = []
-    for dataset, kinds in cells.kinds().items():
-        rows = comparison(cells, dataset, kinds)
+    for dataset, settings in cells.settings().items():
+        rows = comparison(cells, dataset, settings)
         sections.append(_section(cells, dataset, rows, tables.write(rows, folder, dataset)))
     beside = [
         {"dataset": dataset, "method": one.title, "params": ", ".join(one.params)}
-        for dataset, kinds in cells.kinds().items()
-        for one in kinds
+        for dataset, settings in cells.settings().items()
+        for one in settings
         if one.params
     ]
     values = {
