@@ -111,13 +111,19 @@ def lock(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def patient_lock(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, however long another process has it first."""
+def patient_lock(path: Path, told: str = "") -> Iterator[None]:
+    """Hold the lock file `path`, however long another process has it first.
+
+    told: what is printed once, if the wait is longer than a few seconds.
+    """
     with ExitStack() as stack:
         while True:
             with suppress(Held):
                 stack.enter_context(lock(path))
                 break
+            if told:
+                print(told, flush=True)
+                told = ""
         yield
 
 

@@ -13,7 +13,6 @@ from paper import contests
 from paper.cells import Cells
 from paper.contests import BY_CLASS, Candidate, with_offset
 from paper.tables import Row
-from paper.wording import interval
 
 BAR = replace(contests.BAR, title="the bar")
 MIXED_BAR = replace(contests.MIXED_BAR, title="the bar, mixup")
@@ -84,5 +83,5 @@ def _row(cells: Cells, dataset: str, one: Candidate, other: Candidate, parts: It
     accuracy = difference("accuracy")
     row: Row = {"dataset": dataset, "n": accuracy.n or None}
     row |= {"this": one.named(cells, dataset), "compared with": other.title}
-    row |= {"accuracy": accuracy, "95 % interval": interval(accuracy)}
+    row |= {"accuracy": accuracy, "95 % interval": accuracy.interval_text()}
     return row | {PARTS[name]: difference(name) for name in parts}

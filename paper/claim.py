@@ -8,7 +8,7 @@ from lt.score.stats import Stat
 from paper import bar, contests
 from paper.cells import Cells
 from paper.contests import Candidate
-from paper.wording import NOT_RUN, Answer, compared, interval, sentences, span
+from paper.wording import NOT_RUN, Answer, compared, sentences, span
 
 
 def confirmed(cells: Cells) -> Answer:
@@ -87,7 +87,7 @@ def _verdict(gain: Stat, asked: int, diverged: bool) -> tuple[str, str]:
         )
     ends = gain.interval()
     holds = "holds" if ends and ends[0] > 0 else "does not hold"
-    by = f"by {gain.mean:.2f} points, {interval(gain)}, n = {gain.n}"
+    by = f"by {gain.mean:.2f} points, {gain.interval_text()}, n = {gain.n}"
     return f"the claim {holds}", f"it {holds}: {by}"
 
 
@@ -96,4 +96,4 @@ def _without_lean(gain: Stat) -> str:
     word = "less" if gain.mean > 0 else "more"
     if gain.mean <= 0:
         gain = Stat({seed: -points for seed, points in gain.by_seed.items()})
-    return f"The same without a lean has {gain.mean:.2f} {word}, {interval(gain)}"
+    return f"The same without a lean has {gain.mean:.2f} {word}, {gain.interval_text()}"

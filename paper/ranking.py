@@ -7,7 +7,6 @@ from paper import tables
 from paper.cells import Cells
 from paper.contests import BAR, BY_CLASS, CANDIDATES, FALLING, FALLS, SEEDS, Candidate
 from paper.tables import Row
-from paper.wording import interval
 
 
 def everything(cells: Cells) -> list[Row]:
@@ -22,7 +21,7 @@ def falling(cells: Cells) -> list[Row]:
         bar = BAR.stat(cells, dataset)
         for one in FALLING:
             difference = Stat() if one is BAR else one.stat(cells, dataset) - bar
-            row = {"– the bar": difference, "95 % interval": interval(difference)}
+            row = {"– the bar": difference, "95 % interval": difference.interval_text()}
             row |= {title: one.stat(cells, dataset, name) for name, title in BY_CLASS.items()}
             rows.append(_honestly(cells, dataset, one) | row)
     return rows

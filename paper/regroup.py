@@ -31,7 +31,6 @@ from paper import FOLDER, tables
 from paper.cells import Cells
 from paper.rescore import unpacked
 from paper.tables import Row
-from paper.wording import interval
 from stages import Parser, main
 
 RULES = ("concat", "group_offset", "prior_offset")
@@ -127,7 +126,7 @@ def table_by_seed(networks: Sequence[Network], images: Images, most: int, less: 
         for k, rule in enumerate(RULES):
             difference = stat(kind, k) - stat(less, k)
             row |= {rule: stat(kind, k), f"{rule} less {less}": difference}
-            row[f"{rule}, 95 % interval"] = interval(difference)
+            row[f"{rule}, 95 % interval"] = difference.interval_text()
         rows.append(row)
     return rows
 

@@ -11,7 +11,6 @@ from paper import bar, last_epochs, ranking, tables
 from paper.cells import Cells
 from paper.contests import THINS
 from paper.tables import Row
-from paper.wording import interval
 
 CHOSEN = "chosen on validation"
 FITTED = "affine"  # of the fitted rules, the one that levels the networks of a split
@@ -70,7 +69,7 @@ def within(cells: Cells) -> list[Row]:
                 difference = within_difference(cells, dataset, ours, control, part)
                 row["n"] = row["n"] or difference.n or None
                 row[part] = difference
-                row[f"{part}, 95 % interval"] = interval(difference)
+                row[f"{part}, 95 % interval"] = difference.interval_text()
             rows.append(row)
     return rows
 

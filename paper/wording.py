@@ -162,12 +162,6 @@ def sentences(said: Sequence[str]) -> str:
     return " ".join(whole) or NOTHING
 
 
-def interval(difference: Stat) -> str | None:
-    """Return the 95 % interval as text; None for fewer than two seeds."""
-    ends = difference.interval()
-    return f"[{ends[0]:.2f}, {ends[1]:.2f}]" if ends else None
-
-
 def span(values: Sequence[float], digits: int = 2) -> str:
     """Return the lowest and the highest of the values, or one of them where both read the same.
 
@@ -179,4 +173,4 @@ def span(values: Sequence[float], digits: int = 2) -> str:
 
 def difference(title: str, stat: Stat) -> Row:
     """Return a difference as two columns: under `title`, and its interval."""
-    return {title: stat, "95 % interval": interval(stat)}
+    return {title: stat, "95 % interval": stat.interval_text()}

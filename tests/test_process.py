@@ -68,6 +68,20 @@ def test_a_holder_that_ends_soon_is_waited_for(tmp_path: Path) -> None:
     end(child)
 
 
+def test_a_patient_one_says_once_that_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(process, "PATIENCE_S", 0.1)
+    child = start(HOLD.replace("sleep(60)", "sleep(1)"), str(tmp_path / "lock"))
+    assert first_line(child) == "held"
+    with process.patient_lock(tmp_path / "lock", "waiting"):
+        assert child.wait(5) == 0
+    end(child)
+    with process.patient_lock(tmp_path / "lock", "waiting"):
+        pass
+    assert capsys.readouterr().out == "waiting\n"
+
+
 REMOVES = """
 import shutil, sys, time
 from pathlib import Path

@@ -155,7 +155,8 @@ def _fetch_cifar(cls: Any, archives: Path) -> None:
     if not bad():
         return
     reason = "its files do not match their md5"
-    with process.patient_lock(archives / ".lock"):  # another experiment of a queue may be at it
+    # another experiment of a queue may be at it
+    with process.patient_lock(archives / ".lock", f"another run fetches {cls.filename}: waiting"):
         if not bad():
             return
         try:

@@ -177,9 +177,8 @@ def against(rows: Sequence[Mapping[str, Any]], model: str) -> list[dict[str, Any
 
 
 def _with_interval(gain: Stat) -> str:
-    ends = gain.interval()
     mean = f"{gain.mean:.2f}" if gain.n else MISSING
-    return f"{mean} [{ends[0]:.2f}, {ends[1]:.2f}]" if ends else mean
+    return " ".join(filter(None, (mean, gain.interval_text())))
 
 
 def points(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

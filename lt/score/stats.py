@@ -79,7 +79,17 @@ class Stat:
         half = float(t.ppf(0.975, self.n - 1)) * self.sd / math.sqrt(self.n)
         return self.mean - half, self.mean + half
 
+    def interval_text(self) -> str | None:
+        """Return the interval as text; an end near zero has the digits that show its side of it."""
+        ends = self.interval()
+        return f"[{_signed(ends[0])}, {_signed(ends[1])}]" if ends else None
+
     def __str__(self) -> str:
         if not self.by_seed:
             return MISSING
         return f"{self.mean:.2f} ± {self.sd:.2f}" if self.n > 1 else f"{self.mean:.2f}"
+
+
+def _signed(value: float) -> str:
+    text = f"{value:.2f}"
+    return f"{value:.1g}" if value and not float(text) else text

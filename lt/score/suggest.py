@@ -8,7 +8,7 @@ the numbers those of the dataset.
 2. Else `logit_adjust_posthoc` (Menon et al. 2021, 4.1): log priors are taken off the logits of
    a trained baseline. It needs no second training.
 3. And `balanced_softmax` (Ren et al. 2020): the same prior, in the loss. One training, and no
-   parameter to choose.
+   parameter to choose. Where every tail class has a validation image, `prior_offset` after it.
 4. And `crt` (Kang et al. 2020, 4.1): the classifier alone is trained again, on batches in which all
    classes are equal. It was ahead of `ldam_drw` in the short trainings that LOG.md compares
    (2026-11-24), where the smallest class has 13 images and where it has 50.
@@ -110,7 +110,7 @@ def suggest(found: Numbers) -> list[Suggestion]:
     )
     softmax = (
         "One training, and no parameter to choose: the loss knows the counts, from "
-        f"{found.largest} down to {found.smallest}."
+        f"{found.largest} down to {found.smallest}.{_offset(found)}"
     )
     return [
         Suggestion("logit_adjust_posthoc", posthoc),
@@ -170,6 +170,15 @@ def _tau(found: Numbers) -> str:
     return (
         f"Tail classes have {median(found.validation):g} validation images (median), on which τ "
         "can be chosen (methods.logit_adjust_posthoc.taus)."
+    )
+
+
+def _offset(found: Numbers) -> str:
+    if not found.validation or not all(found.validation):
+        return ""
+    return (
+        " After it, evaluate.combine=prior_offset trains nothing: the validation images decide how "
+        "far the counts shift its answers."
     )
 
 

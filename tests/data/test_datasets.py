@@ -115,7 +115,7 @@ def test_what_another_process_has_fetched_meanwhile_is_not_fetched_again(
             raise AssertionError("it is there")
 
     @contextmanager
-    def lock(path: Path) -> Iterator[None]:
+    def lock(path: Path, _told: str) -> Iterator[None]:
         (path.parent / "batches").mkdir()
         for name in ("batch", "meta"):
             (path.parent / "batches" / name).write_bytes(text)

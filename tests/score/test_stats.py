@@ -47,6 +47,15 @@ def test_a_mean_and_its_interval_by_hand() -> None:
     assert str(Stat()) == "–"
 
 
+def test_an_interval_as_text_shows_on_which_side_of_zero_it_is() -> None:
+    half = 12.706204736432095 / 2  # t of 1 degree of freedom, of values 1 apart: sd / sqrt(2) = 0.5
+    assert Stat({0: 6.0, 1: 7.0}).interval_text() == "[0.15, 12.85]"
+    above = half - 0.5 + 0.003
+    assert Stat({0: above, 1: above + 1}).interval_text() == "[0.003, 12.71]"
+    assert Stat({0: 0.0, 1: 0.0}).interval_text() == "[0.00, 0.00]"
+    assert Stat({0: 6.0}).interval_text() is None
+
+
 def test_differences_are_paired_by_seed() -> None:
     difference = Stat({0: 5.0, 1: 7.0, 3: 1.0}) - Stat({1: 4.0, 0: 1.0, 2: 9.0})
     assert difference.by_seed == {0: 4.0, 1: 3.0}

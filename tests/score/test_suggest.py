@@ -26,7 +26,7 @@ def test_a_tail_that_bears_resampling() -> None:
     reasons = [one.reason for one in suggest.suggest(LARGE)]
     assert "log(100.0) = 4.6" in reasons[0]
     assert "12 validation images (median)" in reasons[0]
-    assert "from 5000 down to 50" in reasons[1]
+    assert "from 5000 down to 50. After it, evaluate.combine=prior_offset" in reasons[1]
     assert "which has 50, is then seen 24.8 times an epoch" in reasons[2]  # 12406 / 10 / 50
 
 
@@ -35,6 +35,7 @@ def test_a_tail_of_a_few_images() -> None:
     assert methods(tiny) == ["logit_adjust_posthoc", "balanced_softmax", "crt"]
     reasons = [one.reason for one in suggest.suggest(tiny)]
     assert "2 of 5 tail classes have no validation image" in reasons[0]
+    assert "prior_offset" not in reasons[1]
     assert "which has 5, is then seen 248.1 times an epoch" in reasons[2]  # 12406 / 10 / 5
 
 
