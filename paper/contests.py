@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 SEEDS, FALLS = "the seed's", "lr falls"  # the protocols
 BY_CLASS = {"many": "many", "medium": "medium", "few": "few", "macro_f1": "macro F1"}  # and titles
+OWN_CLASSES = ("split", "split_lws")  # of splits: each network knows the classes of its group alone
 THINS = ("mean", "min", "max", "ratio")  # to what the rest is thinned in `split_rest`
 
 

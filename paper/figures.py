@@ -36,6 +36,7 @@ METHODS = {
     "balanced_softmax": "balanced_softmax",
 }
 MOST_POINTS = 20  # of a line; of more classes, it shows the means of ten equal parts
+BESIDE = 8  # points of an axis that are left beside the outermost means
 LEAST_SPAN = 10  # points of an axis: half a point of one seed is not to look like much
 STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -136,11 +137,18 @@ def honest(cells: Cells) -> Figure:
             for path in ("accuracy", "within_group.accuracy")
         )
         axis.hlines(at, own, given, color="0.6", zorder=1)
+        for y, name in run:
+            for path in ("accuracy", "within_group.accuracy"):
+                stat = cells.stat(name, model, f"metrics.{path}")
+                if stat.n > 1:
+                    ends = [stat.mean - stat.sd, stat.mean + stat.sd]
+                    axis.plot(ends, [y + 0.17 - 0.34 * k] * 2, color="0.8", linewidth=4, zorder=0)
         for values, colour, how in ((own, "0.0", "no label"), (given, "white", "group given")):
             label = f"{METHODS[model]}: {how}"
             axis.scatter(values, at, marker=marker, color=colour, edgecolor="0.0", label=label)
     axis.set_yticks(range(len(names)), [_numbered(cells, name, pair) for name in names])
-    axis.set(xlabel="test accuracy (%)", xlim=(0, 100), ylim=(-0.6, max(len(names), 1) - 0.4))
+    title = "test accuracy (%); of several seeds, mean and standard deviation (grey)"
+    axis.set(xlabel=title, xlim=(0, 100), ylim=(-0.6, max(len(names), 1) - 0.4))
     return _with_legend(figure, axis, len(names), columns=2)
 
 
@@ -150,18 +158,18 @@ def _numbered(cells: Cells, name: str, models: Iterable[str]) -> str:
 
 
 def confusion(cells: Cells) -> Figure:
-    """Draw actual against predicted class on one dataset, of the first seed that was run."""
+    """Draw actual against predicted class on one dataset, of all seeds that were run together."""
     dataset = cells.size["table2"]
     figure, axes = _panels(2, columns=2, height=3.4)
     facts = cells.datasets[dataset]
     for axis, model in zip(axes, ("baseline", "split_lws"), strict=True):
         runs = cells.finished(dataset, model)
-        seed = f", seed {runs[0].entry['seed']}" if runs else ""
-        axis.set_title(f"{METHODS[model]}\n{dataset}{seed}", fontsize=8)
+        number = f" (n = {len(runs)})" if runs else ""
+        axis.set_title(f"{METHODS[model]}\n{dataset}{number}", fontsize=8)
         if not runs or not facts or not runs[0].score["confusion"]:
             _not_run(axis)
             continue
-        counts = np.array(runs[0].score["confusion"])
+        counts = np.sum([run.score["confusion"] for run in runs], axis=0)
         order = [*facts["head"], *facts["tail"]]
         percent = (100 * counts / counts.sum(1, keepdims=True))[np.ix_(order, order)]
         image = axis.imshow(percent, cmap="Greys", vmin=0, vmax=100)
@@ -208,15 +216,14 @@ def examples(cells: Cells) -> Figure:
 
 
 def within(cells: Cells) -> Figure:
-    """Draw by how much the split is ahead of the baseline, the true group given to both."""
+    """Draw by how much a split is ahead of a baseline, the true group given to both."""
     rows = []
     for name in reversed(cells.size["main"]):
-        parts = [
-            study.within_difference(cells, name, ("split_lws", ""), ("baseline", ""), part)
-            for part in PARTS
-        ]
-        if parts[0].n:
-            rows.append((f"{name} (n = {parts[0].n})", parts))
+        for ours, control, _ in reversed(study.PAIRS.values()):
+            parts = [study.within_difference(cells, name, ours, control, part) for part in PARTS]
+            if parts[0].n and control[0] == "baseline":
+                title = " ".join(filter(None, ours))
+                rows.append((f"{name}, {title} (n = {parts[0].n})", parts))
     figure, (axis,) = _panels(1, columns=1, height=0.3 * max(len(rows), 3) + 1.0)
     for y, (_, parts) in enumerate(rows):
         for k, (difference, marker) in enumerate(zip(parts, "osv", strict=True)):
@@ -230,8 +237,10 @@ def within(cells: Cells) -> Figure:
             )
     axis.axvline(0, color="0.5", linewidth=0.8, linestyle=":")
     axis.set_yticks(range(len(rows)), [name for name, _ in rows])
-    title = "split_lws – baseline, the true group given (points)"
+    means = [one.mean for _, parts in rows for one in parts] or [0.0]
+    title = "split – baseline, the true group given (points)"
     axis.set(xlabel=title, ylim=(-0.7, max(len(rows), 1) - 0.3))
+    axis.set_xlim(min(means) - BESIDE, max(means) + BESIDE)  # two seeds may differ by a hundred
     return _with_legend(figure, axis, len(rows), columns=3)
 
 
@@ -259,22 +268,34 @@ def swings(cells: Cells) -> Figure:
 
 def methods(cells: Cells) -> Figure:
     """Draw the accuracy of all methods without a label, at both protocols."""
-    panels = []
+    panels, protocols = [], []
     for protocol, name, candidates in contests.each(cells):
-        run = [(one.named(cells, name), one.is_split, one.stat(cells, name)) for one in candidates]
+        run = [
+            (one.named(cells, name), _fill(one, name), one.stat(cells, name)) for one in candidates
+        ]
         run = [known for known in run if known[2].n]
         if len(run) > 1:
             panels.append((f"{name}, protocol: {protocol}", run))
-    figure = dots(panels)
+            protocols.append(protocol)
+    figure = dots(panels, protocols)
     if panels:
-        figure.suptitle("filled: built on the split; †: its test set suggested it", fontsize=8)
+        filled = "black: built on the split; grey, †: its test set suggested it, no competitor"
+        figure.suptitle(filled, fontsize=8)
     return figure
 
 
-def dots(panels: Sequence[tuple[str, Sequence[tuple[str, bool, Stat]]]]) -> Figure:
-    """Draw test accuracies as dots, with their deviation: a panel each, of what has a name.
+def _fill(one: contests.Candidate, dataset: str) -> str:
+    return "0.7" if one.found_on == dataset else "0.0" if one.is_split else "white"
 
-    panels: with a title; a dot is filled or not.
+
+def dots(
+    panels: Sequence[tuple[str, Sequence[tuple[str, str, Stat]]]], kinds: Sequence[str]
+) -> Figure:
+    """Draw test accuracies as dots, with their deviation: a panel each.
+
+    Args:
+        panels: with a title; of each dot its name, its colour and the accuracy.
+        kinds: of the panels: within a kind, a point is as long in each.
     """
     if not panels:
         figure, (axis,) = _panels(1, columns=1, height=1.5)
@@ -285,20 +306,20 @@ def dots(panels: Sequence[tuple[str, Sequence[tuple[str, bool, Stat]]]]) -> Figu
     axes = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)
     for axis, (title, run) in zip(axes.flat, panels, strict=True):
         axis.set_title(title, fontsize=8, loc="right")  # long names leave a narrow axis
-        for y, (_, filled, stat) in enumerate(reversed(run)):
+        for y, (_, colour, stat) in enumerate(reversed(run)):
             if stat.n > 1:
                 axis.plot([stat.mean - stat.sd, stat.mean + stat.sd], [y, y], color="0.6", zorder=1)
-            colour = "0.0" if filled else "white"
-            axis.scatter([stat.mean], [y], color=colour, edgecolor="0.0", zorder=2)
+            axis.scatter([stat.mean], [y], s=20, color=colour, edgecolor="0.0", zorder=2)
         axis.set_yticks(
             range(len(run)), [f"{name} (n = {stat.n})" for name, _, stat in reversed(run)]
         )
         axis.set(xlabel="test accuracy (%), mean ± standard deviation", ylim=(-0.7, len(run) - 0.3))
-    ends = [axis.get_xlim() for axis in axes.flat]
-    side = max(*(high - low for low, high in ends), LEAST_SPAN) / 2
-    for axis, (low, high) in zip(axes.flat, ends, strict=True):
-        middle = (low + high) / 2
-        axis.set_xlim(middle - side, middle + side)  # a point is as long in every panel
+    for kind in dict.fromkeys(kinds):
+        same = [axis for axis, one in zip(axes.flat, kinds, strict=True) if one == kind]
+        ends = [axis.get_xlim() for axis in same]
+        side = max(*(high - low for low, high in ends), LEAST_SPAN) / 2
+        for axis, (low, high) in zip(same, ends, strict=True):
+            axis.set_xlim((low + high) / 2 - side, (low + high) / 2 + side)
     return figure
 
 
@@ -329,14 +350,14 @@ def of_all(cells: Cells) -> Figure:
         run = [
             (
                 setting.title,
-                True,
+                "0.0",
                 cells.stat(dataset, setting.model, "metrics.accuracy", setting.variation),
             )
             for setting in settings
         ]
         if known := [one for one in run if one[2].n]:
             panels.append((dataset, known))
-    return dots(panels)
+    return dots(panels, [""] * len(panels))
 
 
 FIGURES: dict[str, Callable[[Cells], Figure]] = {

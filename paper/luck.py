@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from lt.score.stats import Stat
 from paper import contests, last_epochs, published, study, tables
 from paper.cells import Cells
 from paper.study import FITTED
 from paper.tables import Row
 from paper.wording import Answer, sentences, span, with_n
+
+CUTS = "how to cut"
 
 
 def left_open(cells: Cells) -> Answer:
@@ -17,25 +20,29 @@ def left_open(cells: Cells) -> Answer:
     run = [stat for stat in theirs if stat.n]
     near = sum(abs(stat.mean) <= study.NEAR for stat in run)
     said = _agreement(cells, near, len(run), len(theirs)) if run else []
+    rows = _compared_settings(cells)
+    said += _beside_the_cuts(cells, rows)
     brief = f"{near} of {len(run)} figures of the seed lie within {study.NEAR:g} points of ours"
     if cells.scored:
         diverged = sum(cell.failed is not None for cell in cells.scored.values())
         said += [f"of {len(cells.scored)} cells {diverged or 'none'} diverged"]
-    return Answer(sentences(said), _compared_settings(cells), brief=with_n(brief, run))
+    return Answer(sentences(said), rows, brief=with_n(brief, run))
 
 
 def _compared_settings(cells: Cells) -> list[Row]:
     """Make a row for each setting of which several values were run."""
+    by_rule = ("concat", FITTED)  # of a split
     compared_are = {
-        "how to cut": ("cuts", FITTED),
-        "clipping norm": ("clipping", FITTED),
-        "batches, and clipping or none": ("divergence", FITTED),
-        "longer, or lr falls": ("schedules", "accuracy"),
-        "network, epochs and learning rate": ("protocols", "accuracy"),
-        "τ of tau_norm": ("tau", "accuracy"),
+        CUTS: ("cuts", by_rule),
+        "clipping norm": ("clipping", by_rule),
+        "batches, and clipping or none": ("divergence", by_rule),
+        "longer, or lr falls": ("schedules", ("accuracy",)),
+        "network, epochs and learning rate": ("protocols", ("accuracy",)),
+        "τ of tau_norm": ("tau", ("accuracy",)),
     }
     rows: list[Row] = []
-    for what, (table, figure) in compared_are.items():
+    of_each = [(what, table, figure) for what, (table, of) in compared_are.items() for figure in of]
+    for what, table, figure in of_each:
         names, every = study.SETTINGS[table], study.STUDY[table](cells)
         run = [row for row in every if row[figure].n and row.get("tau") != study.CHOSEN]
         for dataset, method in dict.fromkeys((row["dataset"], row.get("method")) for row in run):
@@ -48,8 +55,25 @@ def _compared_settings(cells: Cells) -> list[Row]:
                     for end, row in (("lowest", same[0]), ("highest", same[-1]))
                 }
                 title = f"{what} ({method})" if method else what
-                rows.append({"what": title, "dataset": dataset, "compared": len(same)} | ends)
+                rule = "concat" if (method, figure) == ("split_lws", "accuracy") else figure
+                row = {
+                    "what": title,
+                    "dataset": dataset,
+                    "rule": rule.replace("accuracy", "its own"),
+                }
+                rows.append(row | {"compared": len(same)} | ends)
     return rows
+
+
+def _beside_the_cuts(cells: Cells, rows: Sequence[Row]) -> list[str]:
+    """Say what one network has where ways to cut are compared: an uneven cut is nearly that."""
+    where = dict.fromkeys(row["dataset"] for row in rows if row["what"] == CUTS)
+    known = {name: cells.stat(name, "baseline", "metrics.accuracy") for name in where}
+    return [
+        f"beside the ways to cut, one network (`baseline`) has {stat} on {name} (n = {stat.n})"
+        for name, stat in known.items()
+        if stat.n
+    ]
 
 
 def _agreement(cells: Cells, near: int, run: int, number: int) -> list[str]:
@@ -59,6 +83,7 @@ def _agreement(cells: Cells, near: int, run: int, number: int) -> list[str]:
     return [
         f"the seed's main table and the re-sampling of its Table 2 have {number} figures; we have "
         f"run {run}, and {near} of these lie within {study.NEAR:g} points of ours",
+        _by_name(study.beside_the_seed(cells)),
         f"of the main table's figures on the head alone, {_of(head)} lie as near, of those on the "
         f"tail alone {_of(tail)}",
         _long(cells),
@@ -68,21 +93,53 @@ def _agreement(cells: Cells, near: int, run: int, number: int) -> list[str]:
     ]
 
 
+def _by_name(rows: Sequence[Row]) -> str:
+    """Say how many figures lie near ours, and how many below them, of CIFAR-10 and of CIFAR-100."""
+    of: dict[str, list[Stat]] = {}
+    for row in rows:
+        if row["ours – the seed's"].n:
+            of.setdefault(row["dataset"].split("-")[0], []).append(row["ours – the seed's"])
+    said = []
+    for name, some in of.items():
+        near = _number(abs(one.mean) <= study.NEAR for one in some)
+        above = _number(one.mean > 0 for one in some)
+        title = name.upper().replace("CIFAR", "CIFAR-")
+        said.append(
+            f"of the {len(some)} of {title}, {near} lie as near, and ours is above the seed's in "
+            f"{above}"
+        )
+    return "; ".join(said)
+
+
+def _number(true: Iterable[bool]) -> str:
+    return str(sum(true) or "none")
+
+
 def _told_twice(cells: Cells) -> str:
     """Say how far apart the seed's two tables are that have the same figures; "" for none."""
     theirs = "the seed's: accuracy"
     main = {(row["dataset"], row["method"]): row[theirs] for row in tables.main_table(cells)}
-    apart = [
-        abs(row[theirs] - main[key])
+    twice = [
+        row
         for row in tables.table2(cells)
-        if (key := (row["dataset"], row["method"])) in main and row[theirs] is not None
+        if (row["dataset"], row["method"]) in main and row[theirs] is not None
     ]
-    if not apart:
+    if not twice:
         return ""
+    apart = [abs(row[theirs] - main[row["dataset"], row["method"]]) for row in twice]
+    ours = [abs(_same_figure(row).mean - row[theirs]) for row in twice if _same_figure(row).n]
+    also = f"; ours are {span(ours)} points from the second of these" if ours else ""
     return (
         f"the seed has {len(apart)} of its figures twice, {span(apart)} points apart, from two "
         "trainings on two random draws of images; it clipped the split in one of the two only"
+        f"{also}"
     )
+
+
+def _same_figure(row: Row) -> Stat:
+    """Return our figure of what the seed's accuracy is."""
+    figure: Stat = row["within: accuracy" if row["the seed's is"] == "within" else "accuracy"]
+    return figure
 
 
 def _near(rows: Sequence[Row], part: str) -> tuple[int, int]:
@@ -134,28 +191,35 @@ def _last_epochs(cells: Cells) -> list[str]:
     if fall := spans[contests.FALLS]:
         said += [
             f"of what was run at both protocols, it moves by {span(spans[contests.SEEDS])} where "
-            f"lr never falls, and by {span(fall)} where it falls"
+            f"lr never falls, and by {span(fall)} where it falls; network and epochs differ, too"
         ]
     return said
 
 
 def _seeds(cells: Cells) -> list[str]:
     """Say how far apart the seeds of one cell are."""
-    ranges: dict[str, list[float]] = {contests.SEEDS: [], contests.FALLS: []}
+    confirm = "confirm"
+    ranges: dict[str, list[float]] = {contests.SEEDS: [], contests.FALLS: [], confirm: []}
     names = {(e["dataset"], e["model"], e["variation"]): name for name, e in cells.entries.items()}
     for (dataset, model, variation), name in names.items():
         stat = cells.stat(dataset, model, "metrics.accuracy", variation)
-        # "confirm" is "study" once more, with five seeds: a range grows with their number
-        if stat.n > 2 and not variation.startswith((published.PROTOCOL, "confirm")):
-            falls = cells.lr_falls(name)
-            ranges[contests.FALLS if falls else contests.SEEDS].append(stat.range)
-    never, fall = ranges.values()
+        if stat.n < 3 or variation.startswith(published.PROTOCOL):
+            continue
+        falls = contests.FALLS if cells.lr_falls(name) else contests.SEEDS
+        # what was said beforehand has more seeds, and a range grows with their number
+        ranges[confirm if variation.startswith(confirm) else falls].append(stat.range)
+    never, fall, more = ranges.values()
     if not never:
         return []
     also = f", and by {span(fall)} where it falls ({_settings(fall)})" if fall else ""
+    also += f"; with the seeds of the claim, by {span(more)} ({_settings(more)})" if more else ""
     return [
         "from one seed to another, accuracy without a label moves, too: of what has three seeds, "
         f"by {span(never)} points where lr never falls ({_settings(never)}){also}",
+        "where it falls, networks are smaller, and most figures are of two networks averaged: the "
+        "learning rate is not all that differs"
+        if fall
+        else "",
         f"another seed can move a figure by more than {study.NEAR:g} points: this counts "
         "agreement, and does not test it"
         if max(never) > study.NEAR

@@ -72,6 +72,7 @@ def pages(
         "not_in_the_grid": ", ".join(_not_in_the_grid(cells)),
         "run": len(cells.scored),
         "alone": _alone(cells),
+        "untrained": _untrained(cells),
         "cells": len(cells.entries),
         "strangers": ", ".join(cells.strangers),
         "provenance": provenance(cells),
@@ -98,6 +99,16 @@ def _alone(cells: Cells) -> int:
     entries = [cells.entries[name] for name in cells.scored]
     kinds = Counter((one["dataset"], one["model"], one["variation"]) for one in entries)
     return sum(number == 1 for number in kinds.values())
+
+
+def _untrained(cells: Cells) -> int:
+    """Count the cells that change the network of another cell, and train nothing."""
+    updates = {name: cell.get("metrics.updates") for name, cell in cells.scored.items()}
+    starts = {name: cells.entries[name]["start"] for name in updates}
+    return sum(
+        start in updates and updates[name] is not None and updates[name] == updates[start]
+        for name, start in starts.items()
+    )
 
 
 def _not_in_the_grid(cells: Cells) -> list[str]:

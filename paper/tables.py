@@ -202,16 +202,22 @@ def was_run(row: Row) -> bool:
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """Return rows as markdown, without the columns that are empty in all of them; "" for none."""
-    shown = [{key: _text_of_stat(value) for key, value in row.items()} for row in rows]
+    """Return rows as markdown, without the columns that are empty in all of them; "" for none.
+
+    A figure of fewer or more seeds than its row says tells how many.
+    """
+    shown = [{key: _text_of_stat(value, row) for key, value in row.items()} for row in rows]
     frame = pd.DataFrame(shown, dtype=object)  # whole numbers stay whole beside a dash
     return to_markdown(frame.dropna(axis="columns", how="all")) if rows else ""
 
 
-def _text_of_stat(value: Any) -> Any:
+def _text_of_stat(value: Any, row: Row) -> Any:
     """Return a Stat as text, a missing value as None, all else as it is."""
-    text = str(value) if isinstance(value, Stat) else value
-    return None if text == MISSING else text
+    if not isinstance(value, Stat):
+        return None if value == MISSING else value
+    number = str(row.get("n") or "").split(" ")[0]  # "2 and 1 diverged"
+    others = f" (n = {value.n})" if number.isdecimal() and int(number) != value.n else ""
+    return f"{value}{others}" if value.n else None
 
 
 def _numbers(rows: Sequence[Row]) -> pd.DataFrame:

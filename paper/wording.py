@@ -171,6 +171,18 @@ def span(values: Sequence[float], digits: int = 2) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def by_means(pairs: Iterable[tuple[Stat, Stat]]) -> str:
+    """Say by how much each first is ahead of its second by the means over all seeds of each.
+
+    It is "" where both sides of each pair have the same seeds, and so no other figure.
+    """
+    run = [(one, other) for one, other in pairs if one.n and other.n]
+    if all(one.by_seed.keys() == other.by_seed.keys() for one, other in run):
+        return ""
+    points = span([one.mean - other.mean for one, other in run])
+    return f"by the means over all seeds that each has, the difference is {points} points"
+
+
 def difference(title: str, stat: Stat) -> Row:
     """Return a difference as two columns: under `title`, and its interval."""
     return {title: stat, "95 % interval": stat.interval_text()}
