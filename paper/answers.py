@@ -17,6 +17,7 @@ from paper.wording import (
     by_means,
     compared,
     difference,
+    listed,
     sentences,
     span,
     with_n,
@@ -154,11 +155,15 @@ def rules(cells: Cells) -> Answer:
             by_best,
             "dataset",
         ),
+    ]
+    losses = [
         f"from the figure with the group given to {FITTED}, `split_lws` loses {span(lost)} points",
         f"it loses least on {least}, where its tail network is at chance and has nothing to lose"
         if least in chance
         else "",
         f"the baseline, not told the group, loses {span(lost_by_base)}" if lost_by_base else "",
+    ]
+    with_rest = [
         compared(
             "with a class for the rest, a split (`split_rest`, thinning and rule chosen on "
             "validation)",
@@ -173,7 +178,8 @@ def rules(cells: Cells) -> Answer:
         else "",
     ]
     brief = f"`split_lws` is ahead of one network {ahead(by_fitted.values()).lower()}"
-    return Answer(sentences(said), rows, brief=with_n(brief, by_fitted.values()))
+    brief = with_n(brief, by_fitted.values())
+    return Answer(sentences(said), rows, brief=brief, points=listed(losses, with_rest))
 
 
 def _rests(cells: Cells) -> tuple[dict[str, tuple[Stat, Stat]], list[float]]:

@@ -9,7 +9,7 @@ from paper import contests, last_epochs, published, study, tables
 from paper.cells import Cells
 from paper.study import FITTED
 from paper.tables import Row
-from paper.wording import Answer, sentences, span, with_n
+from paper.wording import Answer, listed, sentences, span, with_n
 
 CUTS = "how to cut"
 
@@ -19,14 +19,12 @@ def left_open(cells: Cells) -> Answer:
     theirs = [row["ours – the seed's"] for row in study.beside_the_seed(cells)]
     run = [stat for stat in theirs if stat.n]
     near = sum(abs(stat.mean) <= study.NEAR for stat in run)
-    said = _agreement(cells, near, len(run), len(theirs)) if run else []
+    said = [*(_agreement(near, len(run), len(theirs)) if run else []), *_diverged(cells)]
+    groups = [*(_of_the_seed(cells) if run else []), _seeds(cells), _last_epochs(cells)]
     rows = _compared_settings(cells)
-    said += _beside_the_cuts(cells, rows)
+    groups.append(_beside_the_cuts(cells, rows))
     brief = f"{near} of {len(run)} figures of the seed lie within {study.NEAR:g} points of ours"
-    if cells.scored:
-        diverged = sum(cell.failed is not None for cell in cells.scored.values())
-        said += [f"of {len(cells.scored)} cells {diverged or 'none'} diverged"]
-    return Answer(sentences(said), rows, brief=with_n(brief, run))
+    return Answer(sentences(said), rows, brief=with_n(brief, run), points=listed(*groups))
 
 
 def _compared_settings(cells: Cells) -> list[Row]:
@@ -76,21 +74,32 @@ def _beside_the_cuts(cells: Cells, rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _agreement(cells: Cells, near: int, run: int, number: int) -> list[str]:
-    """Say how far the seed's figures and ours agree, and what that is worth."""
-    main = tables.main_table(cells)
-    head, tail = (_near(main, part) for part in ("head", "tail"))
+def _agreement(near: int, run: int, number: int) -> list[str]:
+    """Say how far the seed's figures and ours agree."""
     return [
         f"the seed's main table and the re-sampling of its Table 2 have {number} figures; we have "
-        f"run {run}, and {near} of these lie within {study.NEAR:g} points of ours",
-        _by_name(study.beside_the_seed(cells)),
-        f"of the main table's figures on the head alone, {_of(head)} lie as near, of those on the "
-        f"tail alone {_of(tail)}",
-        _long(cells),
-        _told_twice(cells),
-        *_seeds(cells),
-        *_last_epochs(cells),
+        f"run {run}, and {near} of these lie within {study.NEAR:g} points of ours"
     ]
+
+
+def _of_the_seed(cells: Cells) -> list[list[str]]:
+    """Say where the seed's figures and ours agree, and how far its own do."""
+    main = tables.main_table(cells)
+    head, tail = (_near(main, part) for part in ("head", "tail"))
+    halves = (
+        f"of the main table's figures on the head alone, {_of(head)} lie as near, of those on the "
+        f"tail alone {_of(tail)}"
+    )
+    return [
+        [_by_name(study.beside_the_seed(cells)), halves, _long(cells)],
+        [_told_twice(cells)],
+    ]
+
+
+def _diverged(cells: Cells) -> list[str]:
+    diverged = sum(cell.failed is not None for cell in cells.scored.values())
+    number = len(cells.scored)
+    return [f"of {number} cells {diverged or 'none'} diverged"] if number else []
 
 
 def _by_name(rows: Sequence[Row]) -> str:

@@ -17,6 +17,7 @@ from paper.wording import (
     compared,
     difference,
     how_sure_at_once,
+    listed,
     number_ahead,
     sentences,
     span,
@@ -55,22 +56,20 @@ def best_split(cells: Cells) -> Answer:
         ):
             unmixed[title] = again
     counts = ahead(differences.values())
-    by_test = [row[BY_TEST].mean for row in rows if row[BY_TEST].n]
     said = [
         compared("the best split", "the best method without one", differences),
-        by_means(pairs),
         compared(
             f"the best of those whose networks know their own classes alone ({OWN})",
             "the best method without one",
             of_own_classes,
         ),
-        f"with both sides chosen on the test set, the difference is {span(by_test)} points"
-        if by_test
-        else "",
-        _roughest(cells, rows),
-        *_without_mixing(unmixed),
-        *_distilled(cells),
     ]
+    points = listed(
+        [by_means(pairs)],
+        _by_the_test_set(cells, rows),
+        _without_mixing(unmixed),
+        _distilled(cells),
+    )
     brief = with_n(counts, differences.values())
     own = [stat for stat in of_own_classes.values() if stat.n]
     if brief != NOT_RUN and own:
@@ -85,7 +84,8 @@ def best_split(cells: Cells) -> Answer:
         brief += f". With both sides chosen on the test set, {counted}"
     if unmixed:
         brief += f". On {' and '.join(unmixed)}, one side alone is trained on mixed images (mixup)"
-    return Answer(sentences(said), rows, brief=brief, counts=f"**{counts}.**" if counts else "")
+    counts = f"**{counts}.**" if counts else ""
+    return Answer(sentences(said), rows, brief=brief, counts=counts, points=points)
 
 
 def _of_contest(
@@ -109,6 +109,15 @@ def _of_own_classes(cells: Cells, dataset: str, candidates: Sequence[Candidate])
     some = [one for one in candidates if not one.is_split or one.model in contests.OWN_CLASSES]
     found = contests.hold(cells, dataset, some)
     return found.difference if found else Stat()
+
+
+def _by_the_test_set(cells: Cells, rows: Sequence[Row]) -> list[str]:
+    """Say what a choice on the test set would have given, and where that differs most."""
+    by_test = [row[BY_TEST].mean for row in rows if row[BY_TEST].n]
+    if not by_test:
+        return []
+    apart = f"with both sides chosen on the test set, the difference is {span(by_test)} points"
+    return [apart, _roughest(cells, rows)]
 
 
 def _roughest(cells: Cells, rows: Sequence[Row]) -> str:

@@ -18,7 +18,7 @@ class Answer:
 
     Attributes:
         said: a sentence or two.
-        points: what is said of each comparison, a sentence or two each.
+        points: what else is said, in a list, a sentence or more each.
         rows: the numbers, a row for each dataset or comparison; empty if nothing was run.
         brief: the answer in a few words, with the number of seeds.
         counts: in how many comparisons it is yes; "" if the question is not one of yes or no.
@@ -160,6 +160,12 @@ def sentences(said: Sequence[str]) -> str:
     """Make sentences of texts in lower case; those that are "" are left out."""
     whole = [f"{one[0].upper()}{one[1:]}." for one in said if one]
     return " ".join(whole) or NOTHING
+
+
+def listed(*groups: Iterable[str]) -> tuple[str, ...]:
+    """Make a point of each group of texts in lower case, as `sentences` does of one."""
+    whole = [[text for text in group if text] for group in groups]
+    return tuple(sentences(group) for group in whole if group)
 
 
 def span(values: Sequence[float], digits: int = 2) -> str:

@@ -31,6 +31,10 @@ D = "digits-exp-0.1"
 OWN_CLASSES = "The best of those whose networks know their own classes alone is ahead in"
 
 
+def whole(answer: wording.Answer) -> str:
+    return " ".join([answer.said, *answer.points])
+
+
 def test_answers_say_which_way_and_how_surely() -> None:
     def words(**differences: Stat) -> str:
         return wording.compared("A", "B", differences)
@@ -101,7 +105,7 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     assert row["tail images in a batch"] == "26.9"
     rules = answers.rules(cells)
     lost = "group given to affine, `split_lws` loses 14.00 points. The baseline, not told the "
-    assert rules.said.endswith(f"{lost}group, loses 15.00.")
+    assert whole(rules).endswith(f"{lost}group, loses 15.00.")
     assert "`split_lws` with affine is ahead of `baseline` by 10.00 points" in rules.said
     best_rule = "best on the test set, offsets and `unlabelled` left out, it is ahead of `baseline`"
     assert f"{best_rule} by 10.00 points" in rules.said
@@ -116,7 +120,7 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     assert (row["without a split"], str(row["accuracy"])) == ("ensemble", "60.00")
     assert (row["with one"], str(row["its accuracy"])) == ("split_lws, affine", "52.00 ± 1.41")
     assert "52.00 ± 1.41 (n = 2)" in tables.as_text(best.rows), "the difference is of one seed"
-    assert "that each has, the difference is -8.00 points" in best.said, "of 60 and of 51, 53"
+    assert "that each has, the difference is -8.00 points" in whole(best), "of 60 and of 51, 53"
     own = OWN_CLASSES.removeprefix("The best ").removesuffix(" is ahead in")
     assert (
         f"best {own} (`split` and `split_lws`) is behind the best method without one" in best.said
@@ -309,14 +313,14 @@ def test_what_a_test_set_has_suggested_does_not_compete_there(
 def test_what_mixed_images_decide_is_told_without_them(root: Path) -> None:
     put(root, "soft_split_studylean1_s0", 63.0)
     put(root, "ensemble_studytau1_s0", 60.0)
-    assert "mixed" not in splits.best_split(small(root)).said
+    assert "mixed" not in whole(splits.best_split(small(root)))
     put(root, "balpoe_studytaus02_s0", 65.0)
     best = splits.best_split(small(root))
     assert best.brief == (
         f"In none of 2 comparisons, n = 1. {OWN_CLASSES} none of 1. On digits-exp-0.1 (lr falls), "
         "one side alone is trained on mixed images (mixup)"
     )
-    assert best.said.endswith(
+    assert whole(best).endswith(
         "On digits-exp-0.1 (lr falls), one side is trained on mixed images (mixup), and the other "
         "is not. Without mixed images, the best split is ahead of the best method without one by "
         "3.00 points on digits-exp-0.1 (lr falls), on one seed. With both sides of these chosen on "
@@ -342,9 +346,9 @@ def test_a_choice_that_the_test_set_turns_round_is_told(root: Path) -> None:
 
 def test_a_distilled_split_is_told_beside_the_baseline_that_is_clipped(root: Path) -> None:
     put(root, "distill_s0", 63.0)
-    assert "distill" not in splits.best_split(small(root)).said
+    assert "distill" not in whole(splits.best_split(small(root)))
     put(root, "baseline_clip5.0_s0", 60.5)
-    assert splits.best_split(small(root)).said.endswith(
+    assert whole(splits.best_split(small(root))).endswith(
         "One network distilled from the split (`distill`) is ahead of a baseline with the same "
         "clipping by 2.50 points on digits-exp-0.1, on one seed."
     )
@@ -359,7 +363,7 @@ def test_where_the_choice_and_the_test_set_differ(root: Path) -> None:
         "farthest apart on digits-exp-0.1 (the seed's): one class has 1 validation image there, "
         "and each class counts the same in the choice."
     )
-    assert text in splits.best_split(small(root)).said
+    assert text in whole(splits.best_split(small(root)))
 
 
 def test_one_seed_and_another(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -601,7 +605,7 @@ def test_a_split_with_a_rest_is_compared_with_what_is_clipped(root: Path) -> Non
     put(root, "baseline_clip5.0_s0", 48.5)
     shown = score("split_rest_mean_s0", 50.0)["metrics"] | {"images": 1_000_000}
     edit(root, "split_rest_mean_s0", metrics=shown)
-    said = answers.rules(small(root)).said
+    said = whole(answers.rules(small(root)))
     assert "is ahead of `baseline clip 5.0` by 2.50 points on" in said
     assert "It shows 2.00 times as many images in training." in said
 
@@ -637,12 +641,11 @@ def test_how_many_of_cifar10_and_cifar100_lie_near() -> None:
 
 
 def test_what_one_network_has_beside_the_ways_to_cut(root: Path) -> None:
-    assert "ways to cut" not in luck.left_open(small(root)).said
+    assert "ways to cut" not in whole(luck.left_open(small(root)))
     put(root, "split_lws_K3_s0", 30.0)
     answer = luck.left_open(small(root))
-    assert (
-        f"Beside the ways to cut, one network (`baseline`) has 42.00 ± 2.83 on {D}" in answer.said
-    )
+    said = f"Beside the ways to cut, one network (`baseline`) has 42.00 ± 2.83 on {D} (n = 2)."
+    assert answer.points[-1] == said
     rules = {row["rule"]: (row["lowest"], row["highest"]) for row in answer.rows}
     assert rules["concat"][0] == "half, K 3, 5 + 5: 30.00 (n = 1)"
     assert rules["affine"][1] == "half, K 2, 5 + 5: 52.00 ± 1.41 (n = 2)"
@@ -652,7 +655,7 @@ def test_a_control_of_more_seeds_is_compared_by_means_as_well(root: Path) -> Non
     put(root, "distill_s0", 63.0)
     for seed, accuracy in ((0, 60.5), (1, 65.5)):
         put(root, f"baseline_clip5.0_s{seed}", accuracy)
-    assert splits.best_split(small(root)).said.endswith(
+    assert whole(splits.best_split(small(root))).endswith(
         "by 2.50 points on digits-exp-0.1, on one seed. By the means over all seeds that each has, "
         "the difference is 0.00 points."
     )
