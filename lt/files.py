@@ -37,8 +37,8 @@ def project() -> Path:
 def given(path: str) -> Path:
     """Return a path that params name, ~ as the home.
 
-    A relative one that is not here starts from the project: the copy that a queued experiment runs
-    in lacks what git ignores.
+    A relative one starts from the project, if it is there: the copy that a queued experiment runs
+    in has what git tracks alone, perhaps a list without its photos, or a part of these.
 
     Raises:
         ValueError: if there is no such home.
@@ -47,7 +47,7 @@ def given(path: str) -> Path:
         here = Path(path).expanduser()
     except RuntimeError:
         raise ValueError(f"{path}: expected a path; {path.split('/')[0]} has no home") from None
-    return here if here.exists() else project() / here
+    return project() / here if (project() / here).exists() else here
 
 
 @contextmanager

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 
+class NotGiven(ValueError):  # noqa: N818
+    """What is raised where the system does not give a file: nothing is known of what is in it."""
+
+
 def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
     """Read an image file as it is meant to be seen.
 
@@ -23,7 +27,8 @@ def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
         mode: "L" for grey, "RGB" for colours.
 
     Raises:
-        ValueError: if there is no such file, or no whole image in it; it names the file.
+        NotGiven: if there is no such file, or it cannot be read.
+        ValueError: if there is no whole image in it. Each names the file.
     """
     if Path(path).is_dir():
         raise ValueError(f"{path}: expected an image file, got a folder")
@@ -37,7 +42,7 @@ def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
                 ImageOps.exif_transpose(image, in_place=True)
                 return _as_seen(image, mode)
     except FileNotFoundError:
-        raise ValueError(f"{path}: no such image file") from None
+        raise NotGiven(f"{path}: no such image file") from None
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not an image file") from None
     except MemoryError:
@@ -48,8 +53,9 @@ def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
             f"{path}: has too many pixels: expected {most:.0f} million at most"
         ) from None
     except OSError as error:
-        why = error.strerror if error.errno else f"not a whole image file ({error})"
-        raise ValueError(f"{path}: {why}") from None
+        if error.errno:
+            raise NotGiven(f"{path}: {error.strerror}") from None
+        raise ValueError(f"{path}: not a whole image file ({error})") from None
     except Exception as error:  # each decoder raises what it likes
         raise ValueError(f"{path}: not a whole image file ({error})") from None
 
@@ -64,6 +70,9 @@ def _as_seen(image: Image.Image, mode: str) -> Image.Image:
         values, key = np.asarray(image), image.info.get("transparency")
         # of such an image, one value may stand for what is transparent
         image = Image.fromarray(np.where(values == key, 255, _scaled(values)).astype(np.uint8))
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and max(key) > 255:  # of 16 bits, as Pillow's pixels are no more
+        image.info["transparency"] = tuple(value >> 8 for value in key)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

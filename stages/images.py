@@ -16,15 +16,15 @@ def run(arguments: Sequence[str]) -> None:
     """Write data/raw/images; what cannot be read is listed."""
     no_arguments(arguments)
     started = Started("images")
-    keys = ("classes", "files", "warnings", "given", "test", "val", "roots")
+    keys = ("classes", "files", "given", "test", "val", "roots")
     listing = files.read_json(started.input(LISTING), *keys)
     number = sum(map(len, listing["files"].values()))
     bar = process.Bar(number, "decoded", "images")
     options = started.what(params.Images)
     with files.whole(RAW / "images") as folder:
-        about = photos.store(listing, options, folder, joblib.cpu_count(), bar.advance)
+        about, warnings = photos.store(listing, options, folder, joblib.cpu_count(), bar.advance)
         started.check()
-    for warning in about["warnings"][len(listing["warnings"]) :]:
+    for warning in warnings:
         print(f"images: warning: {warning}", file=sys.stderr)
     if about["corrupt"]:
         print(

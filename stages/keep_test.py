@@ -30,6 +30,11 @@ def run(arguments: Sequence[str]) -> None:
     root = resolved.what(params.Listing, "listing").root  # from which the paths are to start
     start = out.absolute().parent if root is None else files.given(root)
     paths = [os.path.relpath(path, start) for path, *_ in test]
+    for path in paths:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"expected files named in UTF-8 for a .csv, got {path!r}") from None
     labels = [classes[label] for _, label, *_ in test]
     files.write_csv(out, ["path", "label"], zip(paths, labels, strict=True))
     hint = "they stay without this file, since they are given"

@@ -110,7 +110,9 @@ def test_what_git_ignores_is_there_for_a_queued_experiment(
     ):
         files.given("~nobody_here/x")
     (copy / "photos").mkdir()
-    assert files.given("photos") == Path("photos"), "of this copy, if git tracks it"
+    assert files.given("photos") == tmp_path / "photos", "git may track a part of them"
+    (copy / "list.csv").touch()
+    assert files.given("list.csv") == Path("list.csv"), "no longer in the project"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert files.given("~/photos") == tmp_path / "photos"
 

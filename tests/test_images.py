@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,21 @@ def test_floats_that_are_no_grey_values_are_refused(tmp_path: Path, value: float
     Image.fromarray(np.full((2, 2), value, dtype=np.float32)).save(path)
     with pytest.raises(ValueError, match=f"{path}.*expected values from 0 to 1, got"):
         images.read(path, "L")
+
+
+def test_a_transparent_colour_of_16_bits_shows_white(tmp_path: Path) -> None:
+    """PNG 11.3.2.1: three numbers of two bytes each, as the pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        whole = kind + data
+        return struct.pack(">I", len(data)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+    colours = struct.pack(">3H", 258, 772, 1286), struct.pack(">3H", 25800, 772, 1286)
+    parts = [chunk(b"IHDR", struct.pack(">2I5B", 2, 1, 16, 2, 0, 0, 0)), chunk(b"tRNS", colours[0])]
+    parts += [chunk(b"IDAT", zlib.compress(b"\0" + b"".join(colours))), chunk(b"IEND", b"")]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    pixels = np.asarray(images.read(tmp_path / "a.png", "RGB"))
+    assert pixels.tolist() == [[[255, 255, 255], [25800 >> 8, 772 >> 8, 1286 >> 8]]]
 
 
 def test_transparency_shows_white(tmp_path: Path) -> None:

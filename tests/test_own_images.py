@@ -120,8 +120,15 @@ def test_a_test_set_that_stays(repo: Path, photos: Path) -> None:
     listing.write_text(json.dumps(json.loads(given) | {"test": "drawn, 0.2 of each class"}))
     done = call(repo, "stages.keep_test", str(photos / "kept.csv"))
     assert f"kept.csv: 6 images; dvc exp run -S images.test={photos}/kept.csv keeps" in done.stdout
-    listing.write_text(given)
+    odd = json.loads(given)
+    odd["files"]["test"][0][0] = f"{photos}/\udcff.png"
     (photos / "kept.csv").unlink()
+    listing.write_text(json.dumps(odd))
+    done = call(repo, "stages.keep_test", str(photos / "kept.csv"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "expected files named in UTF-8 for a .csv, got '\\udcff.png'" in done.stderr
+    assert not (photos / "kept.csv").exists()
+    listing.write_text(given)
     asked = repo / "resolved/listing.json"
     kept = asked.read_text()
     asked.write_text(kept.replace('"root": null', f'"root": "{photos / "test"}"'))

@@ -171,10 +171,18 @@ class OutOfMemoryError(RuntimeError):
     """As torch's, of a GPU."""
 
 
+def of_numpy() -> OSError:
+    """As of an array that a full disk has cut short, once `files.whole` has named the file."""
+    error = OSError("9 requested and 2 written")
+    error.filename = "a/b"
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [
         (ValueError("lr: too large"), "lr: too large"),
+        (of_numpy(), "a/b: 9 requested and 2 written; is the disk full?"),
         (OSError(28, "No space left on device", "a/b"), "a/b: No space left on device"),
         (PermissionError(13, "Permission denied", "a/b"), "a/b: Permission denied"),
         (FileNotFoundError(2, "No", "models/a"), "models/a: no such file; run `dvc repro`"),

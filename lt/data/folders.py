@@ -68,6 +68,12 @@ def find(folder: Path, key: str) -> Found:
                 f"validation) and test with class folders in them; got {folder} with the folders "
                 f"{', '.join(one.name for one in below)}"
             )
+        if parts:
+            raise ValueError(
+                f"{key}: {folder} has the folder {parts[0].name} beside others; expected class "
+                "folders alone, or train, val and test with class folders in them; of a class of "
+                "that name, a .csv can tell"
+            )
         _take(below, "train", found)
         return found
     if len(parts) < len(below):
@@ -91,6 +97,18 @@ def find_test(folder: Path) -> Found:
     found = Found("class folders")
     _take(_folders(folder, found), "test", found)
     return found
+
+
+def mark(path: str) -> list[int]:
+    """Return what a file is known by as long as nobody writes to it, or moves another to its place.
+
+    Bytes, nanoseconds of the last change of its content, inode, nanoseconds of the last change.
+
+    Raises:
+        OSError: if it is not there.
+    """
+    there = os.stat(path)
+    return [there.st_size, there.st_mtime_ns, there.st_ino, there.st_ctime_ns]
 
 
 def number_key(name: str) -> tuple[tuple[int, int, str], ...]:

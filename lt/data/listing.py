@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,14 +17,15 @@ from lt.params import Listing
 MOST = 10  # of what is shown of many
 
 Files = dict[str, list[Picture]]
+Marks = Mapping[str, Sequence[int]]  # of each file, by its path
 
 
 def make(options: Listing) -> dict[str, Any]:
     """Return what data/listing.json holds, and "skipped", how many files are left alone and why.
 
-    "files" has for train, val and test a list of files, each with path, label, bytes and time of
-    its last change. Labels count the classes that have a training image. "roots" are the folders
-    that the paths start from.
+    "files" has for train, val and test a list of files, each with path, label and what it is known
+    by (`folders.mark`). Labels count the classes that have a training image. "roots" are the
+    folders that the paths start from.
 
     Raises:
         ValueError: with the key, what is allowed and what was given, for all that can be seen
@@ -36,10 +36,10 @@ def make(options: Listing) -> dict[str, Any]:
     files, test = found.pictures, f"the test part of {options.train}"
     if options.test is not None:
         given, test = _read(options.test, "images.test", options), options.test
-        files = _with_test(files, given, options)
+        marks |= _marks(given)
+        files = _with_test(files, given, marks, options)
         found.skipped += given.skipped
         found.empty += given.empty
-        marks |= _marks(given)
     classes = _classes(files["train"], found, options.train)
     _check_classes(files, classes, test)
     warnings = [f"{name} has no image: left out" for name in found.empty]
@@ -136,36 +136,40 @@ def _expect_null(options: Listing, *names: str) -> None:
             )
 
 
-def _with_test(files: Files, given: Found, options: Listing) -> Files:
+def _with_test(files: Files, given: Found, marks: Marks, options: Listing) -> Files:
     if files["test"]:
         raise ValueError(
             f"images.test: expected null, since {options.train} has a test part; got "
             f"{options.test!r}"
         )
     test = given.pictures["test"]
-    return {**_held_out(files, test, given, options), "test": test}
+    return {**_held_out(files, test, given, marks, options), "test": test}
 
 
-def _held_out(files: Files, test: Sequence[Picture], given: Found, options: Listing) -> Files:
+def _held_out(
+    files: Files, test: Sequence[Picture], given: Found, marks: Marks, options: Listing
+) -> Files:
     """Leave out of training what a file names as a test image: a test set that is to stay.
+
+    A file is known by its mark: a link may lead to it, too.
 
     Raises:
         ValueError: if its class there is another, or nothing is left.
     """
     if not given.places:  # folders
         return files
-    label_of = {os.path.abspath(one.path): one for one in test}
+    label_of = {tuple(marks[one.path]): one for one in test}
     problems = [
         f"{given.places[other.path]}: expected {one.label}, as in {options.train}, got "
         f"{other.label}: {one.path}"
         for one in (*files["train"], *files["val"])
-        if (other := label_of.get(os.path.abspath(one.path))) and other.label != one.label
+        if (other := label_of.get(tuple(marks[one.path]))) and other.label != one.label
     ]
     lists.refuse(problems)
-    if all(os.path.abspath(one.path) in label_of for one in files["train"]):
+    if all(tuple(marks[one.path]) in label_of for one in files["train"]):
         raise ValueError(f"images.test: {options.test} names every training image")
     return {
-        part: [one for one in pictures if os.path.abspath(one.path) not in label_of]
+        part: [one for one in pictures if tuple(marks[one.path]) not in label_of]
         for part, pictures in files.items()
     }
 
@@ -249,7 +253,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _marks(found: Found) -> dict[str, list[int]]:
-    """Return bytes and nanoseconds of each file, by its path.
+    """Return what each file is known by, by its path.
 
     Raises:
         ValueError: for files that are not there; it names each with its line.
@@ -257,9 +261,8 @@ def _marks(found: Found) -> dict[str, list[int]]:
     marks, missing = {}, []
     for one in (picture for pictures in found.pictures.values() for picture in pictures):
         try:
-            there = os.stat(one.path)
-            what = "" if stat.S_ISREG(there.st_mode) else "expected an image file, got no file"
-            marks[one.path] = [there.st_size, there.st_mtime_ns]
+            marks[one.path] = folders.mark(one.path)
+            what = "" if os.path.isfile(one.path) else "expected an image file, got no file"
         except (FileNotFoundError, NotADirectoryError):
             what = "no such image file"
         if what:

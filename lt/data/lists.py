@@ -44,8 +44,7 @@ def read_csv(path: Path, root: Path, part: str = "train") -> Found:
             problems.append(f"{place}: expected a split of {', '.join(PARTS)}, got {given!r}")
         else:
             picture = Picture(str(root / values["path"]), class_name(values["label"]))
-            found.pictures[split if part == "train" else part].append(picture)
-            found.places[picture.path] = place
+            _add(found, picture, split if part == "train" else part, place, problems)
     refuse(problems)
     return found
 
@@ -76,10 +75,17 @@ def read_list(path: Path, root: Path, names: Sequence[str] | None, part: str = "
             picture = Picture(
                 str(root / name.strip()), str(int(label)) if names is None else names[int(label)]
             )
-            found.pictures[part].append(picture)
-            found.places[picture.path] = place
+            _add(found, picture, part, place, problems)
     refuse(problems)
     return found
+
+
+def _add(found: Found, picture: Picture, part: str, place: str, problems: list[str]) -> None:
+    """Take in a line's picture; a file that an earlier line names is a problem."""
+    before = found.places.setdefault(picture.path, place)
+    if before != place:
+        problems.append(f"{place}: expected each file once, got that of {before}: {picture.path}")
+    found.pictures[part].append(picture)
 
 
 def read_names(path: Path) -> list[str]:

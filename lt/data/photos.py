@@ -19,7 +19,7 @@ from lt.params import Images
 MOST = 20  # pairs that are shown
 BLOCK = 64  # images that are in memory at once
 
-File = Sequence[Any]  # path, label, bytes, nanoseconds
+File = Sequence[Any]  # path, label, and what it is known by
 
 
 @dataclass
@@ -56,7 +56,7 @@ def store(
     folder: Path,
     processes: int,
     report: Callable[[int], None] = lambda _number: None,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[str]]:
     """Decode the files of a listing into `folder`, which is made.
 
     The folder has the arrays of `lt.data.datasets.Raw`, classes.json, val.npy (indices of the
@@ -71,7 +71,8 @@ def store(
         report: called with the number of files that were just decoded.
 
     Returns:
-        what about.json holds: for the summary of a subset, and run.json.
+        what about.json holds, for the summary of a subset and for run.json; and warnings. They are
+        not in it: what is in it is trained anew when it changes.
 
     Raises:
         ValueError: if images cannot be read, or one is in training and in test.
@@ -82,7 +83,7 @@ def store(
     _decode(parts, options.size, folder, processes, report)
     corrupt = _drop_corrupt(parts, options.skip_corrupt, folder)
     _check_classes(parts, listing["classes"], corrupt)
-    warnings = [*listing["warnings"], *check_same(parts, drawn=listing["test"].startswith("drawn"))]
+    warnings = check_same(parts, drawn=listing["test"].startswith("drawn"))
     train, test = parts
     for part in parts:
         np.save(path(folder, f"{part.name}_labels"), part.labels())
@@ -92,16 +93,15 @@ def store(
     paths = {p.name: [_short(one[0], listing) for one in p.files] for p in parts}
     files.write_json(folder / "files.json", paths)
     about = {
-        **{name: listing[name].split(":")[0] for name in ("given", "test", "val")},  # no path
+        **{name: listing[name].split(":")[0] for name in ("given", "val")},  # no path
         "images": {"train": train.val.count(False), "val": sum(train.val), "test": len(test.files)},
         "size": options.size,
         "recipe": asdict(_recipe(folder, np.flatnonzero(~np.array(train.val)), options)),
         "sha256": {p.name: files.sha256(path(folder, f"{p.name}_images")) for p in parts},
         "corrupt": [_short(one, listing) for one in corrupt],
-        "warnings": [_short(one, listing) for one in warnings],
     }
     files.write_json(folder / "about.json", about)
-    return about
+    return about, [_short(one, listing) for one in warnings]
 
 
 def _short(text: str, listing: Mapping[str, Any]) -> str:
@@ -124,11 +124,17 @@ def _decode(
         pixels.create(array, len(part.files), size)
         todo += pixels.jobs(array, part.files)
     of_array = {path(folder, f"{part.name}_images"): part for part in parts}
+    not_read: list[str] = []
     for done in pixels.run(todo, min(processes, len(todo))):
         part = of_array[done.job.array]
         rows = slice(done.job.first, done.job.first + len(done.digests))
         part.digests[rows], part.problems[rows] = done.digests, done.problems
+        not_read += done.not_read
         report(len(done.digests))
+    if not_read:
+        more = len(not_read) - MOST
+        told = [*not_read[:MOST], *([f"and {more} more"] * (more > 0))]
+        raise ValueError("\n".join([*told, "`dvc repro` lists the files anew"]))
 
 
 def _drop_corrupt(parts: Sequence[Part], skip: bool, folder: Path) -> list[str]:
@@ -138,9 +144,6 @@ def _drop_corrupt(parts: Sequence[Part], skip: bool, folder: Path) -> list[str]:
         ValueError: with all of it, unless it is to be skipped.
     """
     problems = [problem for part in parts for problem in part.problems if problem]
-    changed = [problem for problem in problems if problem.endswith(pixels.CHANGED)]
-    if changed:
-        raise ValueError("\n".join([*changed, "`dvc repro` lists the files anew"]))
     if problems and not skip:
         number = sum(len(part.files) for part in parts)
         raise ValueError(
@@ -190,7 +193,8 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
             twice is listed, since another draw tears other pairs apart.
 
     Returns:
-        warnings, if training images are the same, or test images of several classes.
+        warnings, if training images are the same, or test images are, or if one both trains and
+        validates.
 
     Raises:
         ValueError: if a test image is a training image, too: with the pairs, or, if they are the
@@ -198,16 +202,19 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
     """
     train, test = parts
     first: dict[str | None, File] = {}
-    within, across, same, others = [], [], [], 0
-    for file, digest in zip(train.files, train.digests, strict=True):
-        before = first.setdefault(digest, file)
+    validates: dict[str | None, bool] = {}  # the first one
+    within: list[str] = []
+    both: list[str] = []
+    across, same, others = [], [], 0
+    for file, val, digest in zip(train.files, train.val, train.digests, strict=True):
+        before, as_val = first.setdefault(digest, file), validates.setdefault(digest, val)
         if before is not file:
             others += before[1] != file[1]
-            within.append(f"{before[0]} = {file[0]}")
+            (within if val == as_val else both).append(f"{before[0]} = {file[0]}")
     for file, digest in zip(test.files, test.digests, strict=True):
         if digest in first:
             across.append(f"{first[digest][0]} = {file[0]}")
-            if first[digest][0] == file[0]:
+            if first[digest][2:] == file[2:]:  # one file, perhaps by a link
                 same.append(file[0])
     if same:  # a folder given for both: a line for each would be a flood
         raise ValueError(
@@ -215,32 +222,34 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
             f"images.train; expected others, got {same[0]}"
         )
     if across:
-        more = [f"and in training: {pair}" for pair in within] if drawn else []
+        more = [f"and in training: {pair}" for pair in (*within, *both)] if drawn else []
         raise ValueError(
             f"images.test: {len(across)} of {len(test.files)} test images are training images, "
             "too, pixel by pixel; expected none: remove one of each pair\n"
             + "\n".join(across + more)
         )
     classes = f", {others} of them in another class" if others else ""
-    torn = _of_two_classes(test)
+    twice, torn = _twice(test)
     return [
         f"{len(pairs)} {what} are there before, pixel by pixel{where}: {_some(pairs)}"
         for what, where, pairs in (
             ("training images", classes, within),
+            ("validation images", ", in training, so that they say too much good", both),
+            ("test images", ", so that one answer counts twice", twice),
             ("test images", ", in another class, so that one answer counts as wrong", torn),
         )
         if pairs
     ]
 
 
-def _of_two_classes(part: Part) -> list[str]:
-    """Return the pairs of files that show the same in two classes."""
+def _twice(part: Part) -> tuple[list[str], list[str]]:
+    """Return the pairs of files that show the same, those in one class and those in two."""
     first: dict[str | None, File] = {}
-    pairs = []
+    pairs: tuple[list[str], list[str]] = [], []
     for file, digest in zip(part.files, part.digests, strict=True):
         before = first.setdefault(digest, file)
-        if before[1] != file[1]:
-            pairs.append(f"{before[0]} = {file[0]}")
+        if before is not file:
+            pairs[before[1] != file[1]].append(f"{before[0]} = {file[0]}")
     return pairs
 
 

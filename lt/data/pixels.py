@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lt import images
+from lt import images, process
+from lt.data import folders
 
 AT_ONCE = 16  # images that a process decodes before it tells
 ROWS = 256  # of an image that are hashed at once
 CHANGED = "changed since it was listed"
+LESS = "expected a smaller image, or fewer processes (LOKY_MAX_CPU_COUNT=1)"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Job:
     Attributes:
         array: the .npy file, uint8 (N, size, size, 3).
         first: the row of the first file.
-        files: of each, path, label, bytes and nanoseconds as in data/listing.json.
+        files: of each, path, label and what it is known by, as in data/listing.json.
     """
 
     array: Path
@@ -40,11 +42,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a job: of each file the hash of its pixels, or what is wrong with it."""
+    """What became of a job: of each file the hash of its pixels, or what is wrong with it.
+
+    `not_read`: what says nothing of an image, but that it could not be read now.
+    """
 
     job: Job
     digests: list[str | None]
     problems: list[str | None]
+    not_read: list[str]
 
 
 def create(array: Path, number: int, size: int) -> None:
@@ -74,24 +80,34 @@ def decode(job: Job) -> Done:
     The hash is of all pixels as the image is seen, before it is scaled.
     """
     rows = np.load(job.array, mmap_mode="r+")
-    done = Done(job, [], [])
+    done = Done(job, [], [], [])
     for row, (path, _, *mark) in enumerate(job.files, job.first):
-        digest = problem = None
+        digest = problem = stopped = None
         try:
             image = images.read(path, "RGB")
-            there = os.stat(path)
-            if [there.st_size, there.st_mtime_ns] != mark:
-                raise ValueError(f"{path}: {CHANGED}")
             digest = _digest(image)
             rows[row] = np.asarray(images.square(image, rows.shape[1]))
+        except images.NotGiven as error:
+            stopped = str(error)
         except ValueError as error:
             problem = str(error)
-        except OSError as error:
-            problem = f"{path}: {error.strerror}"
+        except MemoryError:
+            stopped = f"{path}: out of memory: {LESS}"
+        if _has_changed(path, mark):
+            stopped = f"{path}: {CHANGED}"
+        if stopped:
+            done.not_read.append(stopped)
         done.digests.append(digest)
         done.problems.append(problem)
     rows.flush()
     return done
+
+
+def _has_changed(path: str, mark: Sequence[int]) -> bool:
+    try:
+        return folders.mark(path) != mark
+    except OSError:
+        return True
 
 
 def _digest(image: Image.Image) -> str:
@@ -116,7 +132,7 @@ def run(todo: Sequence[Job], processes: int) -> Iterator[Done]:
         yield from map(decode, todo)
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy threads' locks
-    pool = ProcessPoolExecutor(processes, mp_context=context)
+    pool = ProcessPoolExecutor(processes, context, initializer=process.stop_with_parent)
     left = iter(todo)
     try:
         waiting = {pool.submit(decode, one) for one in islice(left, 4 * processes)}

@@ -59,9 +59,10 @@ def write_out(raw: datasets.Raw, folder: Path) -> Path:
 
 
 def store(train: Path, out: Path, processes: int = 1, **options: Any) -> dict[str, Any]:
-    """List and store; keys of both go by their names."""
+    """List and store; keys of both go by their names. Warnings are those of `photos.store`."""
     own = {key: options.pop(key) for key in list(options) if key in OPTIONS.__dict__}
     where = {k: own.pop(k) for k in ("test", "root", "classes", "test_fraction") if k in own}
     made = listing.make(given(train, **where, **options))
     chosen = params.Images(**{**OPTIONS.__dict__, **own})
-    return photos.store(made, chosen, out, processes)
+    about, warnings = photos.store(made, chosen, out, processes)
+    return {**about, "warnings": warnings}

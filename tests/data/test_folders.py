@@ -161,6 +161,8 @@ def test_folders_that_are_refused(tmp_path: Path) -> None:
     assert f"images.train: {both} has class folders in train, val, valid; expected" in refused(both)
     mixed = own.classes(tmp_path / "mixed", {"train": 2, "bus": 2, "test": 1})
     assert f"{mixed} has the folders test, train and bus side by side; expected" in refused(mixed)
+    beside = own.classes(tmp_path / "beside", {"cat": 2, "dog": 2, "Test": 1})
+    assert refused(beside).startswith(f"images.train: {beside} has the folder Test beside others;")
     for names in (("testing", "training"), ("test", "val")):
         parts = own.classes(tmp_path / "-".join(names), dict.fromkeys(names, 2))
         assert refused(parts).startswith("images.train: expected class folders, or folders train ")

@@ -71,6 +71,22 @@ def test_csv(tmp_path: Path, photos: Path) -> None:
     assert own.names(made, "test") == ["cat/2.png"]
 
 
+def test_a_file_is_named_once(tmp_path: Path, photos: Path) -> None:
+    text = "path,label\ncat/0.png,cat\ndog/0.png,dog\ncat/0.png,cat\n"
+    path = write(photos / "all.csv", text)
+    told = f"{path} line 4: expected each file once, got that of {path} line 2: {photos}/cat/0.png"
+    assert refused(path) == told
+    lines = write(tmp_path / "train.txt", "cat/0.png 0\ncat/0.png 1\n")
+    assert "line 2: expected each file once, got that of" in refused(lines, root=photos)
+
+
+def test_a_test_image_may_be_named_by_another_path(tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "link").symlink_to(photos)
+    test = write(tmp_path / "test.csv", "path,label\nlink/cat/2.png,cat\nlink/dog/2.png,dog\n")
+    made = listing.make(own.given(photos, test=test))
+    assert own.names(made, "train") == ["cat/0.png", "dog/0.png", "cat/1.png", "dog/1.png"]
+
+
 def test_what_a_file_names_as_test_images_does_not_train(photos: Path) -> None:
     drawn = listing.make(own.given(photos))
     lines = [f"{one},{one.split('/')[0]}" for one in own.names(drawn, "test")]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lt import files, params
+from lt import files, images, params
 from lt.data import datasets, listing, longtail, partition, photos, pixels
 from lt.score import metrics, store
 from lt.train import run as training
@@ -216,8 +216,8 @@ def test_several_processes_store_the_same(tmp_path: Path) -> None:
     folder = own.classes(tmp_path / "photos", {"a": 30, "b": 20})
     counted: list[int] = []
     made = listing.make(own.given(folder))
-    two = photos.store(made, own.OPTIONS, tmp_path / "two", 2, counted.append)
-    assert two == own.store(folder, tmp_path / "one")
+    about, warnings = photos.store(made, own.OPTIONS, tmp_path / "two", 2, counted.append)
+    assert {**about, "warnings": warnings} == own.store(folder, tmp_path / "one")
     assert same_arrays(tmp_path / "one", tmp_path / "two")
     assert sum(counted) == 50
 
@@ -241,9 +241,37 @@ def test_a_picture_in_train_and_test(tmp_path: Path) -> None:
     for name in ("a/once.bmp", "a/twice.bmp", "b/other.bmp"):
         Image.open(own.draw(tmp_path / "one.png", 99)).save(folder / "test" / name)
     assert own.store(folder, tmp_path / "torn")["warnings"][1:] == [
+        "1 test images are there before, pixel by pixel, so that one answer counts twice: "
+        "test/a/once.bmp = test/a/twice.bmp",
         "1 test images are there before, pixel by pixel, in another class, so that one answer "
-        "counts as wrong: test/a/once.bmp = test/b/other.bmp"
+        "counts as wrong: test/a/once.bmp = test/b/other.bmp",
     ]
+
+
+def test_a_picture_that_trains_and_validates(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    for part in ("train", "val", "test"):
+        own.classes(folder / part, {"a": 2, "b": 2})
+    Image.open(folder / "train/a/1.png").save(folder / "val/a/same.bmp")
+    assert own.store(folder, tmp_path / "out")["warnings"] == [
+        "1 validation images are there before, pixel by pixel, in training, so that they say too "
+        "much good: train/a/1.png = val/a/same.bmp"
+    ]
+
+
+def test_what_no_pixel_depends_on_trains_nothing_anew(tmp_path: Path) -> None:
+    folder = own.classes(tmp_path / "photos", {"a": 5, "b": 5})
+    own.store(folder, tmp_path / "before")
+    (folder / "empty").mkdir()
+    made = listing.make(own.given(folder))
+    assert made["warnings"]
+    rows = [[one[0], made["classes"][one[1]]] for one in made["files"]["test"]]
+    lines = "".join(f"{path},{label}\n" for path, label in rows)
+    (tmp_path / "test.csv").write_text(f"path,label\n{lines}")
+    own.store(folder, tmp_path / "kept", test=str(tmp_path / "test.csv"))
+    for name in ("about.json", "files.json", "classes.json"):
+        assert (tmp_path / "before" / name).read_text() == (tmp_path / "kept" / name).read_text()
+    assert same_arrays(tmp_path / "before", tmp_path / "kept")
 
 
 def test_files_that_are_given_for_both(tmp_path: Path) -> None:
@@ -337,6 +365,58 @@ def test_a_test_image_that_validates_is_refused(tmp_path: Path) -> None:
     Image.open(folder / "val/a/1.png").save(folder / "test/a/same.bmp")
     with pytest.raises(ValueError, match="1 of 5 test images are training images, too"):
         own.store(folder, tmp_path / "out")
+
+
+def test_files_that_change_places_are_others(tmp_path: Path) -> None:
+    """Of one size, and of one time: as out of an archive."""
+    folder = own.classes(tmp_path / "photos", {"a": 3, "b": 3})
+    one, other = folder / "a/1.bmp", folder / "b/1.bmp"
+    for path in (one, other):
+        Image.open(path.with_suffix(".png")).save(path)
+        path.with_suffix(".png").unlink()
+        os.utime(path, ns=(1, 1))
+    before = listing.make(own.given(folder))
+    assert one.stat().st_size == other.stat().st_size
+    one.rename(tmp_path / "aside")
+    other.rename(one)
+    (tmp_path / "aside").rename(other)
+    assert listing.make(own.given(folder))["files"] != before["files"]
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_what_cannot_be_read_now_is_not_skipped(
+    tmp_path: Path, away: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = own.classes(tmp_path / "photos", {"a": 3, "b": 3})
+    made, told = listing.make(own.given(folder)), "Stale file handle"
+    if away:
+        (folder / "a/1.png").unlink()
+        told = pixels.CHANGED
+    else:
+        read = images.read
+
+        def fails(path: str, mode: Any) -> Image.Image:
+            if path.endswith("a/1.png"):
+                raise images.NotGiven(f"{path}: {told}")
+            return read(path, mode)
+
+        monkeypatch.setattr(images, "read", fails)
+    skipping = dataclasses.replace(own.OPTIONS, skip_corrupt=True)
+    with pytest.raises(ValueError, match=rf"^[^\n]*a/1\.png: {told}\n`dvc repro` lists"):
+        photos.store(made, skipping, tmp_path / "out", 1)
+
+
+def test_the_image_that_memory_does_not_suffice_for_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = own.classes(tmp_path / "photos", {"a": 3, "b": 3})
+
+    def fails(_path: str, _mode: str) -> Image.Image:
+        raise MemoryError
+
+    monkeypatch.setattr(images, "read", fails)
+    with pytest.raises(ValueError, match=r"a/0\.png: out of memory: expected a smaller image, or"):
+        own.store(folder, tmp_path / "out", skip_corrupt=True)
 
 
 def test_a_file_of_the_same_size_may_have_changed(tmp_path: Path) -> None:
