@@ -17,7 +17,10 @@ def read(path: str, mode: str, size: int) -> np.ndarray:
         image = ImageOps.exif_transpose(file)
     if image.mode.startswith("I") or image.mode == "F":  # 16 bits, or floats from 0 to 1
         values, key = np.asarray(image), image.info.get("transparency")
-        scaled = np.round(values * (255 / (1 if image.mode == "F" else 65535)))
+        top = 1 if image.mode == "F" else 65535
+        if not (values.min() >= 0 and values.max() <= top):
+            raise ValueError(f"expected values from 0 to {top}")
+        scaled = np.round(values * (255 / top))
         image = Image.fromarray(np.where(values == key, 255, scaled).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")

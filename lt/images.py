@@ -77,6 +77,8 @@ def _as_seen(image: Image.Image, mode: str) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
+    if image.mode == "LAB":  # which becomes grey by way of colours
+        image = image.convert("RGB")
     if image.mode != mode:
         return image.convert(mode)
     image.load()  # and no copy: a large photo takes hundreds of MB

@@ -51,7 +51,7 @@ def _experiments(all_commits: bool, against: str | None, csv: Path | None) -> No
         raise ValueError(f"--csv: expected a file, got the folder {csv}")
     known = tried.experiments(all_commits)
     rows = experiments.rows(known.shown)
-    compared = experiments.against(rows, against) if rows and against is not None else []
+    compared = experiments.against(known.shown, against) if rows and against is not None else []
     if rows:
         print(experiments.table(rows))
         if "photos" in rows[0]:

@@ -121,6 +121,8 @@ def _leave_nothing_to_chance(module: nn.Module) -> None:
             part.p = 0.0
         elif kind == "DropPath":  # timm's
             part.drop_prob = 0.0
+        if isinstance(getattr(part, "drop_rate", None), float):  # timm's, as a function in forward
+            part.drop_rate = 0.0
 
 
 def _made_for(module: nn.Module, name: str, channels: int, image_size: int) -> nn.Module:

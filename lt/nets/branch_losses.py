@@ -63,7 +63,8 @@ def ride(
 
     def loss(logits: Tensor, targets: Tensor, epoch: Tensor) -> Tensor:
         own_t = later(logits.device)
-        t = torch.where(epoch > from_epoch, own_t, torch.full_like(own_t, temperature))  # (C,)
+        late = torch.as_tensor(epoch, device=logits.device) > from_epoch  # an int, in others' loops
+        t = torch.where(late, own_t, torch.full_like(own_t, temperature))  # (C,)
         log_p = functional.log_softmax(logits / t, dim=2)
         mean = functional.log_softmax(logits.detach().mean(1, keepdim=True) / t, dim=2)
         differ = (mean.exp() * (mean - log_p)).sum(2).mean(0).sum()

@@ -35,8 +35,8 @@ Setup = Callable[[Net, Given], list[nn.Parameter]]
 
 
 def everything(net: Net, given: Given) -> list[nn.Parameter]:  # noqa: ARG001 (the contract)
-    """Return all parameters: the whole net is trained."""
-    return list(net.parameters())
+    """Return all parameters: the whole net is trained, whatever an earlier phase has frozen."""
+    return list(net.requires_grad_(True).parameters())
 
 
 def without_backbone(net: Net, parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:

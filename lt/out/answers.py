@@ -35,17 +35,23 @@ class Answer:
     experts: list[tuple[str, float]]
 
 
+def shown(path: str) -> str:
+    """Return a path as text: a name that is no UTF-8 can be neither printed nor written."""
+    return path.encode(errors="backslashreplace").decode()
+
+
 class Hits:
     """How often answers are right, where images lie in folders that are named after classes.
 
     Args:
         classes: the names of all classes.
-        folders: by path, the names of the folders that an image lies in, the innermost first.
+        folders: by path, the names of the folders that an image lies in. The first that is a class
+            counts.
     """
 
     def __init__(self, classes: Sequence[str], folders: Mapping[str, Sequence[str]]) -> None:
         self._label = {
-            path: label
+            shown(path): label
             for path, names in folders.items()
             if (label := next((name for name in map(composed, names) if name in classes), None))
         }
@@ -125,9 +131,7 @@ class Words:
                 self._best_own(block[i, view.columns], view)
                 for block, view in zip(logits, self.views, strict=True)
             ]
-            # a name that is no UTF-8 can be neither printed nor written
-            shown = path.encode(errors="backslashreplace").decode()
-            yield Answer(shown, told, groups[best[0]], experts)
+            yield Answer(shown(path), told, groups[best[0]], experts)
 
     @property
     def _best(self) -> int:

@@ -16,7 +16,7 @@ class Given:
     Attributes:
         paths: of the files.
         folders: of those that were found in a folder, the names of the folders in which a file
-            lies, from its own to that one.
+            lies, from the first one in that folder to its own, and then that one.
         problems: what is wrong with an argument.
     """
 
@@ -57,6 +57,6 @@ def _add_pictures(folder: Path, found: Given) -> None:
     for name in inside:
         path = str(folder / name)
         found.paths.append(path)
-        found.folders[path] = (*reversed(Path(name).parts[:-1]), folder.resolve().name)
+        found.folders[path] = (*Path(name).parts[:-1], folder.resolve().name)
     if not inside:
         found.problems.append(f"{folder}: no picture in this folder")

@@ -71,7 +71,9 @@ class Combine(nn.Module):
                 return functional.log_softmax(block, dim=1)
             case "concat_zscore":
                 centred = block - block.mean(1, keepdim=True)
-                return centred / centred.square().mean(1, keepdim=True).sqrt().clamp(min=TINY)
+                deviation = centred.square().mean(1, keepdim=True).sqrt()
+                equal = deviation <= combine.ROUNDING * block.abs().amax(1, keepdim=True)
+                return torch.where(equal, 0.0, centred / deviation.clamp(min=TINY))
             case "temperature":
                 return functional.log_softmax(block / self.get_buffer("temperatures")[k], dim=1)
             case "affine":

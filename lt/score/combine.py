@@ -31,6 +31,10 @@ from lt.score.fitted import Validation as Validation
 RULES: tuple[str, ...] = get_args(params.Rule)
 NO_DISTRIBUTION = ("concat_abssum", "concat_zscore")
 AMONG_OWN = ("concat_softmax", "concat_zscore", "temperature")  # an expert's classes, no others
+AMONG_ALL = ("max_confidence", "concat_abssum")  # its outputs
+
+
+ROUNDING = 1e-14  # of a deviation in float64, as a part of the numbers
 
 
 def sum_outputs(logits: Logits, views: Views) -> Floats:
@@ -61,9 +65,13 @@ def concat_zscore(logits: Logits, views: Views) -> Floats:
 
     def standardised(block: Floats) -> Floats:
         centred: Floats = block - block.mean(1, keepdims=True)
-        return centred / _tiny(centred.std(1, keepdims=True))  # 0 for an expert of one class
+        deviation = np.sqrt(np.square(centred).mean(1, keepdims=True))
+        # outputs that are all equal are 0, and not what rounding makes of them
+        equal = deviation <= ROUNDING * np.abs(block).max(1, keepdims=True)
+        return np.where(equal, 0.0, centred / _tiny(deviation))
 
-    return place([standardised(block) for block in blocks.own(logits, views)], views)
+    own = blocks.own(blocks.doubles(logits), views)
+    return place([standardised(block) for block in own], views)
 
 
 def rest_pair(logits: Logits, views: Views) -> Floats:
@@ -129,9 +137,9 @@ def why_not(name: str, views: Views, val_counts: Ints) -> str | None:
         return "rest rules need rest outputs"
     if len(views) > 1:
         for k, view in enumerate(views):
-            own = name in AMONG_OWN or (name == "max_confidence" and view.width == 1)
+            own = name in AMONG_OWN or (name in AMONG_ALL and view.width == 1)
             if own and len(view.classes) == 1:
-                return f"expert {k} has one class alone, whose probability among its own is 1"
+                return f"expert {k} has one class alone, and no output to compare it with"
     if name in FITTED:
         if not val_counts.any():
             return "no validation images"

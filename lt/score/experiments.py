@@ -138,42 +138,65 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return above + tables.to_markdown(pd.DataFrame(texts))
 
 
-def against(rows: Sequence[Mapping[str, Any]], model: str) -> list[dict[str, Any]]:
+def against(experiments: Sequence[Mapping[str, Any]], model: str) -> list[dict[str, Any]]:
     """Compare all other methods with one, by the differences of the same seeds.
 
     Each row is compared with the one of `model` that has the same images and params of training.
-    Where several have them, the rule decides, and then which was run last.
+    Where several have them, the rule decides, then the number of seeds that both have, and then
+    which was run last.
 
     Args:
-        rows: as `rows` has made them.
+        experiments: as in `rows`, the newest first.
         model: the method's name.
 
     Returns:
-        for each row its params, n, the number of seeds that both have, and the differences as
-        texts: the mean, and of several seeds the 95 % interval (Student's t). Rows that nothing can
-        be compared with are left out.
+        for each row its params, `less`, which names what is subtracted, n, the number of seeds that
+        both have, and the differences as texts: the mean, and of several seeds the 95 % interval
+        (Student's t). Rows that nothing can be compared with are left out.
 
     Raises:
         ValueError: if no row is of `model`.
     """
-    theirs = [row for row in rows if row["model"] == model]
+    every, order = rows(experiments), {id(one): k for k, one in enumerate(experiments)}
+    ages = [min(order[id(one)] for one in group.values()) for _, group in _groups(experiments)]
+    age_of = {id(row): age for row, age in zip(every, ages, strict=True)}
+    theirs = [row for row in every if row["model"] == model]
     if not theirs:
-        names = ", ".join(dict.fromkeys(row["model"] for row in rows))
+        names = ", ".join(dict.fromkeys(row["model"] for row in every))
         raise ValueError(f"--against: expected one of {names}, got {model}")
-    settings = _settings(rows)
+    settings = _settings(every)
     alike = [name for name in settings if name not in ("rule", CODE) and "methods." not in name]
     found = []
-    for row in rows:
-        same = [one for one in theirs if all(one[name] == row[name] for name in alike)]
+    for row in every:
+        same = [
+            one
+            for one in theirs
+            if all(one[name] == row[name] for name in alike) and _shared(row, one)
+        ]
         if row["model"] == model or not same:
             continue
-        other = min(same, key=lambda one: one["rule"] != row["rule"])
+        other = min(
+            same, key=lambda one: (one["rule"] != row["rule"], -_shared(row, one), age_of[id(one)])
+        )
         gains = {name: row[name] - other[name] for name in EXPERIMENT_METRICS}
-        if not gains["accuracy"].n:
-            continue
-        of_both = {"n": gains["accuracy"].n, **{k: _with_interval(v) for k, v in gains.items()}}
-        found.append({k: v for k, v in row.items() if k in ("model", *settings)} | of_both)
+        what = {"less": _named(other, _that_differ(theirs))}
+        of_both = {"n": _shared(row, other), **{k: _with_interval(v) for k, v in gains.items()}}
+        own = {k: v for k, v in row.items() if k in ("model", *settings)}
+        found.append(own | what | of_both)
     return found
+
+
+def _shared(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
+    """Return how many seeds both have."""
+    n: int = (one["accuracy"] - other["accuracy"]).n
+    return n
+
+
+def _named(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Name a row: its model, rule, and what of `names` is no matter of images or training."""
+    own = [name for name in names if "methods." in name or name == CODE]
+    told = [f"{name.split('.')[-1]} {row[name]}" for name in own if row[name] != MISSING]
+    return f"{row['model']} ({', '.join([*told, row['rule']])})"
 
 
 def _with_interval(gain: Stat) -> str:

@@ -2,11 +2,14 @@
 
 Images weigh as in a balanced test set (`lt.score.validation`): were the classes that occur to weigh
 the same, the offset of a group would lack log(its classes / those with an image).
+
+Where all images are right as it is, ever larger scales make the NLL ever smaller: there is no least
+one, and nothing is fitted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,8 +27,7 @@ from lt.score.validation import Groups, image_weights
 Rule = Callable[[Logits, Views], Floats]
 
 OFFSETS = ("group_offset", "prior_offset")  # which shift the classes of a single network, too
-TEMPERATURES = (0.01, 100.0)  # bounds of the fit
-SCALES = (0.01, 100.0)
+SCALES = (0.01, 100.0)  # bounds of the fit, wider for outputs that are much larger or smaller
 
 
 @dataclass(frozen=True)
@@ -64,27 +66,61 @@ def fit_temperature(known: Validation) -> Rule:
     """
     from scipy.optimize import minimize_scalar
 
-    bounds = tuple(np.log(TEMPERATURES))
     found = []
     for block, view in zip(known.logits, known.views, strict=True):
         column = ClassView(view.classes, view.num_classes).targets(known.labels)
         seen = np.flatnonzero(column >= 0)
         weights = image_weights(known.labels[seen], known.groups)
-        nll = partial(_tempered_nll, block=block, view=view, column=column, weights=weights)
+        every = partial(_own_of, block, view, seen)
+        if _all_right(every(), column[seen]):
+            found.append(1.0)
+            continue
+        low, high = _bounds(_spread(every()))
+        nll = partial(_tempered_nll, own=every, column=column[seen], weights=weights)
+        bounds = (-np.log(high), -np.log(low))
         found.append(float(np.exp(minimize_scalar(nll, bounds=bounds, method="bounded").x)))
     return partial(tempered, temperatures=found)
 
 
-def _tempered_nll(
-    log_t: float, block: Floats, view: ClassView, column: Ints, weights: Floats
-) -> float:
-    """Return the weighted NLL of an expert's own classes; `column` (N,) is -1 for other images."""
-    seen, parts = np.flatnonzero(column >= 0), []
-    for rows in blocks.row_blocks(len(seen), len(view.classes)):
-        (own,) = blocks.own([block[seen[rows]]], [view])
-        log_p = log_softmax(own.astype(np.float64) / np.exp(log_t))
-        parts.append(log_p[np.arange(len(log_p)), column[seen[rows]]])
-    return -float(weights @ np.concatenate(parts))
+Parts = Iterator[tuple[slice, Floats]]  # rows of scores (N, C), in blocks
+
+
+def _own_of(block: Floats, view: ClassView, images: Ints) -> Parts:
+    """Give an expert's outputs for its own classes, in float64, of some images."""
+    for rows in blocks.row_blocks(len(images), len(view.classes)):
+        (own,) = blocks.own([block[images[rows]]], [view])
+        yield rows, own.astype(np.float64)
+
+
+def _tempered_nll(log_t: float, own: Callable[[], Parts], column: Ints, weights: Floats) -> float:
+    """Return the weighted NLL of an expert's own classes; `column` (N,) is the place of each."""
+    total = 0.0
+    for rows, part in own():
+        log_p = log_softmax(part / np.exp(log_t))
+        total -= float(weights[rows] @ log_p[np.arange(len(log_p)), column[rows]])
+    return total
+
+
+def _all_right(parts: Parts, labels: Ints) -> bool:
+    """Check whether the right score is the only highest one of every image."""
+    for rows, scores in parts:
+        each, others = np.arange(len(scores)), scores.copy()
+        others[each, labels[rows]] = -np.inf
+        if not (scores[each, labels[rows]] > others.max(1)).all():
+            return False
+    return True
+
+
+def _spread(parts: Parts) -> float:
+    """Return the standard deviation of an image's scores, the mean over the images."""
+    each = np.concatenate([scores.std(1) for _, scores in parts])
+    return float(each.mean())
+
+
+def _bounds(spread: float) -> tuple[float, float]:
+    """Return the bounds of a scale for scores of that spread."""
+    spread = spread or 1.0  # of one class
+    return SCALES[0] / max(spread, 1.0), SCALES[1] / min(spread, 1.0)
 
 
 def tempered(logits: Logits, views: Views, temperatures: Sequence[float]) -> Floats:
@@ -190,8 +226,14 @@ def _least_nll(
             total -= float(weights[rows] @ log_p[each, labels[rows]])
         return total, gradient
 
+    def of(k: int) -> Parts:  # without the columns of classes that the block does not know
+        return ((rows, stack[k][:, np.abs(stack[k]).any(0)]) for rows, stack in stacks())
+
     start = np.concatenate([np.ones(num), np.zeros(len(directions))])
-    bounds = [SCALES] * num + [(None, None) if one else (0.0, 0.0) for one in free]
+    if _all_right(((rows, stack.sum(0)) for rows, stack in stacks()), labels):
+        return start[:num], start[num:]
+    bounds: list[tuple[float | None, float | None]] = [_bounds(_spread(of(k))) for k in range(num)]
+    bounds += [(None, None) if one else (0.0, 0.0) for one in free]
     x = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B").x
     return x[:num], x[num:]
 

@@ -177,15 +177,18 @@ def evaluate(
         is_distribution: whether softmax(scores) is the predicted distribution.
 
     Raises:
-        ValueError: if a score is NaN or infinitely large, shapes do not fit, a label is none of the
+        ValueError: if there is no image, a score is NaN or infinitely large, or all scores of an
+            image are infinitely small; if shapes do not fit, a label is none of the
             classes, a class is not in one group alone, or a part has another name.
     """
     scores, own_scores, labels = np.asarray(scores), np.asarray(own_scores), np.asarray(labels)
     if scores.ndim != 2 or scores.shape != own_scores.shape or labels.shape != scores.shape[:1]:
         shapes = ", ".join(str(one.shape) for one in (scores, own_scores, labels))
         raise ValueError(f"scores: expected (N, C), (N, C) and labels (N,), got {shapes}")
+    if not len(labels):
+        raise ValueError("labels: expected one image at least, got none")
     for one in (scores, own_scores):
-        if (np.isnan(one) | np.isposinf(one)).any():
+        if (np.isnan(one) | np.isposinf(one)).any() or np.isneginf(one).all(1).any():
             raise ValueError("scores: expected numbers, got NaN or infinity")
     if labels.min(initial=0) < 0 or labels.max(initial=0) >= scores.shape[1]:
         raise ValueError(f"labels: expected 0 to {scores.shape[1] - 1}")

@@ -11,6 +11,7 @@ from lt import methods, params
 from lt.data.views import ClassView
 from lt.train import choice
 from lt.train.inputs import Inputs, make_task
+from lt.train.start import Start
 
 
 def check(chain: Sequence[params.Training], rule: str, inputs: Inputs) -> None:
@@ -22,16 +23,21 @@ def check(chain: Sequence[params.Training], rule: str, inputs: Inputs) -> None:
         inputs: the images.
 
     Raises:
-        ValueError: if a method does not go with the groups or counts, an expert has no training
-            image, or validation images are missing for a choice or for the rule.
+        ValueError: if a method does not go with the groups, the counts or its start, an expert has
+            no training image, or validation images are missing for a choice or for the rule.
     """
     from lt.score import combine  # no training depends on it
 
     counts = np.array(inputs.partition["counts"])
     labels, val = (inputs.raw["train_labels"][index] for index in (inputs.train, inputs.val))
     views: tuple[ClassView, ...] = ()
+    before = ""
     for one in chain:
-        experts = methods.experts(one.model, make_task(one.train, inputs, views), one.method)
+        task = make_task(one.train, inputs, views)
+        experts = methods.experts(one.model, task, one.method)
+        if before and experts[0].start != "free":
+            Start(views=views, run={"model": before}).check(one.model, experts, task.groups)
+        before = one.model
         views = tuple(view for expert in experts for view in expert.views)
         for k, expert in enumerate(experts):
             with _told(len(labels), len(val)):

@@ -66,6 +66,8 @@ class Start:
                 self._refuse(model, "a method with a network per group and no class for the rest")
         elif list(self.views) != views:
             self._refuse(model, f"a method whose networks see the classes of its {len(views)}")
+        elif wanted == "free" and len(self.nets) < len(self.views):
+            self._refuse(model, "a method whose networks share no layers")
         elif wanted == "free":
             made = [expert.head(1, expert.view.width) for expert in experts]
             own = [heads.describe(one) for one in made]

@@ -102,6 +102,7 @@ def test_rides_temperatures_begin_after_their_epoch() -> None:
         at = torch.tensor(epoch)
         values = loss(logits, TARGETS, at), flat(logits, TARGETS, at)
         assert torch.isclose(*values, rtol=1e-7, atol=0.0) == same, epoch
+        assert loss(logits, TARGETS, epoch) == values[0], "an int, as in others' loops"
 
 
 def test_a_weighted_sum_of_the_branches_losses() -> None:

@@ -54,6 +54,13 @@ def test_frozen_means_all_but_the_classifier(net: nets.Net) -> None:
         assert not any(parameter.requires_grad for parameter in one.backbone.parameters())
 
 
+def test_the_whole_net_is_trained_after_a_part_of_it(net: nets.Net) -> None:
+    surgery.new_classifier(net, given())
+    parameters = surgery.everything(net, given())
+    assert parameters == list(net.parameters())
+    assert all(parameter.requires_grad for parameter in parameters)
+
+
 def test_a_shift_by_equal_counts_is_the_identity() -> None:
     one = small()
     before = one(FEATURES)

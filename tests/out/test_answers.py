@@ -54,6 +54,24 @@ def test_folders_that_are_named_after_classes_tell_what_is_right() -> None:
     )
 
 
+def test_a_name_that_is_no_utf8_counts_too() -> None:
+    hits = answers.Hits(["cat"], {"\udcff.png": ("cat",)})
+    hits.count(answers.Answer(answers.shown("\udcff.png"), [("cat", 0.5)], 0, []))
+    assert hits.tell().startswith("1 images lie in folders named after classes: 1 answers are")
+
+
+def test_a_class_may_have_folders_named_as_other_classes(tmp_path: Path) -> None:
+    """A training takes the folder of the class, and not those in it."""
+    for name in ("3/7/a.png", "test/7/3/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8)).save(tmp_path / name)
+    found = given.find([str(tmp_path)])
+    hits = answers.Hits(["3", "7"], found.folders)
+    for path, said in zip(found.paths, ("3", "7"), strict=True):
+        hits.count(answers.Answer(path, [(said, 0.5)], 0, []))
+    assert "2 answers are right" in hits.tell()
+
+
 def test_batches_are_the_files_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode, "BATCH", 3)
     paths = [str(tmp_path / f"{k}.png") for k in range(11)]

@@ -284,9 +284,9 @@ def test_what_does_not_apply_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'affine' does not apply .*no validation images"):
         combine.make("affine", Validation(none, labels[:0], chosen, GROUPS, SIX[:3]))
     allowed = combine.applicable(chosen, np.ones(3))
-    lone = {"concat_softmax", "concat_zscore", "temperature", "max_confidence"}
+    lone = {"concat_softmax", "concat_zscore", "temperature", "max_confidence", "concat_abssum"}
     assert set(combine.RULES) - set(allowed) == {"rest", "rest_pair"} | lone, "of one class alone"
-    with pytest.raises(ValueError, match="expert 1 has one class alone, whose probability"):
+    with pytest.raises(ValueError, match="expert 1 has one class alone, and no output"):
         combine.check_applies("concat_softmax", chosen, np.ones(3))
     silent = views((0, 1), (2,), others="silent")
     assert "max_confidence" in combine.applicable(silent, np.ones(3)), "it has three outputs"
@@ -305,7 +305,7 @@ def test_an_expert_of_one_class_breaks_no_rule() -> None:
         assert np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("scale", [1 / 40, 40])
+@pytest.mark.parametrize("scale", [1 / 4000, 1 / 40, 40, 4000])
 def test_a_scale_far_from_one_is_found(scale: float) -> None:
     """Cosines are between -1 and 1, and want a temperature of some hundredths."""
     rng = np.random.default_rng(0)
@@ -318,6 +318,34 @@ def test_a_scale_far_from_one_is_found(scale: float) -> None:
         np.testing.assert_allclose(
             combine.log_softmax(scores), combine.log_softmax(true), rtol=0.15, atol=0.15
         )
+
+
+@pytest.mark.parametrize("name", ["temperature", "affine", "group_offset", "prior_offset"])
+def test_where_all_images_are_right_nothing_is_fitted(name: str) -> None:
+    """The NLL falls with the scale for ever: where a search stops is no fit."""
+    labels = np.arange(60) % 6
+    logits = [np.random.default_rng(0).normal(size=(60, 3)) for _ in range(2)]
+    for k, block in enumerate(logits):
+        own = np.flatnonzero(labels // 3 == k)
+        block[own, labels[own] - 3 * k] = 4.0 + k
+    chosen, groups = views((0, 1, 2), (3, 4, 5)), ((0, 1, 2), (3, 4, 5))
+    rule = combine.make(name, Validation(logits, labels, chosen, groups, SIX))
+    before = "concat_softmax" if name == "temperature" else "concat"
+    assert (rule(logits, chosen) == combine.UNFITTED[before](logits, chosen)).all()
+    wrong = labels.copy()
+    wrong[0] = 1
+    rule = combine.make(name, Validation(logits, wrong, chosen, groups, SIX))
+    assert (rule(logits, chosen) != combine.UNFITTED[before](logits, chosen)).any()
+
+
+def test_outputs_that_are_all_equal_have_no_deviation() -> None:
+    """The mean of three times 7.7 is not 7.7 in every precision."""
+    chosen = views((0, 1, 2), (3, 4, 5))
+    equal = np.full((1, 3), 7.7, np.float32)
+    other = np.array([[1.0, 2.0, 3.0]], np.float32)
+    scores = combine.concat_zscore([equal, other], chosen)
+    assert scores[0, :3].tolist() == [0, 0, 0]
+    assert scores[0, 5] == pytest.approx(1.5**0.5)
 
 
 def test_outputs_of_other_experts_are_refused() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -161,8 +163,7 @@ def test_methods_are_compared_by_the_same_seeds() -> None:
         experiment("ros", 0.0, 75.0, evaluate__combine="prior_offset"),
         experiment("rus", 0.0, 75.0, train__epochs=7.0),
     ]
-    rows = experiments.rows(some)
-    crt, ros = experiments.against(rows, "baseline")
+    crt, ros = experiments.against(some, "baseline")
     assert (crt["model"], crt["n"], crt["accuracy"]) == ("crt", 2, "1.75 [-1.43, 4.93]")
     assert crt["head"] == "–", "the baseline has none"
     assert (ros["model"], ros["n"], ros["accuracy"]) == ("ros", 1, "5.00"), "of the same rule"
@@ -171,11 +172,34 @@ def test_methods_are_compared_by_the_same_seeds() -> None:
         *(experiment("cosine", 0.0, 64.0 + k, methods__cosine__scale=16.0 + k) for k in range(2)),
         *(experiment("focal", float(k), 66.0, code=f"{k}" * 64) for k in range(2)),
     ]
-    found = experiments.against(experiments.rows([*some, *apart]), "baseline")
+    found = experiments.against([*some, *apart], "baseline")
     own = [(row["model"], row["accuracy"]) for row in found if row["model"] in ("cosine", "focal")]
     assert own == [("cosine", "4.00"), ("cosine", "5.00"), ("focal", "6.00"), ("focal", "4.50")]
     with pytest.raises(ValueError, match="--against: expected one of crt, baseline, ros, rus, got"):
-        experiments.against(rows, "Baseline")
+        experiments.against(some, "Baseline")
+
+
+def test_of_several_settings_the_one_with_most_shared_seeds_is_compared_with() -> None:
+    ours = [experiment("crt", float(seed), 62.0) for seed in (1, 2)]
+
+    def other(tau: float, *seeds: int) -> list[dict[str, Any]]:
+        how = {"methods__logit_adjust__tau": tau}
+        return [experiment("logit_adjust", float(k), 60.0 - tau, **how) for k in seeds]
+
+    (row,) = experiments.against([*other(1.0, 0), *other(2.0, 1, 2), *ours], "logit_adjust")
+    assert (row["n"], row["accuracy"]) == (2, "4.00 [4.00, 4.00]")
+    (row,) = experiments.against([*other(2.0, 1), *other(1.0, 1), *ours], "logit_adjust")
+    assert row["accuracy"] == "4.00", "which was run last, of as many seeds"
+    assert row["less"] == "logit_adjust (tau 2, concat)"
+
+
+def test_a_comparison_names_the_rule_of_what_is_subtracted() -> None:
+    some = [
+        experiment("crt", 0.0, 62.0, evaluate__combine="prior_offset"),
+        experiment("baseline", 0.0, 60.0),
+    ]
+    (row,) = experiments.against(some, "baseline")
+    assert (row["rule"], row["less"]) == ("prior_offset", "baseline (concat)")
 
 
 def test_experiments() -> None:

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -60,6 +61,14 @@ def test_every_method_can_be_run_in_every_profile(method: str, profile: str) -> 
         ),
         (["methods.baseline.start=cosine"], "methods.baseline.start: expected a method with its"),
         (
+            ["model=soft_split", "methods.soft_split.start=sade", "partition.num_groups=3"],
+            "methods.soft_split.start: expected a method whose networks share no layers; got sade",
+        ),
+        (
+            ["model=ensemble", "methods.ensemble.start=ride", "methods.ensemble.num=3"],
+            "methods.ensemble.start: expected a method whose networks share no layers; got ride",
+        ),
+        (
             ["model=ride", "train.backbone=mobilenet_v3_small"],
             "^train.backbone: ride cuts its network before the last two stages; expected one of re",
         ),
@@ -98,6 +107,19 @@ def test_a_number_per_group_is_one_for_each_of_them(cut: str, lean: str, fits: b
     else:
         with pytest.raises(ValueError, match=r"^methods\.soft_split\.lean: expected a number, or"):
             rehearse(options)
+
+
+def test_a_start_that_the_real_groups_rule_out_is_refused_before_it_is_trained() -> None:
+    """Classes come in groups by frequency, and in a rehearsal by label."""
+    given = ["model=distill", "methods.distill.start=baseline", "partition.num_groups=1"]
+    options = params_file.load(given, ROOT / "params.yaml")
+    rehearse(options)
+    labels = np.repeat(np.arange(3), (6, 40, 10))
+    cut = {"counts": [6, 40, 10], "groups": [[1, 2, 0]]}
+    inputs = Inputs({"train_labels": labels}, np.arange(50), np.arange(50, 56), {}, cut)
+    chain = params.trainings(options)
+    with pytest.raises(ValueError, match=r"^methods\.distill\.start: expected a method with a net"):
+        second_look.check(chain, "concat", inputs)
 
 
 class Wrapped(nn.Module):
