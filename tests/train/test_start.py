@@ -15,6 +15,8 @@ from torch import nn
 from lt import methods, params, params_file
 from lt.nets.net import Net
 from lt.nets.surgery import Given
+from lt.train import second_look
+from lt.train.inputs import Inputs
 from lt.train.plan import Expert
 from lt.train.start import Start, rehearse
 from lt.validate import check
