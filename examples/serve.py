@@ -14,6 +14,9 @@ warnings.simplefilter("ignore")  # of large photos
 
 def read(path: str, mode: str, size: int) -> np.ndarray:
     with Image.open(path) as file:
+        key = file.info.get("transparency")
+        if isinstance(key, tuple) and any(tile[3] == "RGB;16B" for tile in file.tile):
+            file.info["transparency"] = tuple(value >> 8 for value in key)  # as the pixels
         image = ImageOps.exif_transpose(file)
     if image.mode.startswith("I") or image.mode == "F":  # 16 bits, or floats from 0 to 1
         values, key = np.asarray(image), image.info.get("transparency")
@@ -25,6 +28,8 @@ def read(path: str, mode: str, size: int) -> np.ndarray:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode == "LAB":
+        image = image.convert("RGB")
     image = image.convert(mode)
     if image.size != (size, size):
         image = ImageOps.fit(image, (size, size))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+# of a read that goes where a damaged file says; any other error is the system's
+OF_THE_FILE = {errno.EINVAL, errno.EOVERFLOW, errno.EFBIG, errno.ESPIPE}
 
-class NotGiven(ValueError):  # noqa: N818
+
+class NotReadable(ValueError):  # noqa: N818
     """What is raised where the system does not give a file: nothing is known of what is in it."""
 
 
@@ -27,22 +33,27 @@ def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
         mode: "L" for grey, "RGB" for colours.
 
     Raises:
-        NotGiven: if there is no such file, or it cannot be read.
+        NotReadable: if there is no such file, or it cannot be read.
         ValueError: if there is no whole image in it. Each names the file.
     """
-    if Path(path).is_dir():
+    try:
+        mode_of = os.stat(path).st_mode
+    except FileNotFoundError:
+        raise NotReadable(f"{path}: no such image file") from None
+    except OSError as error:
+        raise NotReadable(f"{path}: {error.strerror}") from None
+    if stat.S_ISDIR(mode_of):
         raise ValueError(f"{path}: expected an image file, got a folder")
-    if Path(path).exists() and not Path(path).is_file():  # a read of these might never end
+    if not stat.S_ISREG(mode_of):  # a read of these might never end
         raise ValueError(f"{path}: expected an image file, got a pipe or a device")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large images, and of damaged EXIF data
             with Image.open(path) as image:
+                _cut_key(image)
                 image.seek(0)
                 ImageOps.exif_transpose(image, in_place=True)
                 return _as_seen(image, mode)
-    except FileNotFoundError:
-        raise NotGiven(f"{path}: no such image file") from None
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not an image file") from None
     except MemoryError:
@@ -53,8 +64,8 @@ def read(path: str | Path, mode: Literal["L", "RGB"]) -> Image.Image:
             f"{path}: has too many pixels: expected {most:.0f} million at most"
         ) from None
     except OSError as error:
-        if error.errno:
-            raise NotGiven(f"{path}: {error.strerror}") from None
+        if error.errno and error.errno not in OF_THE_FILE:
+            raise NotReadable(f"{path}: {error.strerror}") from None
         raise ValueError(f"{path}: not a whole image file ({error})") from None
     except Exception as error:  # each decoder raises what it likes
         raise ValueError(f"{path}: not a whole image file ({error})") from None
@@ -65,14 +76,21 @@ def square(image: Image.Image, size: int) -> Image.Image:
     return image if image.size == (size, size) else ImageOps.fit(image, (size, size))
 
 
+def _cut_key(image: Any) -> None:
+    """Bring the transparent colour of an image of 16 bits to the 8 that Pillow reads of its pixels.
+
+    image: of which nothing was read yet.
+    """
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and any(tile[3] == "RGB;16B" for tile in image.tile):
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+
+
 def _as_seen(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         values, key = np.asarray(image), image.info.get("transparency")
         # of such an image, one value may stand for what is transparent
         image = Image.fromarray(np.where(values == key, 255, _scaled(values)).astype(np.uint8))
-    key = image.info.get("transparency")
-    if isinstance(key, tuple) and max(key) > 255:  # of 16 bits, as Pillow's pixels are no more
-        image.info["transparency"] = tuple(value >> 8 for value in key)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

@@ -150,7 +150,7 @@ def rules(cells: Cells) -> Answer:
         compared(f"`split_lws` with {FITTED}", "`baseline`", by_fitted, "dataset"),
         f"{FITTED} is a rule that is fitted on validation images",
         compared(
-            "with the rule that is best on the test set, offsets and `unlabelled` left out, it",
+            "with the rule that is best on the test set (not an offset, nor `unlabelled`), it",
             "`baseline`",
             by_best,
             "dataset",

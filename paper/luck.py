@@ -103,7 +103,7 @@ def _diverged(cells: Cells) -> list[str]:
 
 
 def _by_name(rows: Sequence[Row]) -> str:
-    """Say how many figures lie near ours, and how many below them, of CIFAR-10 and of CIFAR-100."""
+    """Say of CIFAR-10 and of CIFAR-100 how many figures lie near ours, and how many are lower."""
     of: dict[str, list[Stat]] = {}
     for row in rows:
         if row["ours – the seed's"].n:
@@ -114,8 +114,8 @@ def _by_name(rows: Sequence[Row]) -> str:
         above = _number(one.mean > 0 for one in some)
         title = name.upper().replace("CIFAR", "CIFAR-")
         said.append(
-            f"of the {len(some)} of {title}, {near} lie as near, and ours is above the seed's in "
-            f"{above}"
+            f"of the {len(some)} figures of {title}, {near} lie within {study.NEAR:g} points, and "
+            f"ours is the higher one in {above}"
         )
     return "; ".join(said)
 
@@ -221,7 +221,9 @@ def _seeds(cells: Cells) -> list[str]:
     if not never:
         return []
     also = f", and by {span(fall)} where it falls ({_settings(fall)})" if fall else ""
-    also += f"; with the seeds of the claim, by {span(more)} ({_settings(more)})" if more else ""
+    if more:
+        also += f"; with the five seeds of [the claim](#said-beforehand), by {span(more)} "
+        also += f"({_settings(more)})"
     return [
         "from one seed to another, accuracy without a label moves, too: of what has three seeds, "
         f"by {span(never)} points where lr never falls ({_settings(never)}){also}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lt.score.stats import Stat
 from paper import bar, contests, study
@@ -10,7 +11,6 @@ from paper.cells import Cells
 from paper.contests import Candidate
 from paper.tables import Row
 from paper.wording import (
-    NOT_RUN,
     Answer,
     ahead,
     by_means,
@@ -26,7 +26,27 @@ from paper.wording import (
 
 WITH = "with – without"
 BY_TEST = f"{WITH}, by the test set"
+OF_OWN = "the best of those whose networks know their own classes alone"
 OWN = " and ".join(f"`{name}`" for name in contests.OWN_CLASSES)
+
+
+@dataclass
+class Held:
+    """The contests of question 4, by dataset and protocol.
+
+    Attributes:
+        rows: the table's.
+        differences: the best split less the best without one.
+        pairs: the accuracy of these.
+        of_own_classes: the same differences, of splits whose networks know their own classes alone.
+        unmixed: where mixed images decide, the contest without them.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    differences: dict[str, Stat] = field(default_factory=dict)
+    pairs: list[tuple[Stat, Stat]] = field(default_factory=list)
+    of_own_classes: dict[str, Stat] = field(default_factory=dict)
+    unmixed: dict[str, contests.Contest] = field(default_factory=dict)
 
 
 def best_split(cells: Cells) -> Answer:
@@ -34,58 +54,59 @@ def best_split(cells: Cells) -> Answer:
 
     Each side is chosen on validation images. What a test set has suggested does not compete on it.
     """
-    rows: list[Row] = []
-    differences: dict[str, Stat] = {}
-    pairs: list[tuple[Stat, Stat]] = []
-    of_own_classes: dict[str, Stat] = {}  # by splits whose networks know their own classes alone
-    unmixed: dict[str, contests.Contest] = {}  # where mixed images decide, the contest without them
+    held = _hold_all(cells)
+    theirs = "the best method without one"
+    said = [
+        compared("the best split", theirs, held.differences),
+        compared(f"{OF_OWN} ({OWN})", theirs, held.of_own_classes),
+    ]
+    points = listed(
+        [by_means(held.pairs)],
+        _by_the_test_set(cells, held.rows),
+        _without_mixing(held.unmixed),
+        _distilled(cells),
+    )
+    counts = ahead(held.differences.values())
+    counted = f"**{counts}.**" if counts else ""
+    return Answer(sentences(said), held.rows, _in_brief(held, counts), counted, points)
+
+
+def _hold_all(cells: Cells) -> Held:
+    held = Held()
     for protocol, dataset, every in contests.each(cells):
         candidates = [one for one in every if one.found_on != dataset]
         found, title = contests.hold(cells, dataset, candidates), f"{dataset} ({protocol})"
-        differences[title] = found.difference if found else Stat()
-        of_own_classes[title] = _of_own_classes(cells, dataset, candidates)
+        held.differences[title] = found.difference if found else Stat()
+        held.of_own_classes[title] = _of_own_classes(cells, dataset, candidates)
         if not found:
             continue
-        pairs.append((found.split.stat(cells, dataset), found.plain.stat(cells, dataset)))
+        held.pairs.append((found.split.stat(cells, dataset), found.plain.stat(cells, dataset)))
         row: Row = {"dataset": dataset, "protocol": protocol, "n": found.difference.n or None}
         row |= _of_contest(cells, dataset, found, candidates)
-        rows.append(row | {BY_TEST: found.by_test})
+        held.rows.append(row | {BY_TEST: found.by_test})
         others = [one for one in candidates if not one.is_mixed]
         if found.plain.is_mixed != found.split.is_mixed and (
             again := contests.hold(cells, dataset, others)
         ):
-            unmixed[title] = again
-    counts = ahead(differences.values())
-    said = [
-        compared("the best split", "the best method without one", differences),
-        compared(
-            f"the best of those whose networks know their own classes alone ({OWN})",
-            "the best method without one",
-            of_own_classes,
-        ),
-    ]
-    points = listed(
-        [by_means(pairs)],
-        _by_the_test_set(cells, rows),
-        _without_mixing(unmixed),
-        _distilled(cells),
-    )
-    brief = with_n(counts, differences.values())
-    own = [stat for stat in of_own_classes.values() if stat.n]
-    if brief != NOT_RUN and own:
-        brief += (
-            ". The best of those whose networks know their own classes alone is ahead in "
-            f"{number_ahead(own)} of {len(own)}"
-        )
-    chosen_on_test = [row[BY_TEST] for row in rows]
-    otherwise = number_ahead(chosen_on_test)
-    if otherwise != number_ahead([stat for stat in differences.values() if stat.n]):
-        counted = with_n(f"in {otherwise}", chosen_on_test)
-        brief += f". With both sides chosen on the test set, {counted}"
-    if unmixed:
-        brief += f". On {' and '.join(unmixed)}, one side alone is trained on mixed images (mixup)"
-    counts = f"**{counts}.**" if counts else ""
-    return Answer(sentences(said), rows, brief=brief, counts=counts, points=points)
+            held.unmixed[title] = again
+    return held
+
+
+def _in_brief(held: Held, counts: str) -> str:
+    """Say in how many contests the split is ahead, and what that hangs on."""
+    parts = [with_n(counts, held.differences.values())]
+    own = [stat for stat in held.of_own_classes.values() if stat.n]
+    if own:
+        parts.append(f"{OF_OWN.capitalize()} is ahead in {number_ahead(own)} of {len(own)}")
+    by_test = [row[BY_TEST] for row in held.rows]
+    otherwise = number_ahead(by_test)
+    if otherwise != number_ahead([stat for stat in held.differences.values() if stat.n]):
+        counted = with_n(f"in {otherwise}", by_test)
+        parts.append(f"With both sides chosen on the test set, {counted}")
+    if held.unmixed:
+        where = " and ".join(held.unmixed)
+        parts.append(f"On {where}, one side alone is trained on mixed images (mixup)")
+    return ". ".join(parts)
 
 
 def _of_contest(

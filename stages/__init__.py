@@ -180,8 +180,9 @@ def _explain(error: Exception) -> str | None:
         ours = any(path.is_relative_to(folder) for folder in OUTPUTS)
         return f"{path}: no such file" + ("; run `dvc repro`, which makes it" if ours else "")
     if isinstance(error, OSError):
-        # numpy's, of an array that was not written whole, has no words of the system's
-        why = error.strerror or f"{' '.join(map(str, error.args))}; is the disk full?"
+        why = error.strerror or " ".join(map(str, error.args))
+        if "written" in why:  # numpy's words, of an array that was cut short
+            why += "; is the disk full?"
         return f"{error.filename}: {why}" if error.filename else str(error)
     if isinstance(error, RuntimeError) and "deterministic implementation" in str(error):
         first = str(error).split(",")[0]

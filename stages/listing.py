@@ -11,7 +11,7 @@ from stages import LISTING, Started, main, no_arguments
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Write data/listing.json: classes, and of each file its path, label, size and time.
+    """Write data/listing.json: classes, and of each file its path, label, size and times.
 
     DVC runs it whenever it is asked for these images, and goes on if something has changed.
     """

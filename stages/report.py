@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lt import files, params_file
+from lt import files, params_file, resolved
 from lt.data import datasets, longtail
 from lt.data.views import Ints
 from lt.score import experiments, metrics, report, scored, store, suggest, tried
@@ -24,7 +24,7 @@ def run(arguments: Sequence[str]) -> None:
         raise ValueError(f"--out: expected a file, got the folder {out}")
     about, cut = store.check_both(FINAL, PARTITION)
     found, rows, of = scored.load(METRICS, FINAL, about)
-    rule = params_file.load([]).evaluate.combine
+    rule = params_file.load(files.read_json(resolved.OVERRIDES)).evaluate.combine
     if of != rule:
         raise ValueError(f"{METRICS} is of the rule {of}, not of {rule}: run `dvc repro`")
     views, outputs = store.load_views(FINAL), store.load_outputs(FINAL)

@@ -257,9 +257,12 @@ def test_metrics_of_another_rule_make_no_report(repo: Path, tmp_path: Path) -> N
     assert message == "report: metrics is of the rule concat, not of sum: run `dvc repro`\n"
     assert not list(tmp_path.iterdir())
     file.write_text(params)
-    by_hand(repo, "evaluate.combine=sum")  # as `dvc exp apply` leaves resolved/: of the run before
+    by_hand(repo, "evaluate.combine=sum")
+    message = stage(repo, "stages.report", "--out", str(tmp_path / "page.html"))
+    assert message == "report: metrics is of the rule concat, not of sum: run `dvc repro`\n"
+    by_hand(repo, "evaluate.combine=sum", "evaluate")  # without DVC: docs/params.md
     assert call(repo, "stages.report", "--out", str(tmp_path / "page.html")).returncode == 0
-    by_hand(repo, "")
+    by_hand(repo, "", "evaluate")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import zlib
@@ -40,19 +41,48 @@ def test_floats_that_are_no_grey_values_are_refused(tmp_path: Path, value: float
         images.read(path, "L")
 
 
-def test_a_transparent_colour_of_16_bits_shows_white(tmp_path: Path) -> None:
-    """PNG 11.3.2.1: three numbers of two bytes each, as the pixels."""
+PIXELS = (258, 772, 1286), (200, 100, 50), (51400, 25700, 12850)  # these are 200, 100, 50 of 8 bits
+
+
+def deep_png(path: Path, key: tuple[int, int, int]) -> None:
+    """Write an RGB PNG of 16 bits with a transparent colour (PNG, 11.3.2.1)."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         whole = kind + data
         return struct.pack(">I", len(data)) + whole + struct.pack(">I", zlib.crc32(whole))
 
-    colours = struct.pack(">3H", 258, 772, 1286), struct.pack(">3H", 25800, 772, 1286)
-    parts = [chunk(b"IHDR", struct.pack(">2I5B", 2, 1, 16, 2, 0, 0, 0)), chunk(b"tRNS", colours[0])]
-    parts += [chunk(b"IDAT", zlib.compress(b"\0" + b"".join(colours))), chunk(b"IEND", b"")]
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
-    pixels = np.asarray(images.read(tmp_path / "a.png", "RGB"))
-    assert pixels.tolist() == [[[255, 255, 255], [25800 >> 8, 772 >> 8, 1286 >> 8]]]
+    rows = b"\0" + b"".join(struct.pack(">3H", *pixel) for pixel in PIXELS)
+    parts = [chunk(b"IHDR", struct.pack(">2I5B", len(PIXELS), 1, 16, 2, 0, 0, 0))]
+    parts += [chunk(b"tRNS", struct.pack(">3H", *key)), chunk(b"IDAT", zlib.compress(rows))]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join([*parts, chunk(b"IEND", b"")]))
+
+
+@pytest.mark.parametrize("transparent", [0, 1])
+def test_a_transparent_colour_of_16_bits_shows_white(tmp_path: Path, transparent: int) -> None:
+    deep_png(tmp_path / "a.png", PIXELS[transparent])
+    expected = [[value >> 8 for value in pixel] for pixel in PIXELS]
+    expected[transparent] = [255, 255, 255]
+    assert np.asarray(images.read(tmp_path / "a.png", "RGB")).tolist() == [expected]
+
+
+def test_what_a_damaged_file_asks_of_the_system_is_its_own_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+
+    def fails(number: int) -> Any:
+        def opened(_path: Any) -> Any:
+            raise OSError(number, os.strerror(number))
+
+        return opened
+
+    monkeypatch.setattr(Image, "open", fails(errno.EINVAL))
+    with pytest.raises(ValueError, match="not a whole image file") as caught:
+        images.read(tmp_path / "a.png", "RGB")
+    assert not isinstance(caught.value, images.NotReadable)
+    monkeypatch.setattr(Image, "open", fails(errno.EIO))
+    with pytest.raises(images.NotReadable, match="Input/output error"):
+        images.read(tmp_path / "a.png", "RGB")
 
 
 def test_transparency_shows_white(tmp_path: Path) -> None:

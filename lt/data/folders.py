@@ -71,8 +71,8 @@ def find(folder: Path, key: str) -> Found:
         if parts:
             raise ValueError(
                 f"{key}: {folder} has the folder {parts[0].name} beside others; expected class "
-                "folders alone, or train, val and test with class folders in them; of a class of "
-                "that name, a .csv can tell"
+                "folders alone, or train, val and test with class folders in them; a class of that "
+                "name needs a .csv"
             )
         _take(below, "train", found)
         return found
@@ -99,16 +99,14 @@ def find_test(folder: Path) -> Found:
     return found
 
 
-def mark(path: str) -> list[int]:
-    """Return what a file is known by as long as nobody writes to it, or moves another to its place.
+def mark(there: os.stat_result) -> list[int]:
+    """Return what a file is known by: bytes, and nanoseconds of the last change.
 
-    Bytes, nanoseconds of the last change of its content, inode, nanoseconds of the last change.
-
-    Raises:
-        OSError: if it is not there.
+    The first time is that of the content, the second that of anything else, too: of another file
+    that was moved to its place, or of its rights. An inode would not do: USB sticks and some
+    network disks number them anew.
     """
-    there = os.stat(path)
-    return [there.st_size, there.st_mtime_ns, there.st_ino, there.st_ctime_ns]
+    return [there.st_size, there.st_mtime_ns, there.st_ctime_ns]
 
 
 def number_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -175,9 +173,9 @@ def pictures(folder: Path, found: Found) -> Iterator[str]:
     def fail(error: OSError) -> None:
         raise error
 
-    seen = {_identity(one) for one in folder.resolve().parents}
+    seen = {identity(os.stat(one)) for one in folder.resolve().parents}
     for at, below, names in os.walk(folder, onerror=fail, followlinks=True):
-        here = _identity(at)
+        here = identity(os.stat(at))
         if here in seen:  # a link back
             below.clear()
             continue
@@ -209,7 +207,6 @@ def _leads_somewhere(path: str) -> bool:
     return True
 
 
-def _identity(folder: str | Path) -> tuple[int, int]:
-    """Return what is the same for all paths to a folder."""
-    there = os.stat(folder)
+def identity(there: os.stat_result) -> tuple[int, int]:
+    """Return what is the same for all paths to a file or folder."""
     return there.st_dev, there.st_ino

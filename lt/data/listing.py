@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from lt.params import Listing
 MOST = 10  # of what is shown of many
 
 Files = dict[str, list[Picture]]
-Marks = Mapping[str, Sequence[int]]  # of each file, by its path
+Who = dict[str, tuple[int, int]]  # by its path, what is the same for all paths to a file
 
 
 def make(options: Listing) -> dict[str, Any]:
@@ -32,12 +33,13 @@ def make(options: Listing) -> dict[str, Any]:
             without decoding an image.
     """
     found = _read(options.train, "images.train", options)
-    marks = _marks(found)
+    marks, who = _marks(found)
     files, test = found.pictures, f"the test part of {options.train}"
     if options.test is not None:
         given, test = _read(options.test, "images.test", options), options.test
-        marks |= _marks(given)
-        files = _with_test(files, given, marks, options)
+        own, theirs = _marks(given)
+        marks, who = marks | own, who | theirs
+        files = _with_test(files, given, who, options)
         found.skipped += given.skipped
         found.empty += given.empty
     classes = _classes(files["train"], found, options.train)
@@ -136,40 +138,38 @@ def _expect_null(options: Listing, *names: str) -> None:
             )
 
 
-def _with_test(files: Files, given: Found, marks: Marks, options: Listing) -> Files:
+def _with_test(files: Files, given: Found, who: Who, options: Listing) -> Files:
     if files["test"]:
         raise ValueError(
             f"images.test: expected null, since {options.train} has a test part; got "
             f"{options.test!r}"
         )
     test = given.pictures["test"]
-    return {**_held_out(files, test, given, marks, options), "test": test}
+    return {**_held_out(files, test, given, who, options), "test": test}
 
 
 def _held_out(
-    files: Files, test: Sequence[Picture], given: Found, marks: Marks, options: Listing
+    files: Files, test: Sequence[Picture], given: Found, who: Who, options: Listing
 ) -> Files:
     """Leave out of training what a file names as a test image: a test set that is to stay.
-
-    A file is known by its mark: a link may lead to it, too.
 
     Raises:
         ValueError: if its class there is another, or nothing is left.
     """
     if not given.places:  # folders
         return files
-    label_of = {tuple(marks[one.path]): one for one in test}
+    label_of = {who[one.path]: one for one in test}
     problems = [
         f"{given.places[other.path]}: expected {one.label}, as in {options.train}, got "
         f"{other.label}: {one.path}"
         for one in (*files["train"], *files["val"])
-        if (other := label_of.get(tuple(marks[one.path]))) and other.label != one.label
+        if (other := label_of.get(who[one.path])) and other.label != one.label
     ]
     lists.refuse(problems)
-    if all(tuple(marks[one.path]) in label_of for one in files["train"]):
+    if all(who[one.path] in label_of for one in files["train"]):
         raise ValueError(f"images.test: {options.test} names every training image")
     return {
-        part: [one for one in pictures if tuple(marks[one.path]) not in label_of]
+        part: [one for one in pictures if who[one.path] not in label_of]
         for part, pictures in files.items()
     }
 
@@ -252,26 +252,34 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST]) + (f" and {len(names) - MOST} more" * (len(names) > MOST))
 
 
-def _marks(found: Found) -> dict[str, list[int]]:
-    """Return what each file is known by, by its path.
+def _marks(found: Found) -> tuple[dict[str, list[int]], Who]:
+    """Return what each file is known by, by its path, and who it is.
 
     Raises:
-        ValueError: for files that are not there; it names each with its line.
+        ValueError: for files that are not there, and those that several lines name; it names each
+            with its line.
     """
     marks, missing = {}, []
+    who: Who = {}
+    first: dict[tuple[int, int], str] = {}  # line
     for one in (picture for pictures in found.pictures.values() for picture in pictures):
+        place, what = found.places.get(one.path), ""
         try:
-            marks[one.path] = folders.mark(one.path)
-            what = "" if os.path.isfile(one.path) else "expected an image file, got no file"
+            there = os.stat(one.path)
+            marks[one.path] = folders.mark(there)
+            who[one.path] = folders.identity(there)
+            if not stat.S_ISREG(there.st_mode):
+                what = "expected an image file, got no file"
+            elif place and first.setdefault(who[one.path], place) != place:
+                what = f"expected each file once, got that of {first[who[one.path]]}"
         except (FileNotFoundError, NotADirectoryError):
             what = "no such image file"
         if what:
-            place = found.places.get(one.path)
             missing.append(f"{place}: {what}: {one.path}" if place else f"{one.path}: {what}")
     if len(missing) > 1 and not marks and found.places:
         missing.insert(0, "images.root: expected the folder that the paths start from; got none of")
     lists.refuse(missing)
-    return marks
+    return marks, who
 
 
 def _counted(skipped: Mapping[str, int]) -> str:

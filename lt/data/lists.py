@@ -44,7 +44,8 @@ def read_csv(path: Path, root: Path, part: str = "train") -> Found:
             problems.append(f"{place}: expected a split of {', '.join(PARTS)}, got {given!r}")
         else:
             picture = Picture(str(root / values["path"]), class_name(values["label"]))
-            _add(found, picture, split if part == "train" else part, place, problems)
+            found.pictures[split if part == "train" else part].append(picture)
+            _note(found, picture, place, problems)
     refuse(problems)
     return found
 
@@ -75,17 +76,17 @@ def read_list(path: Path, root: Path, names: Sequence[str] | None, part: str = "
             picture = Picture(
                 str(root / name.strip()), str(int(label)) if names is None else names[int(label)]
             )
-            _add(found, picture, part, place, problems)
+            found.pictures[part].append(picture)
+            _note(found, picture, place, problems)
     refuse(problems)
     return found
 
 
-def _add(found: Found, picture: Picture, part: str, place: str, problems: list[str]) -> None:
-    """Take in a line's picture; a file that an earlier line names is a problem."""
+def _note(found: Found, picture: Picture, place: str, problems: list[str]) -> None:
+    """Note the line of a picture; a path that an earlier line names is a problem."""
     before = found.places.setdefault(picture.path, place)
     if before != place:
         problems.append(f"{place}: expected each file once, got that of {before}: {picture.path}")
-    found.pictures[part].append(picture)
 
 
 def read_names(path: Path) -> list[str]:

@@ -16,6 +16,9 @@ from lt.data import pixels
 from lt.data.datasets import Recipe, path
 from lt.params import Images
 
+# what is there twice, in a warning
+TRAIN, VAL = "training images", "validation images"
+BOTH = "validation images that train as well"
 MOST = 20  # pairs that are shown
 BLOCK = 64  # images that are in memory at once
 
@@ -134,7 +137,8 @@ def _decode(
     if not_read:
         more = len(not_read) - MOST
         told = [*not_read[:MOST], *([f"and {more} more"] * (more > 0))]
-        raise ValueError("\n".join([*told, "`dvc repro` lists the files anew"]))
+        anew = any(one.endswith(pixels.CHANGED) for one in not_read)
+        raise ValueError("\n".join([*told, *(["`dvc repro` lists the files anew"] * anew)]))
 
 
 def _drop_corrupt(parts: Sequence[Part], skip: bool, folder: Path) -> list[str]:
@@ -203,18 +207,19 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
     train, test = parts
     first: dict[str | None, File] = {}
     validates: dict[str | None, bool] = {}  # the first one
-    within: list[str] = []
-    both: list[str] = []
-    across, same, others = [], [], 0
+    within: dict[str, list[str]] = {TRAIN: [], VAL: [], BOTH: []}
+    others = dict.fromkeys(within, 0)  # of another class
+    across, same = [], []
     for file, val, digest in zip(train.files, train.val, train.digests, strict=True):
         before, as_val = first.setdefault(digest, file), validates.setdefault(digest, val)
         if before is not file:
-            others += before[1] != file[1]
-            (within if val == as_val else both).append(f"{before[0]} = {file[0]}")
+            what = BOTH if val != as_val else VAL if val else TRAIN
+            others[what] += before[1] != file[1]
+            within[what].append(f"{before[0]} = {file[0]}")
     for file, digest in zip(test.files, test.digests, strict=True):
         if digest in first:
             across.append(f"{first[digest][0]} = {file[0]}")
-            if first[digest][2:] == file[2:]:  # one file, perhaps by a link
+            if os.path.samefile(first[digest][0], file[0]):  # perhaps by a link
                 same.append(file[0])
     if same:  # a folder given for both: a line for each would be a flood
         raise ValueError(
@@ -222,19 +227,21 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
             f"images.train; expected others, got {same[0]}"
         )
     if across:
-        more = [f"and in training: {pair}" for pair in (*within, *both)] if drawn else []
+        pairs = [pair for several in within.values() for pair in several]
+        more = [f"and in training: {pair}" for pair in pairs] if drawn else []
         raise ValueError(
             f"images.test: {len(across)} of {len(test.files)} test images are training images, "
             "too, pixel by pixel; expected none: remove one of each pair\n"
             + "\n".join(across + more)
         )
-    classes = f", {others} of them in another class" if others else ""
     twice, torn = _twice(test)
     return [
         f"{len(pairs)} {what} are there before, pixel by pixel{where}: {_some(pairs)}"
         for what, where, pairs in (
-            ("training images", classes, within),
-            ("validation images", ", in training, so that they say too much good", both),
+            *(
+                (what, f", {others[what]} of them in another class" * (others[what] > 0), pairs)
+                for what, pairs in within.items()
+            ),
             ("test images", ", so that one answer counts twice", twice),
             ("test images", ", in another class, so that one answer counts as wrong", torn),
         )

@@ -87,7 +87,7 @@ def decode(job: Job) -> Done:
             image = images.read(path, "RGB")
             digest = _digest(image)
             rows[row] = np.asarray(images.square(image, rows.shape[1]))
-        except images.NotGiven as error:
+        except images.NotReadable as error:
             stopped = str(error)
         except ValueError as error:
             problem = str(error)
@@ -104,10 +104,13 @@ def decode(job: Job) -> Done:
 
 
 def _has_changed(path: str, mark: Sequence[int]) -> bool:
+    """Check whether the content is another; other times may change with what reads nothing."""
     try:
-        return folders.mark(path) != mark
-    except OSError:
+        return folders.mark(os.stat(path))[:2] != mark[:2]
+    except FileNotFoundError:
         return True
+    except OSError:  # which says nothing of the file
+        return False
 
 
 def _digest(image: Image.Image) -> str:

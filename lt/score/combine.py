@@ -31,10 +31,8 @@ from lt.score.fitted import Validation as Validation
 RULES: tuple[str, ...] = get_args(params.Rule)
 NO_DISTRIBUTION = ("concat_abssum", "concat_zscore")
 AMONG_OWN = ("concat_softmax", "concat_zscore", "temperature")  # an expert's classes, no others
+ROUNDING = 1e-14  # a smaller deviation of float64 numbers, relative to them, is rounding
 AMONG_ALL = ("max_confidence", "concat_abssum")  # its outputs
-
-
-ROUNDING = 1e-14  # of a deviation in float64, as a part of the numbers
 
 
 def sum_outputs(logits: Logits, views: Views) -> Floats:

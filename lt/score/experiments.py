@@ -13,6 +13,7 @@ from lt.score import tables
 from lt.score.stats import MISSING, Stat
 from lt.score.tried import CODE
 
+COMPARED = "compared with"  # a column
 # params that may differ, and those that always have a column
 SECTIONS = ("data.", "images.", "partition.", "train.", "methods.")
 OF_DATA = ("name", "imb_type", "imb_factor")
@@ -39,15 +40,16 @@ def rows(experiments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         mark of the decoded images, if it differs among experiments with the same params of them;
         `code` is one of the code, if it differs among experiments that are alike but for the seed.
     """
-    return [
-        {
-            **settings,
-            "n": len(group),
-            **{name: _stat(group, _metric_key(name)) for name in EXPERIMENT_METRICS},
-            "updates": int(next(iter(group.values()))["updates"]),
-        }
-        for settings, group in _groups(experiments)
-    ]
+    return [_row(settings, group) for settings, group, _ in _groups(experiments)]
+
+
+def _row(settings: Mapping[str, Any], group: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        **settings,
+        "n": len(group),
+        **{name: _stat(group, _metric_key(name)) for name in EXPERIMENT_METRICS},
+        "updates": int(next(iter(group.values()))["updates"]),
+    }
 
 
 def runs(experiments: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -62,19 +64,20 @@ def runs(experiments: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             **{name: _number(one.get(name)) for name in RUN_METRICS},
             "experiment": one["Experiment"] or one["rev"],
         }
-        for settings, group in _groups(experiments)
+        for settings, group, _ in _groups(experiments)
         for seed, one in sorted(group.items())
     )
 
 
 def _groups(
     experiments: Sequence[Mapping[str, Any]],
-) -> list[tuple[dict[str, Any], dict[int, Mapping[str, Any]]]]:
+) -> list[tuple[dict[str, Any], dict[int, Mapping[str, Any]], int]]:
     """Put experiments that differ in nothing but the seed together.
 
     Returns:
-        of each group its params by column, and its experiments by seed. Those of one method stand
-        together, by its params; the method that was run last stands first.
+        of each group its params by column, its experiments by seed, and how many groups were run
+        after it. Those of one method stand together, by its params; the method that was run last
+        stands first.
     """
     found: dict[tuple[str, Any], dict[int, Mapping[str, Any]]] = {}
     for one in experiments:
@@ -108,7 +111,7 @@ def _groups(
         ),
     )
     groups = list(found.values())
-    return [(columns[k], groups[k]) for k in order]
+    return [(columns[k], groups[k], k) for k in order]
 
 
 def _by_number(value: Any) -> tuple[float, str]:
@@ -150,17 +153,16 @@ def against(experiments: Sequence[Mapping[str, Any]], model: str) -> list[dict[s
         model: the method's name.
 
     Returns:
-        for each row its params, `less`, which names what is subtracted, n, the number of seeds that
-        both have, and the differences as texts: the mean, and of several seeds the 95 % interval
-        (Student's t). Rows that nothing can be compared with are left out.
+        for each row its params, what it is compared with, n, the number of seeds that both have,
+        and the differences as texts: the mean, and of several seeds the 95 % interval (Student's
+        t). Rows that nothing can be compared with are left out.
 
     Raises:
         ValueError: if no row is of `model`.
     """
-    every, order = rows(experiments), {id(one): k for k, one in enumerate(experiments)}
-    ages = [min(order[id(one)] for one in group.values()) for _, group in _groups(experiments)]
-    age_of = {id(row): age for row, age in zip(every, ages, strict=True)}
-    theirs = [row for row in every if row["model"] == model]
+    known = [(_row(settings, group), age) for settings, group, age in _groups(experiments)]
+    every = [row for row, _ in known]
+    theirs = [(row, age) for row, age in known if row["model"] == model]
     if not theirs:
         names = ", ".join(dict.fromkeys(row["model"] for row in every))
         raise ValueError(f"--against: expected one of {names}, got {model}")
@@ -169,17 +171,15 @@ def against(experiments: Sequence[Mapping[str, Any]], model: str) -> list[dict[s
     found = []
     for row in every:
         same = [
-            one
-            for one in theirs
+            (one["rule"] != row["rule"], -_shared(row, one), age, k)
+            for k, (one, age) in enumerate(theirs)
             if all(one[name] == row[name] for name in alike) and _shared(row, one)
         ]
         if row["model"] == model or not same:
             continue
-        other = min(
-            same, key=lambda one: (one["rule"] != row["rule"], -_shared(row, one), age_of[id(one)])
-        )
+        other = theirs[min(same)[-1]][0]
         gains = {name: row[name] - other[name] for name in EXPERIMENT_METRICS}
-        what = {"less": _named(other, _that_differ(theirs))}
+        what = {COMPARED: _named(other, _that_differ([one for one, _ in theirs]))}
         of_both = {"n": _shared(row, other), **{k: _with_interval(v) for k, v in gains.items()}}
         own = {k: v for k, v in row.items() if k in ("model", *settings)}
         found.append(own | what | of_both)
@@ -221,7 +221,7 @@ def points(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _settings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """List the columns of params, all but the model."""
-    others = ("model", "n", "updates", *EXPERIMENT_METRICS)
+    others = ("model", "n", "updates", COMPARED, *EXPERIMENT_METRICS)
     return [name for name in rows[0] if name not in others]
 
 

@@ -3,8 +3,9 @@
 Images weigh as in a balanced test set (`lt.score.validation`): were the classes that occur to weigh
 the same, the offset of a group would lack log(its classes / those with an image).
 
-Where all images are right as it is, ever larger scales make the NLL ever smaller: there is no least
-one, and nothing is fitted.
+Where all images are right, ever larger numbers make the NLL ever smaller: there is no least one. If
+they are right as it is, nothing is fitted. If they become so, the numbers that are found are
+brought back to scales of 1, in the geometric mean.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from lt.score.validation import Groups, image_weights
 Rule = Callable[[Logits, Views], Floats]
 
 OFFSETS = ("group_offset", "prior_offset")  # which shift the classes of a single network, too
-SCALES = (0.01, 100.0)  # bounds of the fit, wider for outputs that are much larger or smaller
+SCALES = (0.01, 100.0)  # bounds of the fit, of outputs with a deviation of 1
 
 
 @dataclass(frozen=True)
@@ -62,24 +63,26 @@ def fit_temperature(known: Validation) -> Rule:
     """Fit a temperature per expert: the least NLL on the validation images of its own classes.
 
     The rule is then concat_softmax of the outputs over their temperature (Guo et al. 2017, per
-    network).
+    network). A network whose images are all right has the geometric mean of the others' ones, or 1.
     """
     from scipy.optimize import minimize_scalar
 
-    found = []
+    found: list[float | None] = []
     for block, view in zip(known.logits, known.views, strict=True):
         column = ClassView(view.classes, view.num_classes).targets(known.labels)
         seen = np.flatnonzero(column >= 0)
         weights = image_weights(known.labels[seen], known.groups)
         every = partial(_own_of, block, view, seen)
         if _all_right(every(), column[seen]):
-            found.append(1.0)
+            found.append(None)
             continue
-        low, high = _bounds(_spread(every()))
         nll = partial(_tempered_nll, own=every, column=column[seen], weights=weights)
-        bounds = (-np.log(high), -np.log(low))
-        found.append(float(np.exp(minimize_scalar(nll, bounds=bounds, method="bounded").x)))
-    return partial(tempered, temperatures=found)
+        bounds = tuple(np.log(_deviation(every()) / np.array(SCALES[::-1])))
+        found.append(float(minimize_scalar(nll, bounds=bounds, method="bounded").x))
+    logs = [one for one in found if one is not None]
+    others = float(np.mean(logs)) if logs else 0.0
+    each = [float(np.exp(others if one is None else one)) for one in found]
+    return partial(tempered, temperatures=each)
 
 
 Parts = Iterator[tuple[slice, Floats]]  # rows of scores (N, C), in blocks
@@ -111,16 +114,14 @@ def _all_right(parts: Parts, labels: Ints) -> bool:
     return True
 
 
-def _spread(parts: Parts) -> float:
-    """Return the standard deviation of an image's scores, the mean over the images."""
-    each = np.concatenate([scores.std(1) for _, scores in parts])
-    return float(each.mean())
-
-
-def _bounds(spread: float) -> tuple[float, float]:
-    """Return the bounds of a scale for scores of that spread."""
-    spread = spread or 1.0  # of one class
-    return SCALES[0] / max(spread, 1.0), SCALES[1] / min(spread, 1.0)
+def _deviation(parts: Parts) -> float:
+    """Return the standard deviation of all scores of all images; 1 if they are all equal."""
+    number, mean, squares = 0, 0.0, 0.0  # Chan et al. 1983, a block at a time
+    for _, scores in parts:
+        own, total = float(scores.mean()), number + scores.size
+        squares += scores.var() * scores.size + (own - mean) ** 2 * number * scores.size / total
+        mean, number = mean + (own - mean) * scores.size / total, total
+    return float(np.sqrt(squares / number)) or 1.0
 
 
 def tempered(logits: Logits, views: Views, temperatures: Sequence[float]) -> Floats:
@@ -134,7 +135,7 @@ def fit_affine(known: Validation) -> Rule:
     weights, masks = image_weights(known.labels, known.groups), blocks.shares(known.views)
     free = np.arange(len(masks)) > 0
     stacks = blocks.stacks(known.logits, known.views)
-    scales, offsets = _least_nll(stacks, known.labels, weights, len(masks), masks, free)
+    scales, offsets = _least_nll(stacks, known.labels, weights, masks > 0, masks, free)
     return partial(shifted, scales=scales, offsets=offsets)
 
 
@@ -182,8 +183,8 @@ def _fit_offsets(
     """
     free = free & all(np.isin(known.labels, group).any() for group in groups)
     weights = image_weights(known.labels, groups)
-    once = blocks.stacks_of_one(known.logits, known.views)
-    scales, numbers = _least_nll(once, known.labels, weights, 1, directions, free)
+    once, every = blocks.stacks_of_one(known.logits, known.views), np.ones((1, len(known.counts)))
+    scales, numbers = _least_nll(once, known.labels, weights, every > 0, directions, free)
     return partial(offset, scales=scales, offsets=numbers @ directions)
 
 
@@ -196,45 +197,58 @@ def _least_nll(
     stacks: blocks.Stacks,
     labels: Ints,
     weights: Floats,
-    num: int,
+    known: NDArray[np.bool_],
     directions: Floats,
     free: NDArray[np.bool_],
 ) -> tuple[Floats, Floats]:
-    """Return the scales (num,) and numbers (D,) of the least weighted NLL.
+    """Return the scales (K,) and numbers (D,) of the least weighted NLL.
 
     Scores are the blocks times their scales, summed, and the directions times their numbers.
 
     Args:
-        stacks: gives blocks (num, N, C), with the rows that each holds.
+        stacks: gives blocks (K, N, C), with the rows that each holds.
         labels: (N,) true classes.
         weights: (N,) of the images, with sum 1.
-        num: how many scales.
+        known: (K, C) which classes each block has outputs for.
         directions: (D, C).
         free: (D,) which numbers are not 0.
     """
     from scipy.optimize import minimize
 
-    def objective(x: Floats) -> tuple[float, Floats]:
-        total, gradient = 0.0, np.zeros(num + len(directions))
+    num = len(known)
+
+    def of(k: int) -> Parts:
+        return ((rows, stack[k][:, known[k]]) for rows, stack in stacks())
+
+    # searched for outputs with a deviation of 1: a search that one step fits would stop too early
+    # among small ones, and go astray among large ones
+    units = np.array([_deviation(of(k)) for k in range(num)] + [1.0] * len(directions))
+
+    def scored(x: Floats) -> Parts:
         for rows, stack in stacks():
-            scores = np.tensordot(x[:num], stack, 1) + x[num:] @ directions
+            yield rows, np.tensordot(x[:num], stack, 1) + x[num:] @ directions
+
+    def objective(searched: Floats) -> tuple[float, Floats]:
+        x = searched / units
+        total, gradient = 0.0, np.zeros(num + len(directions))
+        for (rows, stack), (_, scores) in zip(stacks(), scored(x), strict=True):
             log_p, each = log_softmax(scores), np.arange(len(scores))
             slope = np.exp(log_p)
             slope[each, labels[rows]] -= 1
             slope *= weights[rows, None]
             gradient += np.array([*(slope * stack).sum((1, 2)), *(directions @ slope.sum(0))])
             total -= float(weights[rows] @ log_p[each, labels[rows]])
-        return total, gradient
-
-    def of(k: int) -> Parts:  # without the columns of classes that the block does not know
-        return ((rows, stack[k][:, np.abs(stack[k]).any(0)]) for rows, stack in stacks())
+        return total, gradient / units
 
     start = np.concatenate([np.ones(num), np.zeros(len(directions))])
-    if _all_right(((rows, stack.sum(0)) for rows, stack in stacks()), labels):
+    if _all_right(scored(start), labels):
         return start[:num], start[num:]
-    bounds: list[tuple[float | None, float | None]] = [_bounds(_spread(of(k))) for k in range(num)]
+    bounds: list[tuple[float | None, float | None]] = [SCALES] * num
     bounds += [(None, None) if one else (0.0, 0.0) for one in free]
-    x = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    how = {"method": "L-BFGS-B", "options": {"ftol": 1e-12, "gtol": 1e-8}}
+    x = minimize(objective, start, jac=True, bounds=bounds, **how).x / units
+    if _all_right(scored(x), labels):
+        x /= np.exp(np.log(x[:num]).mean())
     return x[:num], x[num:]
 
 

@@ -35,8 +35,8 @@ def check(chain: Sequence[params.Training], rule: str, inputs: Inputs) -> None:
     for one in chain:
         task = make_task(one.train, inputs, views)
         experts = methods.experts(one.model, task, one.method)
-        if before and experts[0].start != "free":
-            Start(views=views, run={"model": before}).check(one.model, experts, task.groups)
+        if before:
+            Start(views=views, run={"model": before}).check_views(one.model, experts, task.groups)
         before = one.model
         views = tuple(view for expert in experts for view in expert.views)
         for k, expert in enumerate(experts):

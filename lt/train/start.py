@@ -53,6 +53,20 @@ class Start:
 
     def check(self, model: str, experts: Sequence[Expert], groups: Groups) -> None:
         """Raise a ValueError if `experts` cannot start from these networks, or from none."""
+        self.check_views(model, experts, groups)
+        if self.run is None or experts[0].start != "free":
+            return
+        if len(self.nets) < len(self.views):
+            self._refuse(model, "a method whose networks share no layers")
+        made = [expert.head(1, expert.view.width) for expert in experts]
+        own = [heads.describe(one) for one in made]
+        given = [heads.describe(one.classifier) for one in self.nets]
+        if given != own:
+            expected = f"a method with its classifier, {_in_words(own[0])}"
+            self._refuse(model, expected, f", {_in_words(given[0])}")
+
+    def check_views(self, model: str, experts: Sequence[Expert], groups: Groups) -> None:
+        """Raise a ValueError if `experts` cannot start from networks that see these classes."""
         wanted = experts[0].start
         views = [view for expert in experts for view in expert.views]
         if self.run is None:
@@ -66,15 +80,6 @@ class Start:
                 self._refuse(model, "a method with a network per group and no class for the rest")
         elif list(self.views) != views:
             self._refuse(model, f"a method whose networks see the classes of its {len(views)}")
-        elif wanted == "free" and len(self.nets) < len(self.views):
-            self._refuse(model, "a method whose networks share no layers")
-        elif wanted == "free":
-            made = [expert.head(1, expert.view.width) for expert in experts]
-            own = [heads.describe(one) for one in made]
-            given = [heads.describe(one.classifier) for one in self.nets]
-            if given != own:
-                expected = f"a method with its classifier, {_in_words(own[0])}"
-                self._refuse(model, expected, f", {_in_words(given[0])}")
 
     def _refuse(self, model: str, expected: str, details: str = "") -> None:
         given = self.run["model"] if self.run else params.FRESH

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import builtins
 import dataclasses
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -254,8 +256,17 @@ def test_a_picture_that_trains_and_validates(tmp_path: Path) -> None:
         own.classes(folder / part, {"a": 2, "b": 2})
     Image.open(folder / "train/a/1.png").save(folder / "val/a/same.bmp")
     assert own.store(folder, tmp_path / "out")["warnings"] == [
-        "1 validation images are there before, pixel by pixel, in training, so that they say too "
-        "much good: train/a/1.png = val/a/same.bmp"
+        "1 validation images that train as well are there before, pixel by pixel: "
+        "train/a/1.png = val/a/same.bmp"
+    ]
+    Image.open(folder / "train/a/0.png").save(folder / "val/b/other.bmp")
+    Image.open(folder / "train/a/0.png").save(folder / "train/a/again.bmp")
+    Image.open(folder / "val/b/1.png").save(folder / "val/b/again.bmp")
+    assert own.store(folder, tmp_path / "more")["warnings"] == [
+        "1 training images are there before, pixel by pixel: train/a/0.png = train/a/again.bmp",
+        "1 validation images are there before, pixel by pixel: val/b/1.png = val/b/again.bmp",
+        "2 validation images that train as well are there before, pixel by pixel, 1 of them in "
+        "another class: train/a/0.png = val/b/other.bmp; train/a/1.png = val/a/same.bmp",
     ]
 
 
@@ -383,26 +394,27 @@ def test_files_that_change_places_are_others(tmp_path: Path) -> None:
     assert listing.make(own.given(folder))["files"] != before["files"]
 
 
-@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.parametrize("fails", ["gone", "stat", "open"])
 def test_what_cannot_be_read_now_is_not_skipped(
-    tmp_path: Path, away: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fails: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = own.classes(tmp_path / "photos", {"a": 3, "b": 3})
-    made, told = listing.make(own.given(folder)), "Stale file handle"
-    if away:
-        (folder / "a/1.png").unlink()
-        told = pixels.CHANGED
+    made, wanted, told = listing.make(own.given(folder)), folder / "a/1.png", "Stale file handle$"
+    if fails == "gone":
+        wanted.unlink()
+        told = rf"{pixels.CHANGED}\n`dvc repro` lists the files anew$"
     else:
-        read = images.read
+        module: Any = os if fails == "stat" else builtins
+        real = getattr(module, fails)
 
-        def fails(path: str, mode: Any) -> Image.Image:
-            if path.endswith("a/1.png"):
-                raise images.NotGiven(f"{path}: {told}")
-            return read(path, mode)
+        def stale(path: Any, *others: Any, **named: Any) -> Any:
+            if str(path) == str(wanted):
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+            return real(path, *others, **named)
 
-        monkeypatch.setattr(images, "read", fails)
+        monkeypatch.setattr(module, fails, stale)
     skipping = dataclasses.replace(own.OPTIONS, skip_corrupt=True)
-    with pytest.raises(ValueError, match=rf"^[^\n]*a/1\.png: {told}\n`dvc repro` lists"):
+    with pytest.raises(ValueError, match=rf"^[^\n]*a/1\.png: {told}"):
         photos.store(made, skipping, tmp_path / "out", 1)
 
 

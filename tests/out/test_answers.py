@@ -14,6 +14,7 @@ from lt.data.views import ClassView
 from lt.out import answers, decode, given
 from lt.out.answers import Words
 from tests.conftest import ROOT, run
+from tests.test_images import deep_png
 
 WORDS = Words(
     ["cat", "dog", "cow"],
@@ -137,6 +138,8 @@ def test_the_example_reads_images_as_we_do(tmp_path: Path) -> None:
     Image.fromarray(noise[:16, :16, :3]).save(tmp_path / "d.png")
     Image.fromarray(noise[..., :3]).quantize(8).save(tmp_path / "e.gif")
     Image.fromarray(noise[..., :3]).convert("CMYK").save(tmp_path / "f.jpg")
+    Image.fromarray(noise[..., :3], "LAB").save(tmp_path / "g.tif")
+    deep_png(tmp_path / "h.png", key=(258, 772, 1286))
     for path in sorted(tmp_path.iterdir()):
         for mode in ("L", "RGB"):
             ours = np.asarray(images.square(images.read(path, mode), 16))  # type: ignore[arg-type]

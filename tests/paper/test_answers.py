@@ -107,7 +107,7 @@ def test_answers_from_the_cells_that_were_run(root: Path) -> None:
     lost = "group given to affine, `split_lws` loses 14.00 points. The baseline, not told the "
     assert whole(rules).endswith(f"{lost}group, loses 15.00.")
     assert "`split_lws` with affine is ahead of `baseline` by 10.00 points" in rules.said
-    best_rule = "best on the test set, offsets and `unlabelled` left out, it is ahead of `baseline`"
+    best_rule = "(not an offset, nor `unlabelled`), it is ahead of `baseline`"
     assert f"{best_rule} by 10.00 points" in rules.said
     (row,) = rules.rows
     found = [str(row[key]) for key in ("group given", "concat", "affine")]
@@ -385,7 +385,7 @@ def test_one_seed_and_another(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert luck._seeds(cells) == [
         "from one seed to another, accuracy without a label moves, too: of what has three seeds, "
         "by 9.00 points where lr never falls (1 setting), and by 0.50 where it falls (1 setting); "
-        "with the seeds of the claim, by 6.20 (1 setting)",
+        "with the five seeds of [the claim](#said-beforehand), by 6.20 (1 setting)",
         "where it falls, networks are smaller, and most figures are of two networks averaged: the "
         "learning rate is not all that differs",
         "another seed can move a figure by more than 2 points: this counts agreement, and does not "
@@ -635,8 +635,8 @@ def test_how_many_of_cifar10_and_cifar100_lie_near() -> None:
         )
     ]
     assert luck._by_name(rows) == (
-        "of the 2 of CIFAR-10, 1 lie as near, and ours is above the seed's in 1; "
-        "of the 1 of CIFAR-100, none lie as near, and ours is above the seed's in none"
+        "of the 2 figures of CIFAR-10, 1 lie within 2 points, and ours is the higher one in 1; of "
+        "the 1 figures of CIFAR-100, none lie within 2 points, and ours is the higher one in none"
     )
 
 

@@ -338,6 +338,53 @@ def test_where_all_images_are_right_nothing_is_fitted(name: str) -> None:
     assert (rule(logits, chosen) != combine.UNFITTED[before](logits, chosen)).any()
 
 
+def test_a_network_with_nothing_to_fit_has_the_temperature_of_the_others() -> None:
+    """Its images are all right: its own would be a scale that the other network does not have."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 4
+    logits = [rng.normal(size=(200, 2)) / 100 for _ in range(2)]
+    for k, block in enumerate(logits):
+        own = np.flatnonzero(labels // 2 == k)
+        block[own] = -0.1
+        block[own, labels[own] - 2 * k] = 0.1
+    logits[0][0] = [-0.1, 0.1]  # one of the head is wrong
+    chosen, groups = views((0, 1), (2, 3)), ((0, 1), (2, 3))
+    rule = fitted.fit_temperature(Validation(logits, labels, chosen, groups, SIX[:4]))
+    first, second = rule.keywords["temperatures"]
+    assert first == second
+    assert first < 0.1
+
+
+@pytest.mark.parametrize("name", ["group_offset", "affine"])
+def test_where_a_shift_makes_all_right_the_scales_stay_1(name: str) -> None:
+    rng = np.random.default_rng(1)
+    labels = np.arange(60) % 6
+    logits = [rng.normal(size=(60, 3)) / 10 + (2.5, 0.0)[k] for k in range(2)]
+    for k, block in enumerate(logits):
+        own = np.flatnonzero(labels // 3 == k)
+        block[own, labels[own] - 3 * k] += 2.0
+    chosen, groups = views((0, 1, 2), (3, 4, 5)), ((0, 1, 2), (3, 4, 5))
+    known = Validation(logits, labels, chosen, groups, SIX)
+    assert (combine.concat(logits, chosen).argmax(1) != labels).any()
+    rule = combine.make(name, known)
+    assert (rule(logits, chosen).argmax(1) == labels).all()
+    assert np.exp(np.log(rule.keywords["scales"]).mean()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", ["affine", "group_offset", "prior_offset"])
+def test_the_unit_of_the_outputs_does_not_matter(name: str) -> None:
+    logits, labels, chosen = outputs(((0, 1, 2), (3, 4, 5)), "drop")
+    groups = ((0, 1, 2), (3, 4, 5))
+
+    def fitted_to(unit: float) -> np.ndarray:
+        scaled = [block * unit for block in logits]
+        rule = combine.make(name, Validation(scaled, labels, chosen, groups, SIX))
+        return combine.log_softmax(rule(scaled, chosen))
+
+    for unit in (2.5e-5, 4000.0):
+        np.testing.assert_allclose(fitted_to(unit), fitted_to(1.0), atol=1e-3)
+
+
 def test_outputs_that_are_all_equal_have_no_deviation() -> None:
     """The mean of three times 7.7 is not 7.7 in every precision."""
     chosen = views((0, 1, 2), (3, 4, 5))

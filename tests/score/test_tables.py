@@ -190,7 +190,7 @@ def test_of_several_settings_the_one_with_most_shared_seeds_is_compared_with() -
     assert (row["n"], row["accuracy"]) == (2, "4.00 [4.00, 4.00]")
     (row,) = experiments.against([*other(2.0, 1), *other(1.0, 1), *ours], "logit_adjust")
     assert row["accuracy"] == "4.00", "which was run last, of as many seeds"
-    assert row["less"] == "logit_adjust (tau 2, concat)"
+    assert row["compared with"] == "logit_adjust (tau 2, concat)"
 
 
 def test_a_comparison_names_the_rule_of_what_is_subtracted() -> None:
@@ -199,7 +199,7 @@ def test_a_comparison_names_the_rule_of_what_is_subtracted() -> None:
         experiment("baseline", 0.0, 60.0),
     ]
     (row,) = experiments.against(some, "baseline")
-    assert (row["rule"], row["less"]) == ("prior_offset", "baseline (concat)")
+    assert (row["rule"], row["compared with"]) == ("prior_offset", "baseline (concat)")
 
 
 def test_experiments() -> None:

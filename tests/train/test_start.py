@@ -111,16 +111,26 @@ def test_a_number_per_group_is_one_for_each_of_them(cut: str, lean: str, fits: b
             rehearse(options)
 
 
-def test_a_start_that_the_real_groups_rule_out_is_refused_before_it_is_trained() -> None:
+@pytest.mark.parametrize(
+    ("model", "start", "expected"),
+    [
+        ("distill", "baseline", "a method with a network per group and no class for the rest"),
+        ("split", "baseline", "a method whose networks see the classes of its 1"),
+    ],
+)
+def test_a_start_that_the_real_groups_rule_out_is_refused_before_it_is_trained(
+    model: str, start: str, expected: str
+) -> None:
     """Classes come in groups by frequency, and in a rehearsal by label."""
-    given = ["model=distill", "methods.distill.start=baseline", "partition.num_groups=1"]
+    given = [f"model={model}", f"methods.{model}.start={start}", "partition.num_groups=1"]
+    given += ["methods.split.others=drop"]
     options = params_file.load(given, ROOT / "params.yaml")
     rehearse(options)
     labels = np.repeat(np.arange(3), (6, 40, 10))
     cut = {"counts": [6, 40, 10], "groups": [[1, 2, 0]]}
     inputs = Inputs({"train_labels": labels}, np.arange(50), np.arange(50, 56), {}, cut)
     chain = params.trainings(options)
-    with pytest.raises(ValueError, match=r"^methods\.distill\.start: expected a method with a net"):
+    with pytest.raises(ValueError, match=rf"^methods\.{model}\.start: expected {expected}"):
         second_look.check(chain, "concat", inputs)
 
 
