@@ -220,19 +220,22 @@ def _least_nll(
     def of(k: int) -> Parts:
         return ((rows, stack[k][:, known[k]]) for rows, stack in stacks())
 
-    # searched for outputs with a deviation of 1: a search that one step fits would stop too early
-    # among small ones, and go astray among large ones
+    # the tolerances of the search are absolute: it is for outputs with a deviation of 1
     units = np.array([_deviation(of(k)) for k in range(num)] + [1.0] * len(directions))
 
-    def scored(x: Floats) -> Parts:
-        for rows, stack in stacks():
-            yield rows, np.tensordot(x[:num], stack, 1) + x[num:] @ directions
+    def score(x: Floats, stack: Floats) -> Floats:
+        scores: Floats = np.tensordot(x[:num], stack, 1) + x[num:] @ directions
+        return scores
+
+    def all_right(x: Floats) -> bool:
+        return _all_right(((rows, score(x, stack)) for rows, stack in stacks()), labels)
 
     def objective(searched: Floats) -> tuple[float, Floats]:
         x = searched / units
         total, gradient = 0.0, np.zeros(num + len(directions))
-        for (rows, stack), (_, scores) in zip(stacks(), scored(x), strict=True):
-            log_p, each = log_softmax(scores), np.arange(len(scores))
+        for rows, stack in stacks():
+            log_p = log_softmax(score(x, stack))
+            each = np.arange(len(log_p))
             slope = np.exp(log_p)
             slope[each, labels[rows]] -= 1
             slope *= weights[rows, None]
@@ -241,13 +244,13 @@ def _least_nll(
         return total, gradient / units
 
     start = np.concatenate([np.ones(num), np.zeros(len(directions))])
-    if _all_right(scored(start), labels):
+    if all_right(start):
         return start[:num], start[num:]
     bounds: list[tuple[float | None, float | None]] = [SCALES] * num
     bounds += [(None, None) if one else (0.0, 0.0) for one in free]
     how = {"method": "L-BFGS-B", "options": {"ftol": 1e-12, "gtol": 1e-8}}
     x = minimize(objective, start, jac=True, bounds=bounds, **how).x / units
-    if _all_right(scored(x), labels):
+    if all_right(x):
         x /= np.exp(np.log(x[:num]).mean())
     return x[:num], x[num:]
 
