@@ -17,6 +17,7 @@ TABLES = {
     "measures": tables.measures,
     "long": tables.long_table,
     "time": tables.times,
+    "time_alone": tables.times_alone,
     "examples": tables.examples,
     "answers": tables.answers,
     **study.STUDY,

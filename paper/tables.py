@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ TIMES = (
     ("steady_s", "at the median speed", None),
     ("test_s", "test", 1),
 )
+ALONE = Path(__file__).parents[1] / "bench/results/split.json"  # what `python -m bench split` keeps
 # Section 5.5: outputs of the head's and the tail's network for test images of CIFAR-10
 SEED_EXAMPLES = Path(__file__).with_name("seed_examples.csv")
 SEED_ANSWERS = {0: 3, 1: 8, 99: 3}  # section 5.5: test image -> class, by concat
@@ -131,6 +133,23 @@ def times(cells: Cells) -> list[Row]:
                     row |= {f"the seed's {title} (s)": seed}
                     row |= {f"the seed's {title} / baseline": seed / seed_base}
             rows.append({**row, "device": device})
+    return rows
+
+
+def times_alone(_cells: Cells) -> list[Row]:
+    """Return seconds of short trainings and test passes that took turns, alone on a machine.
+
+    They are those of `python -m bench split`. "own" is a split with batches of its own images.
+    """
+    told = json.loads(ALONE.read_text())
+    rows: list[Row] = []
+    for one in told["rows"]:
+        seed_times = SEED_TIMES.get(one["method"])
+        k = ("training", "test pass").index(one["part"])
+        seed = seed_times[k] / SEED_TIMES["baseline"][k] if seed_times else None
+        named = {key: one[key] for key in ("backbone", "part", "method", "seconds")}
+        ratios = {"/ baseline": one["over baseline"], "the seed's / baseline": seed}
+        rows.append({**named, **ratios, "device": f"{told['device']}, {told['precision']}"})
     return rows
 
 

@@ -99,6 +99,26 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
     assert every["split, the best rule (by validation)"] == "–"
 
 
+def test_times_that_had_the_machine_alone(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {"baseline": 2.0, "split_lws": 3.0, "split_lws own": 2.5}
+    rows = [
+        {"backbone": "b", "part": part, "method": method, "seconds": s, "over baseline": s / 2}
+        for part in ("training", "test pass")
+        for method, s in seconds.items()
+    ]
+    files.write_json(tmp_path / "a.json", {"rows": rows, "device": "d", "precision": "bf16"})
+    monkeypatch.setattr(tables, "ALONE", tmp_path / "a.json")
+    made = {(row["part"], row["method"]): row for row in tables.times_alone(small(root))}
+    assert [row["/ baseline"] for row in made.values()] == [1.0, 1.5, 1.25] * 2
+    by_the_seed = {key: row["the seed's / baseline"] for key, row in made.items()}
+    assert by_the_seed["training", "split_lws"] == pytest.approx(1869.83 / 1163.96)
+    assert by_the_seed["test pass", "split_lws"] == pytest.approx(10.04 / 4.73)
+    assert by_the_seed["training", "split_lws own"] is None
+    assert {row["device"] for row in made.values()} == {"d, bf16"}
+
+
 def test_a_figure_says_how_many_seeds_it_has(root: Path) -> None:
     cells, name = small(root), "digits-exp-0.1"
     assert figures._numbered(cells, name, ["baseline"]) == f"{name} (n = 2)"
