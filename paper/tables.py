@@ -33,6 +33,7 @@ TIMES = (
     ("steady_s", "at the median speed", None),
     ("test_s", "test", 1),
 )
+BACKBONE = "resnet18"  # of the seed
 ALONE = Path(__file__).parents[1] / "bench/results/split.json"  # what `python -m bench split` keeps
 # Section 5.5: outputs of the head's and the tail's network for test images of CIFAR-10
 SEED_EXAMPLES = Path(__file__).with_name("seed_examples.csv")
@@ -139,15 +140,18 @@ def times(cells: Cells) -> list[Row]:
 def times_alone(_cells: Cells) -> list[Row]:
     """Return seconds of short trainings and test passes that took turns, alone on a machine.
 
-    They are those of `python -m bench split`. "own" is a split with batches of its own images.
+    They are those of `python -m bench split`, of the seed's network. "own" is a split with batches
+    of its own images.
     """
     told = json.loads(ALONE.read_text())
     rows: list[Row] = []
     for one in told["rows"]:
+        if one["backbone"] != BACKBONE:
+            continue
         seed_times = SEED_TIMES.get(one["method"])
         k = ("training", "test pass").index(one["part"])
         seed = seed_times[k] / SEED_TIMES["baseline"][k] if seed_times else None
-        named = {key: one[key] for key in ("backbone", "part", "method", "seconds")}
+        named = {key: one[key] for key in ("part", "method", "seconds")}
         ratios = {"/ baseline": one["over baseline"], "the seed's / baseline": seed}
         rows.append({**named, **ratios, "device": f"{told['device']}, {told['precision']}"})
     return rows

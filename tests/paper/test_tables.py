@@ -104,13 +104,16 @@ def test_times_that_had_the_machine_alone(
 ) -> None:
     seconds = {"baseline": 2.0, "split_lws": 3.0, "split_lws own": 2.5}
     rows = [
-        {"backbone": "b", "part": part, "method": method, "seconds": s, "over baseline": s / 2}
+        {"backbone": net, "part": part, "method": method, "seconds": s, "over baseline": s / 2}
+        for net in ("resnet18", "resnet32")
         for part in ("training", "test pass")
         for method, s in seconds.items()
     ]
     files.write_json(tmp_path / "a.json", {"rows": rows, "device": "d", "precision": "bf16"})
     monkeypatch.setattr(tables, "ALONE", tmp_path / "a.json")
-    made = {(row["part"], row["method"]): row for row in tables.times_alone(small(root))}
+    rows = tables.times_alone(small(root))
+    assert len(rows) == 6, "of the seed's network"
+    made = {(row["part"], row["method"]): row for row in rows}
     assert [row["/ baseline"] for row in made.values()] == [1.0, 1.5, 1.25] * 2
     by_the_seed = {key: row["the seed's / baseline"] for key, row in made.items()}
     assert by_the_seed["training", "split_lws"] == pytest.approx(1869.83 / 1163.96)
