@@ -205,35 +205,9 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
             same files, with the first.
     """
     train, test = parts
-    first: dict[str | None, File] = {}
-    validates: dict[str | None, bool] = {}  # the first one
-    within: dict[str, list[str]] = {TRAIN: [], VAL: [], BOTH: []}
-    others = dict.fromkeys(within, 0)  # of another class
-    across, same = [], []
-    for file, val, digest in zip(train.files, train.val, train.digests, strict=True):
-        before, as_val = first.setdefault(digest, file), validates.setdefault(digest, val)
-        if before is not file:
-            what = BOTH if val != as_val else VAL if val else TRAIN
-            others[what] += before[1] != file[1]
-            within[what].append(f"{before[0]} = {file[0]}")
-    for file, digest in zip(test.files, test.digests, strict=True):
-        if digest in first:
-            across.append(f"{first[digest][0]} = {file[0]}")
-            if os.path.samefile(first[digest][0], file[0]):  # perhaps by a link
-                same.append(file[0])
-    if same:  # a folder given for both: a line for each would be a flood
-        raise ValueError(
-            f"images.test: {len(same)} of {len(test.files)} test images are files of "
-            f"images.train; expected others, got {same[0]}"
-        )
-    if across:
-        pairs = [pair for several in within.values() for pair in several]
-        more = [f"and in training: {pair}" for pair in pairs] if drawn else []
-        raise ValueError(
-            f"images.test: {len(across)} of {len(test.files)} test images are training images, "
-            "too, pixel by pixel; expected none: remove one of each pair\n"
-            + "\n".join(across + more)
-        )
+    first, within, others = _in_training(train)
+    pairs = [pair for several in within.values() for pair in several]
+    _check_apart(test, first, pairs if drawn else [])
     twice, torn = _twice(test)
     return [
         f"{len(pairs)} {what} are there before, pixel by pixel{where}: {_some(pairs)}"
@@ -247,6 +221,56 @@ def check_same(parts: Sequence[Part], drawn: bool) -> list[str]:
         )
         if pairs
     ]
+
+
+def _in_training(
+    train: Part,
+) -> tuple[dict[str | None, File], dict[str, list[str]], dict[str, int]]:
+    """Look for training and validation images that show the same.
+
+    Returns:
+        the first file of each picture, by its hash; by what they do, the pairs of files, and how
+        many of these are in two classes.
+    """
+    first: dict[str | None, File] = {}
+    validates: dict[str | None, bool] = {}  # the first one
+    within: dict[str, list[str]] = {TRAIN: [], VAL: [], BOTH: []}
+    others = dict.fromkeys(within, 0)
+    for file, val, digest in zip(train.files, train.val, train.digests, strict=True):
+        before, as_val = first.setdefault(digest, file), validates.setdefault(digest, val)
+        if before is not file:
+            what = BOTH if val != as_val else VAL if val else TRAIN
+            others[what] += before[1] != file[1]
+            within[what].append(f"{before[0]} = {file[0]}")
+    return first, within, others
+
+
+def _check_apart(test: Part, first: Mapping[str | None, File], in_training: Sequence[str]) -> None:
+    """Refuse test images that are training images, too.
+
+    Args:
+        test: the test images.
+        first: the first training or validation file of each picture, by its hash.
+        in_training: pairs that are to be told as well.
+    """
+    across, same = [], []
+    for file, digest in zip(test.files, test.digests, strict=True):
+        if digest in first:
+            across.append(f"{first[digest][0]} = {file[0]}")
+            if os.path.samefile(first[digest][0], file[0]):  # perhaps by a link
+                same.append(file[0])
+    if same:  # a folder given for both: a line for each would be a flood
+        raise ValueError(
+            f"images.test: {len(same)} of {len(test.files)} test images are files of "
+            f"images.train; expected others, got {same[0]}"
+        )
+    if across:
+        more = [f"and in training: {pair}" for pair in in_training]
+        raise ValueError(
+            f"images.test: {len(across)} of {len(test.files)} test images are training images, "
+            "too, pixel by pixel; expected none: remove one of each pair\n"
+            + "\n".join(across + more)
+        )
 
 
 def _twice(part: Part) -> tuple[list[str], list[str]]:

@@ -135,7 +135,8 @@ def fit_affine(known: Validation) -> Rule:
     weights, masks = image_weights(known.labels, known.groups), blocks.shares(known.views)
     free = np.arange(len(masks)) > 0
     stacks = blocks.stacks(known.logits, known.views)
-    scales, offsets = _least_nll(stacks, known.labels, weights, masks > 0, masks, free)
+    scaled = _Sum(stacks, len(masks), masks, known.labels, weights)
+    scales, offsets = _least_nll(scaled, masks > 0, free)
     return partial(shifted, scales=scales, offsets=offsets)
 
 
@@ -183,8 +184,9 @@ def _fit_offsets(
     """
     free = free & all(np.isin(known.labels, group).any() for group in groups)
     weights = image_weights(known.labels, groups)
-    once, every = blocks.stacks_of_one(known.logits, known.views), np.ones((1, len(known.counts)))
-    scales, numbers = _least_nll(once, known.labels, weights, every > 0, directions, free)
+    once = blocks.stacks_of_one(known.logits, known.views)
+    moved = _Sum(once, 1, directions, known.labels, weights)
+    scales, numbers = _least_nll(moved, np.ones((1, len(known.counts)), dtype=bool), free)
     return partial(offset, scales=scales, offsets=numbers @ directions)
 
 
@@ -193,66 +195,81 @@ def offset(logits: Logits, views: Views, scales: Floats, offsets: Floats) -> Flo
     return concat(blocks.doubles(logits), views) * scales + offsets
 
 
+@dataclass(frozen=True)
+class _Sum:
+    """Scores that are blocks times their scales, summed, and directions times their numbers.
+
+    What takes x takes the scales (K,) and the numbers (D,), one after the other.
+
+    Attributes:
+        stacks: gives blocks (K, N, C), with the rows that each holds.
+        num: K.
+        directions: (D, C).
+        labels: (N,) true classes.
+        weights: (N,) of the images, with sum 1.
+    """
+
+    stacks: blocks.Stacks
+    num: int
+    directions: Floats
+    labels: Ints
+    weights: Floats
+
+    def score(self, x: Floats, stack: Floats) -> Floats:
+        scores: Floats = np.tensordot(x[: self.num], stack, 1) + x[self.num :] @ self.directions
+        return scores
+
+    def all_right(self, x: Floats) -> bool:
+        return _all_right(
+            ((rows, self.score(x, stack)) for rows, stack in self.stacks()), self.labels
+        )
+
+    def nll(self, x: Floats) -> tuple[float, Floats]:
+        """Return the weighted NLL, and its gradient (K + D,)."""
+        total, gradient = 0.0, np.zeros(len(x))
+        for rows, stack in self.stacks():
+            log_p = log_softmax(self.score(x, stack))
+            each = np.arange(len(log_p))
+            slope = np.exp(log_p)
+            slope[each, self.labels[rows]] -= 1
+            slope *= self.weights[rows, None]
+            gradient += np.array([*(slope * stack).sum((1, 2)), *(self.directions @ slope.sum(0))])
+            total -= float(self.weights[rows] @ log_p[each, self.labels[rows]])
+        return total, gradient
+
+
 def _least_nll(
-    stacks: blocks.Stacks,
-    labels: Ints,
-    weights: Floats,
-    known: NDArray[np.bool_],
-    directions: Floats,
-    free: NDArray[np.bool_],
+    of: _Sum, known: NDArray[np.bool_], free: NDArray[np.bool_]
 ) -> tuple[Floats, Floats]:
     """Return the scales (K,) and numbers (D,) of the least weighted NLL.
 
-    Scores are the blocks times their scales, summed, and the directions times their numbers.
-
     Args:
-        stacks: gives blocks (K, N, C), with the rows that each holds.
-        labels: (N,) true classes.
-        weights: (N,) of the images, with sum 1.
+        of: what is scaled and shifted.
         known: (K, C) which classes each block has outputs for.
-        directions: (D, C).
         free: (D,) which numbers are not 0.
     """
     from scipy.optimize import minimize
 
-    num = len(known)
-
-    def of(k: int) -> Parts:
-        return ((rows, stack[k][:, known[k]]) for rows, stack in stacks())
+    def block(k: int) -> Parts:
+        return ((rows, stack[k][:, known[k]]) for rows, stack in of.stacks())
 
     # the tolerances of the search are absolute: it is for outputs with a deviation of 1
-    units = np.array([_deviation(of(k)) for k in range(num)] + [1.0] * len(directions))
-
-    def score(x: Floats, stack: Floats) -> Floats:
-        scores: Floats = np.tensordot(x[:num], stack, 1) + x[num:] @ directions
-        return scores
-
-    def all_right(x: Floats) -> bool:
-        return _all_right(((rows, score(x, stack)) for rows, stack in stacks()), labels)
+    units = np.array([_deviation(block(k)) for k in range(of.num)] + [1.0] * len(free))
 
     def objective(searched: Floats) -> tuple[float, Floats]:
-        x = searched / units
-        total, gradient = 0.0, np.zeros(num + len(directions))
-        for rows, stack in stacks():
-            log_p = log_softmax(score(x, stack))
-            each = np.arange(len(log_p))
-            slope = np.exp(log_p)
-            slope[each, labels[rows]] -= 1
-            slope *= weights[rows, None]
-            gradient += np.array([*(slope * stack).sum((1, 2)), *(directions @ slope.sum(0))])
-            total -= float(weights[rows] @ log_p[each, labels[rows]])
+        total, gradient = of.nll(searched / units)
         return total, gradient / units
 
-    start = np.concatenate([np.ones(num), np.zeros(len(directions))])
-    if all_right(start):
-        return start[:num], start[num:]
-    bounds: list[tuple[float | None, float | None]] = [SCALES] * num
+    start = np.concatenate([np.ones(of.num), np.zeros(len(free))])
+    if of.all_right(start):
+        return start[: of.num], start[of.num :]
+    bounds: list[tuple[float | None, float | None]] = [SCALES] * of.num
     bounds += [(None, None) if one else (0.0, 0.0) for one in free]
     how = {"method": "L-BFGS-B", "options": {"ftol": 1e-12, "gtol": 1e-8}}
     x = minimize(objective, start, jac=True, bounds=bounds, **how).x / units
-    if all_right(x):
-        x /= np.exp(np.log(x[:num]).mean())
-    return x[:num], x[num:]
+    if of.all_right(x):
+        x /= np.exp(np.log(x[: of.num]).mean())
+    return x[: of.num], x[of.num :]
 
 
 FITTED: dict[str, Fit] = {
