@@ -13,6 +13,7 @@ from unittest import mock
 # Before torch starts, and for children: small steps are a thousand parallel regions, each with a
 # barrier, and beside a busy neighbour two threads wait for each other most of the time.
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["DVC_NO_ANALYTICS"] = "1"  # of repositories that a test makes, without our .dvc/config
 
 import numpy as np
 import pytest
