@@ -23,6 +23,8 @@ from paper.wording import (
     with_n,
 )
 
+OWN_BATCHES = "batches of the group's own images"
+
 
 def within(cells: Cells) -> Answer:
     """Answer question 1, the true group given on both sides."""
@@ -161,7 +163,24 @@ def rules(cells: Cells) -> Answer:
     ]
     brief = f"`split_lws` is ahead of one network {ahead(by_fitted.values()).lower()}"
     brief = with_n(brief, by_fitted.values())
-    return Answer(sentences(said), rows, brief=brief, points=listed(losses, _with_rest(cells)))
+    own = _with_own_batches(cells)
+    if ran := [stat for stat in own.values() if stat.n]:
+        brief += f". {with_n(f'With {OWN_BATCHES}, {_lower(ahead(ran))}', ran)}"
+    said_of_own = compared(
+        f"with {OWN_BATCHES}, `split_lws` with {FITTED}", "`baseline`", own, "dataset"
+    )
+    points = listed([said_of_own], losses, _with_rest(cells))
+    return Answer(sentences(said), rows, brief=brief, points=points)
+
+
+def _with_own_batches(cells: Cells) -> dict[str, Stat]:
+    """Compare `split_lws` with batches of its networks' own images with `baseline`, by dataset."""
+    path = f"rules.{FITTED}.accuracy"
+    return {
+        dataset: cells.stat(dataset, "split_lws", path, "own")
+        - cells.stat(dataset, "baseline", "metrics.accuracy")
+        for dataset in study.paired(cells, ("split_lws", "own"), ("baseline", ""))
+    }
 
 
 def _with_rest(cells: Cells) -> list[str]:

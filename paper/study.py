@@ -37,6 +37,11 @@ PAIRS = {
         ("baseline", ""),
         "the grouping, the images per step that come with it, the clipping and the scales",
     ),
+    "split_lws, own batches – baseline (the seed's)": (
+        ("split_lws", "own"),
+        ("baseline", ""),
+        "the grouping, the number of steps that comes with it, the clipping and the scales",
+    ),
 }
 # Question 3, the tail network's NaN: batches and clipping norm -> variation
 DIVERGENCE = {
