@@ -18,12 +18,14 @@ from lt.score import tables
 RESULTS = Path("bench/results")
 REVISION = provenance.revision()  # now: results that are written count as changes
 PAGE = Path("bench/README.md")
+kept = True  # whether results are; those of --small are not
 INTRO = """# Benchmarks
 
 Each section is one run on one machine, rendered from its JSON in `bench/results/`. Sections come
 from different machines, even where the name is the same: compare figures within one. `python -m
-bench` runs all but those beside other scripts, `python -m bench split matmul` some, `--small` in
-minutes at sizes that say little. What exactly is compared stands at the top of each one's file.
+bench` runs all but those beside other scripts, `python -m bench split matmul` some. `--small` takes
+minutes, at sizes that say little, and keeps nothing. What exactly is compared stands at the top of
+each one's file.
 Those that need CIFAR-10 take it from `data/archives/`.
 """
 
@@ -52,15 +54,16 @@ def race(runners: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, f
 def write(
     name: str, title: str, about: str, rows: list[dict[str, Any]], device: torch.device, **more: Any
 ) -> None:
-    """Keep a benchmark's result, and render the page again.
+    """Print a benchmark's result; unless it is a small one, keep it, and render the page again.
 
     about: what the rows are, with units; more: what else the JSON should hold.
     """
     info = {**more, **provenance.machine(device), **REVISION}
     result = {"title": title, "about": about, "rows": rows, **info}
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
-    PAGE.write_text(page())
+    if kept:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+        PAGE.write_text(page())
     print(section(name, result), flush=True)
 
 

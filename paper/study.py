@@ -37,6 +37,11 @@ PAIRS = {
         ("baseline", ""),
         "the grouping, the images per step that come with it, the clipping and the scales",
     ),
+    "split_lws, own batches – lws_joint": (
+        ("split_lws", "own"),
+        ("lws_joint", ""),
+        "the grouping, the number of steps that comes with it, and the clipping",
+    ),
     "split_lws, own batches – baseline (the seed's)": (
         ("split_lws", "own"),
         ("baseline", ""),

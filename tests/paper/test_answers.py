@@ -600,15 +600,21 @@ def test_a_method_beside_the_bar(root: Path) -> None:
     assert row["– the bar"].by_seed == {0: 3.0}
 
 
-def test_a_split_with_batches_of_its_own_is_compared_as_well(root: Path) -> None:
-    own = "With batches of the group's own images"
+def test_a_split_with_batches_of_its_own_is_ahead_if_it_is_ahead_of_both_controls(
+    root: Path,
+) -> None:
+    own = "With batches of the group's own images, a split with affine is ahead of its controls"
     assert own not in answers.rules(small(root)).brief, "it diverged"
     put(root, "split_lws_own_s0", 50.0)
     rules = answers.rules(small(root))
-    assert rules.brief.endswith(f"n = 2. {own}, in 1 of 1 comparison, n = 1")
-    said = f"{own}, `split_lws` with affine is ahead of `baseline` by 11.00 points on {D}"
+    assert rules.brief.endswith(f"n = 2. {own} in 1 of 1 comparison, n = 1")
+    said = f"`split_lws own` with affine is ahead of `baseline` by 11.00 points on {D}"
     assert said in whole(rules)
     assert "`split_lws own` is ahead of `baseline`" in whole(answers.within(small(root)))
+    put(root, "lws_joint_s0", 60.0)
+    rules = answers.rules(small(root))
+    assert rules.brief.endswith(f"{own} in none of 1 comparison, n = 1")
+    assert "`split_lws own` with affine is behind `lws_joint`" in whole(rules)
 
 
 def test_a_split_with_a_rest_is_compared_with_what_is_clipped(root: Path) -> None:

@@ -99,27 +99,42 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
     assert every["split, the best rule (by validation)"] == "–"
 
 
-def test_times_that_had_the_machine_alone(
+def test_times_of_short_trainings_in_turns(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = {"baseline": 2.0, "split_lws": 3.0, "split_lws own": 2.5}
     rows = [
-        {"backbone": net, "part": part, "method": method, "seconds": s, "over baseline": s / 2}
-        for net in ("resnet18", "resnet32")
+        {"backbone": net, "part": part, "method": method, "seconds": k * s, "over baseline": s / 2}
+        for net, k in (("resnet32", 7), ("resnet18", 1))
         for part in ("training", "test pass")
         for method, s in seconds.items()
     ]
     files.write_json(tmp_path / "a.json", {"rows": rows, "device": "d", "precision": "bf16"})
     monkeypatch.setattr(tables, "ALONE", tmp_path / "a.json")
-    rows = tables.times_alone(small(root))
-    assert len(rows) == 6, "of the seed's network"
-    made = {(row["part"], row["method"]): row for row in rows}
-    assert [row["/ baseline"] for row in made.values()] == [1.0, 1.5, 1.25] * 2
-    by_the_seed = {key: row["the seed's / baseline"] for key, row in made.items()}
+    made = tables.times_alone(small(root))
+    assert [row["seconds"] for row in made] == [*seconds.values()] * 2, "of the seed's network"
+    assert [row["/ baseline"] for row in made] == [1.0, 1.5, 1.25] * 2
+    by_the_seed = {(row["part"], row["method"]): row["the seed's / baseline"] for row in made}
     assert by_the_seed["training", "split_lws"] == pytest.approx(1869.83 / 1163.96)
     assert by_the_seed["test pass", "split_lws"] == pytest.approx(10.04 / 4.73)
     assert by_the_seed["training", "split_lws own"] is None
-    assert {row["device"] for row in made.values()} == {"d, bf16"}
+    assert {row["device"] for row in made} == {"d, bf16"}
+
+
+def test_the_readme_quotes_what_a_split_costs() -> None:
+    cells = Cells(ROOT / "paper")
+    short = {(row["part"], row["method"]): row["/ baseline"] for row in tables.times_alone(cells)}
+    assert tables.SEED_TIMES.keys() <= {method for _, method in short}
+    steady = [
+        row["at the median speed / baseline"].mean
+        for row in tables.times(cells)
+        if row["method"] == "split_lws"
+    ]
+    longest, own = short["training", "split_lws"], short["training", "split_lws own"]
+    said = f"{min(steady):.1f} to {longest:.1f} times as long as one network, with batches of its"
+    assert f"{said} own images {own:.1f} times" in " ".join(
+        (ROOT / "README.md").read_text().split()
+    )
 
 
 def test_a_figure_says_how_many_seeds_it_has(root: Path) -> None:
