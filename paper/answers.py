@@ -169,6 +169,10 @@ def rules(cells: Cells) -> Answer:
     if least:
         counts = with_n(_lower(ahead(least)), least)
         brief += f". With {OWN_BATCHES}, a split with {FITTED} is ahead of its controls {counts}"
+    pairs, _ = _rests(cells)
+    if gains := [one - base for one, base in pairs.values() if (one - base).n]:
+        counts = with_n(_lower(ahead(gains)), gains)
+        brief += f". With a class for the rest (`split_rest`), {counts}"
     points = listed(own, losses, _with_rest(cells))
     return Answer(sentences(said), rows, brief=brief, points=points)
 
@@ -212,7 +216,7 @@ def _with_rest(cells: Cells) -> list[str]:
         ),
         by_means(pairs.values()),
         f"it shows {span(costs)} times as many images in training" if costs else "",
-        f"from seed to seed, that baseline alone moves there by {span(moves)} points"
+        f"from one random seed to another, that baseline alone moves there by {span(moves)} points"
         if moves
         else "",
     ]

@@ -98,7 +98,7 @@ BAR = Candidate("two balanced_softmax networks, averaged", False, "ensemble", "s
 MIXED_BAR = replace(BAR, title=f"{BAR.title}, mixup", variation="study tau 1 mixup", is_mixed=True)
 # what is built as the soft splits are, without a lean
 CONTROL = Candidate(
-    "two cosine ones, averaged (soft_split, lean 0)", False, "soft_split", "study lean 0"
+    "two cosine networks, averaged (soft_split, lean 0)", False, "soft_split", "study lean 0"
 )
 BALPOE = Candidate("balpoe, taus 0 and 2", False, "balpoe", "study taus 0 2", is_mixed=True)
 EVEN_BALPOE = Candidate("balpoe, taus 1 and 1", False, "balpoe", "study taus 1 1", is_mixed=True)

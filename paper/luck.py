@@ -225,7 +225,7 @@ def _seeds(cells: Cells) -> list[str]:
         also += f"; with the five seeds of [the claim](#said-beforehand), by {span(more)} "
         also += f"({_settings(more)})"
     return [
-        "from one seed to another, accuracy without a label moves, too: of what has three seeds, "
+        "from one random seed to another, accuracy without a label moves, too: of what has three, "
         f"by {span(never)} points where lr never falls ({_settings(never)}){also}",
         "where it falls, networks are smaller, and most figures are of two networks averaged: the "
         "learning rate is not all that differs"

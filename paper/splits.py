@@ -39,14 +39,14 @@ class Held:
         differences: the best split less the best without one.
         pairs: the accuracy of these.
         of_own_classes: the same differences, of splits whose networks know their own classes alone.
-        unmixed: where mixed images decide, the contest without them.
+        unmixed: where mixed images decide, the dataset, and the contest without them.
     """
 
     rows: list[Row] = field(default_factory=list)
     differences: dict[str, Stat] = field(default_factory=dict)
     pairs: list[tuple[Stat, Stat]] = field(default_factory=list)
     of_own_classes: dict[str, Stat] = field(default_factory=dict)
-    unmixed: dict[str, contests.Contest] = field(default_factory=dict)
+    unmixed: dict[str, tuple[str, contests.Contest]] = field(default_factory=dict)
 
 
 def best_split(cells: Cells) -> Answer:
@@ -63,7 +63,7 @@ def best_split(cells: Cells) -> Answer:
     points = listed(
         [by_means(held.pairs)],
         _by_the_test_set(cells, held.rows),
-        _without_mixing(held.unmixed),
+        _without_mixing(cells, held.unmixed),
         _distilled(cells),
     )
     counts = ahead(held.differences.values())
@@ -88,7 +88,7 @@ def _hold_all(cells: Cells) -> Held:
         if found.plain.is_mixed != found.split.is_mixed and (
             again := contests.hold(cells, dataset, others)
         ):
-            held.unmixed[title] = again
+            held.unmixed[title] = dataset, again
     return held
 
 
@@ -158,17 +158,21 @@ def _roughest(cells: Cells, rows: Sequence[Row]) -> str:
     )
 
 
-def _without_mixing(unmixed: Mapping[str, contests.Contest]) -> list[str]:
+def _without_mixing(cells: Cells, unmixed: Mapping[str, tuple[str, contests.Contest]]) -> list[str]:
     """Say what is left of the contests that mixed images decide, without them."""
     if not unmixed:
         return []
-    differences = {title: one.difference for title, one in unmixed.items()}
-    by_test = [one.by_test.mean for one in unmixed.values()]
+    by_test = [one.by_test.mean for _, one in unmixed.values()]
     return [
         f"on {' and '.join(unmixed)}, one side is trained on mixed images (mixup), and the other "
         "is not",
-        compared(
-            "without mixed images, the best split", "the best method without one", differences
+        *(
+            compared(
+                f"without mixed images, the best split is {one.split.named(cells, dataset)}; it",
+                f"the best method without one ({one.plain.named(cells, dataset)})",
+                {title: one.difference},
+            )
+            for title, (dataset, one) in unmixed.items()
         ),
         f"with both sides of these chosen on the test set, the difference is {span(by_test)} "
         "points",

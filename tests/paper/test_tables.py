@@ -361,9 +361,9 @@ def test_the_readme_quotes_what_batches_do(monkeypatch: pytest.MonkeyPatch) -> N
     for gain, told in (
         (
             shared,
-            "is {} points behind a `baseline` with the same gradient clipping (CIFAR-10",
+            "is {} points behind a `baseline` with the same gradient clipping (three runs,",
         ),
-        (shared, "three runs, 95 % interval {1} to {2}). With batches"),
+        (shared, "three runs, 95 % interval {1} to {2}). With full batches"),
         (own, "it is {} behind (three runs, 95 % interval {} to {})"),
     ):
         low, high = gain.interval() or (0.0, 0.0)
@@ -378,7 +378,7 @@ def test_the_readme_quotes_how_far_seeds_move(monkeypatch: pytest.MonkeyPatch) -
         for figure in ("within_group.accuracy", "accuracy")
     )
     assert (given.n, honest.n) == (3, 3)
-    told = f"moves by {given.range:.2f} points, and by {honest.range:.2f} where no label is used"
+    told = f"are {given.range:.2f} points apart, and {honest.range:.2f} where no label is used"
     assert told in text
 
 
