@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import torch
 import yaml
 
 from lt import params, params_file
+from lt.train.plan import Task
 from tests.conftest import ROOT
 
 RAW: dict[str, Any] = yaml.load((ROOT / "params.yaml").read_text(), params_file._Loader)
@@ -96,6 +99,17 @@ def test_rules() -> None:
 
 def test_the_readme_counts_the_methods() -> None:
     assert f"compares {len(params.method_names())} methods" in (ROOT / "README.md").read_text()
+
+
+def test_the_method_of_the_guide() -> None:
+    (text,) = re.findall("```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(text, "smooth.py", "exec"), names)
+    task = Task((6, 3), ((0,), (1,)), 1, 2, 0.1)
+    (expert,) = names["experts"](task, part=0.2)
+    logits, target, epoch = torch.tensor([[math.log(3.0), 0.0]]), torch.tensor([0]), torch.tensor(1)
+    by_hand = -0.9 * math.log(3 / 4) - 0.1 * math.log(1 / 4)
+    assert expert.phases[0].loss(logits, target, epoch).item() == pytest.approx(by_hand)
 
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
