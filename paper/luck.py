@@ -22,7 +22,7 @@ def left_open(cells: Cells) -> Answer:
     said = [*(_agreement(near, len(run), len(theirs)) if run else []), *_diverged(cells)]
     groups = [*(_of_the_seed(cells) if run else []), _seeds(cells), _last_epochs(cells)]
     rows = _compared_settings(cells)
-    groups.append(_beside_the_cuts(cells, rows))
+    groups += [_without_clipping(cells), _beside_the_cuts(cells, rows)]
     brief = f"{near} of {len(run)} figures of the seed lie within {study.NEAR:g} points of ours"
     return Answer(sentences(said), rows, brief=with_n(brief, run), points=listed(*groups))
 
@@ -100,6 +100,18 @@ def _diverged(cells: Cells) -> list[str]:
     diverged = sum(cell.failed is not None for cell in cells.scored.values())
     number = len(cells.scored)
     return [f"of {number} cells {diverged or 'none'} diverged"] if number else []
+
+
+def _without_clipping(cells: Cells) -> list[str]:
+    """Say how many splits diverged without clipping, by the batches that they had."""
+    said = []
+    for batches, words in (("shared", "of all images"), ("own", "of the group's own")):
+        variation = study.DIVERGENCE[batches, "none"]
+        every = [c for name in cells.size["nan"] for c in cells.of(name, "split_lws", variation)]
+        diverged = sum(cell.failed is not None for cell in every)
+        if every:
+            said.append(f"{diverged or 'none'} of {len(every)} with batches {words}")
+    return [f"without clipping, `split_lws` diverged in {' and in '.join(said)}"] if said else []
 
 
 def _by_name(rows: Sequence[Row]) -> str:

@@ -658,6 +658,17 @@ def test_how_many_of_cifar10_and_cifar100_lie_near() -> None:
     )
 
 
+def test_what_diverged_without_clipping(root: Path) -> None:
+    assert luck._without_clipping(small(root)) == [], "what diverged there was clipped"
+    put(root, "split_lws_ownclipnull_s0", 50.0)
+    said = "without clipping, `split_lws` diverged in {}none of 1 with batches of the group's own"
+    assert luck._without_clipping(small(root)) == [said.format("")]
+    put(root, "split_lws_clipnull_s0", 50.0)
+    edit(root, "split_lws_clipnull_s0", failed="expert 1: the loss is nan")
+    shared = "1 of 1 with batches of all images and in "
+    assert luck._without_clipping(small(root)) == [said.format(shared)]
+
+
 def test_what_one_network_has_beside_the_ways_to_cut(root: Path) -> None:
     assert "ways to cut" not in whole(luck.left_open(small(root)))
     put(root, "split_lws_K3_s0", 30.0)
