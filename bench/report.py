@@ -25,8 +25,7 @@ Each section is one run on one machine, rendered from its JSON in `bench/results
 from different machines, even where the name is the same: compare figures within one. `python -m
 bench` runs all but those beside other scripts, `python -m bench split matmul` some. `--small` takes
 minutes, at sizes that say little, and keeps nothing. What exactly is compared stands at the top of
-each one's file.
-Those that need CIFAR-10 take it from `data/archives/`.
+each one's file. Those that need CIFAR-10 take it from `data/archives/`.
 """
 
 

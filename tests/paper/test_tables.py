@@ -325,17 +325,23 @@ def test_the_readme_quotes_what_leaning_gives(monkeypatch: pytest.MonkeyPatch) -
     by_title = {one.title: one for one in contests.PAIRS_OF_NETWORKS}
     lean = by_title["soft_split, lean 2.5"]
     shared = by_title["soft_split, lean 1, shared, mixup"]
-    bar, hundred = contests.BAR, "cifar100-exp-0.01"
+    bar, control, hundred = contests.BAR, contests.CONTROL, "cifar100-exp-0.01"
     (claimed, mixed_bar), (_, even), _ = contests.CONFIRMED
     for n, one, other, dataset, figure, told in (
         (5, claimed, mixed_bar, hundred, "accuracy", "it is {} points ahead of two averaged"),
         (5, claimed, mixed_bar, hundred, "accuracy", "mixed images (95 % interval {1} to {2})"),
         (5, claimed, mixed_bar, hundred, "few", "fewer than 20 images gain {} points"),
-        (5, mixed_bar, claimed, hundred, "many", "those of more than 100 lose {}."),
+        (5, mixed_bar, claimed, hundred, "many", "classes of more than 100 lose {}."),
+        (5, even, mixed_bar, hundred, "accuracy", "1 and 1) is {} ahead of the two networks on"),
+        (5, even, mixed_bar, hundred, "accuracy", "networks on these seeds ({1} to {2}), and"),
         (5, claimed, even, hundred, "accuracy", "no difference shows ({}, {} to {})"),
-        (3, shared, contests.MIXED_BAR, "cifar100-exp-0.1", "accuracy", "networks ({1} to {2}, t"),
+        (3, bar, contests.MIXED_BAR, hundred, "few", "the two networks there, {} points (three"),
+        (3, lean, bar, hundred, "accuracy", "it is {} ahead of two unmixed networks"),
+        (3, bar, lean, hundred, "few", "and {} behind on classes of fewer than 20 images (three"),
+        (3, control, bar, hundred, "accuracy", "without the lean it is {} ahead"),
         (3, shared, contests.MIXED_BAR, "cifar100-exp-0.1", "accuracy", "is {} ahead of the two"),
-        (3, lean, bar, "cifar10-exp-0.01", "accuracy", "no mixed images ({}, {} to {}, three"),
+        (3, shared, contests.MIXED_BAR, "cifar100-exp-0.1", "accuracy", "networks ({1} to {2}, t"),
+        (3, lean, bar, "cifar10-exp-0.01", "accuracy", "no difference shows ({}, {} to {}, three"),
     ):
         gain = one.stat(cells, dataset, figure) - other.stat(cells, dataset, figure)
         assert gain.n == n
