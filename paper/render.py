@@ -17,7 +17,7 @@ TABLES = {
     "measures": tables.measures,
     "long": tables.long_table,
     "time": tables.times,
-    "time_alone": tables.times_alone,
+    "short_times": tables.short_times,
     "examples": tables.examples,
     "answers": tables.answers,
     **study.STUDY,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ TIMES = (
     ("test_s", "test", 1),
 )
 BACKBONE = "resnet18"  # of the seed
-ALONE = Path(__file__).parents[1] / "bench/results/split.json"  # what `python -m bench split` keeps
+SHORT = Path(__file__).parents[1] / "bench/results/split.json"  # what `python -m bench split` keeps
 # Section 5.5: outputs of the head's and the tail's network for test images of CIFAR-10
 SEED_EXAMPLES = Path(__file__).with_name("seed_examples.csv")
 SEED_ANSWERS = {0: 3, 1: 8, 99: 3}  # section 5.5: test image -> class, by concat
@@ -137,13 +137,13 @@ def times(cells: Cells) -> list[Row]:
     return rows
 
 
-def times_alone(_cells: Cells) -> list[Row]:
-    """Return seconds of short trainings and test passes that took turns, alone on a machine.
+def short_times(_cells: Cells) -> list[Row]:
+    """Return seconds of short trainings and test passes that took turns.
 
     They are those of `python -m bench split`, of the seed's network. "own" is a split with batches
     of its own images.
     """
-    told = json.loads(ALONE.read_text())
+    told = json.loads(SHORT.read_text())
     rows: list[Row] = []
     for one in told["rows"]:
         if one["backbone"] != BACKBONE:
@@ -153,13 +153,18 @@ def times_alone(_cells: Cells) -> list[Row]:
         seed = seed_times[k] / SEED_TIMES["baseline"][k] if seed_times else None
         named = {key: one[key] for key in ("part", "method", "seconds")}
         ratios = {"/ baseline": one["over baseline"], "the seed's / baseline": seed}
-        rows.append({**named, **ratios, "device": f"{told['device']}, {told['precision']}"})
+        rows.append({**named, **ratios, "device": _machine(told)})
     return rows
 
 
 def _device(cell: Cell) -> str:
-    about = cell.score["provenance"]
-    return f"{about['device']}, {about['precision']}"
+    return _machine(cell.score["provenance"])
+
+
+def _machine(about: Mapping[str, Any]) -> str:
+    """Name a device, with its threads where they were recorded."""
+    threads = [f"{about['threads']} threads"] if "threads" in about else []
+    return ", ".join([about["device"], about["precision"], *threads])
 
 
 def _seconds(cells: Cells, model: str, key: str, device: str) -> Stat:

@@ -109,21 +109,22 @@ def test_times_of_short_trainings_in_turns(
         for part in ("training", "test pass")
         for method, s in seconds.items()
     ]
-    files.write_json(tmp_path / "a.json", {"rows": rows, "device": "d", "precision": "bf16"})
-    monkeypatch.setattr(tables, "ALONE", tmp_path / "a.json")
-    made = tables.times_alone(small(root))
+    about = {"device": "d", "precision": "bf16", "threads": 2}
+    files.write_json(tmp_path / "a.json", {"rows": rows, **about})
+    monkeypatch.setattr(tables, "SHORT", tmp_path / "a.json")
+    made = tables.short_times(small(root))
     assert [row["seconds"] for row in made] == [*seconds.values()] * 2, "of the seed's network"
     assert [row["/ baseline"] for row in made] == [1.0, 1.5, 1.25] * 2
     by_the_seed = {(row["part"], row["method"]): row["the seed's / baseline"] for row in made}
     assert by_the_seed["training", "split_lws"] == pytest.approx(1869.83 / 1163.96)
     assert by_the_seed["test pass", "split_lws"] == pytest.approx(10.04 / 4.73)
     assert by_the_seed["training", "split_lws own"] is None
-    assert {row["device"] for row in made} == {"d, bf16"}
+    assert {row["device"] for row in made} == {"d, bf16, 2 threads"}
 
 
 def test_the_readme_quotes_what_a_split_costs() -> None:
     cells = Cells(ROOT / "paper")
-    short = {(row["part"], row["method"]): row["/ baseline"] for row in tables.times_alone(cells)}
+    short = {(row["part"], row["method"]): row["/ baseline"] for row in tables.short_times(cells)}
     assert tables.SEED_TIMES.keys() <= {method for _, method in short}
     steady = [
         row["at the median speed / baseline"].mean
