@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distributed import Client
+from distributed import Client, Event
 
 from bench import kills
 from lt import process
@@ -508,9 +508,27 @@ def test_a_worker_of_other_code_is_left_out(repo: Path) -> None:
     old = shutil.copytree(repo, repo.with_name("old"), ignore=shutil.ignore_patterns(".*"))
     (old / "paper" / "new.py").touch()
     of_old = {"PYTHONPATH": str(old)}
-    with cluster(repo, {}, of_old) as (address, _):
-        output = filled(repo, "--scheduler", address)
-    assert output.count("began with other code, and is given nothing") == 1
+    refused = "began with other code, and is given nothing"
+    with cluster(repo, {}, of_old) as (address, _), Client(address) as client:
+        (good,) = (
+            worker
+            for worker, path in client.run(os.getenv, "PYTHONPATH").items()
+            if path == str(repo)
+        )
+        # busy until the other has refused a chain: it could be quick enough to take all three
+        free = Event("free", client)
+        busy = client.submit(Event.wait, free, 60, workers=[good])
+        with fill(repo, "--scheduler", address) as filling:
+            assert filling.stdout
+            output = ""
+            for line in filling.stdout:
+                output += line
+                if refused in line:
+                    free.set()
+        assert filling.returncode == 0, output
+        assert busy.result(), "no chain was refused"
+    assert output.count(refused) == 1
+    assert "Traceback" not in output
     assert "3/3" in output
     for name in names:
         (repo / SMALL / "scores" / f"{name}.json").unlink()
