@@ -67,7 +67,7 @@ def _scores(model: Path, run: Mapping[str, Any], cut: Mapping[str, Any]) -> dict
         },
         "val_classes": validation.halves_shown(run["data"]["val_counts"], cut),
         "groups": [len(group) for group in cut["groups"]],
-        "timing": {**files.read_json(model / "timing.json"), "steady_s": _steady_s(model)},
+        "timing": files.read_json(model / "timing.json"),
         "last_epochs": _last_epochs(model),
         # of each class, the most frequent first
         "by_rank": [accuracies[label] for label in (*cut["head"], *cut["tail"])],
@@ -81,26 +81,6 @@ def _history(model: Path) -> list[list[dict[str, str]]]:
     rows = store.load_history(model)
     experts = range(len(files.read_json(model / "experts.json")))
     return [[row for row in rows if int(row["expert"]) == k] for k in experts]
-
-
-def _steady_s(model: Path) -> float | None:
-    """Return the seconds of training, had every epoch of a network had its median speed.
-
-    That is the time by the clock, less what other work beside fewer than half of the epochs has
-    cost. None for what starts from another training, whose epochs are not here.
-    """
-    if files.read_json(model / "run.json")["start"]:
-        return None
-    seconds, steady = 0.0, 0.0  # of all networks; up to a factor, if they ran side by side
-    for rows, expert in zip(_history(model), files.read_json(model / "experts.json"), strict=True):
-        if not rows:
-            continue  # a branch, whose epochs are those of the first
-        images = expert["images"] / len(rows)
-        for phase in dict.fromkeys(row["phase"] for row in rows):
-            speeds = [float(row["images_per_s"]) for row in rows if row["phase"] == phase]
-            seconds += sum(images / speed for speed in speeds)
-            steady += len(speeds) * images / float(np.median(speeds))
-    return float(files.read_json(model / "timing.json")["train_s"]) * steady / seconds
 
 
 def _last_epochs(model: Path) -> dict[str, dict[str, float]]:

@@ -27,12 +27,8 @@ SEED_TIMES = {
     "lws_joint": (1165.85, 4.97),
     "split_lws": (1869.83, 10.04),
 }
-# of a cell's "timing", and which of the seed's it stands beside
-TIMES = (
-    ("train_s", "training", 0),
-    ("steady_s", "at the median speed", None),
-    ("test_s", "test", 1),
-)
+TIMES = {"train_s": "training", "test_s": "test"}  # of a cell's "timing", as in SEED_TIMES
+ALONE = "alone"  # the variation of the cells that ran with nothing beside
 BACKBONE = "resnet18"  # of the seed
 SHORT = Path(__file__).parents[1] / "bench/results/split.json"  # what `python -m bench split` keeps
 # Section 5.5: outputs of the head's and the tail's network for test images of CIFAR-10
@@ -117,22 +113,23 @@ def long_table(cells: Cells) -> list[Row]:
 
 
 def times(cells: Cells) -> list[Row]:
-    """Return seconds of training and test, all methods on the same dataset; ratios by seed.
+    """Return seconds of training and test of cells that ran alone, all on the same dataset.
 
-    There is a row per method and device, whose ratios are those to the baseline on this device.
+    There is a row per method and device, whose ratios are those to the baseline on this device, by
+    seed.
     """
     dataset, rows = cells.size["table2"], []
     for model in METHODS:
-        for device in dict.fromkeys(map(_device, cells.finished(dataset, model))) or [MISSING]:
+        ran = cells.finished(dataset, model, ALONE)
+        for device in dict.fromkeys(map(_device, ran)) or [MISSING]:
             row: Row = {"dataset": dataset, "method": model, "n": None}
-            for key, title, k in TIMES:
+            for k, (key, title) in enumerate(TIMES.items()):
                 base, ours = (_seconds(cells, m, key, device) for m in ("baseline", model))
-                row["n"] = row["n"] or ours.n or None
+                row["n"] = ours.n or None
                 row |= {f"{title} (s)": ours, f"{title} / baseline": ours / base}
-                if k is not None:
-                    seed, seed_base = SEED_TIMES[model][k], SEED_TIMES["baseline"][k]
-                    row |= {f"the seed's {title} (s)": seed}
-                    row |= {f"the seed's {title} / baseline": seed / seed_base}
+                seed, seed_base = SEED_TIMES[model][k], SEED_TIMES["baseline"][k]
+                row |= {f"the seed's {title} (s)": seed}
+                row |= {f"the seed's {title} / baseline": seed / seed_base}
             rows.append({**row, "device": device})
     return rows
 
@@ -169,9 +166,10 @@ def _machine(about: Mapping[str, Any]) -> str:
 
 def _seconds(cells: Cells, model: str, key: str, device: str) -> Stat:
     """Return the seconds of the cells that were run on a device."""
-    found = cells.finished(cells.size["table2"], model)
+    dataset = cells.size["table2"]
+    found = cells.finished(dataset, model, ALONE)
     seeds = {cell.entry["seed"] for cell in found if _device(cell) == device}
-    return cells.stat(cells.size["table2"], model, f"timing.{key}").over(seeds)
+    return cells.stat(dataset, model, f"timing.{key}", ALONE).over(seeds)
 
 
 def examples(cells: Cells) -> list[Row]:

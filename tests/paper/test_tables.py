@@ -45,21 +45,6 @@ def history(folder: Path, rows: list[dict[str, Any]]) -> None:
     files.write_csv(folder / "history.csv", store.HISTORY, columns)
 
 
-def test_the_median_speed_leaves_a_disturbance_out(tmp_path: Path) -> None:
-    speeds = [(0, 100), (0, 50), (0, 100), (1, 10), (1, 10), (1, 5)]
-    history(tmp_path, [{"expert": expert, "images_per_s": speed} for expert, speed in speeds])
-    files.write_json(tmp_path / "experts.json", [{"images": 600}, {"images": 60}])
-    files.write_json(tmp_path / "timing.json", {"train_s": 32.0})
-    files.write_json(tmp_path / "run.json", {"start": None})
-    # epochs of 2, 4, 2 and 2, 2, 4 s, which make 16 s; with the median's, 12 s
-    assert score_cells._steady_s(tmp_path) == 32 * 12 / 16
-    branch = {"images": 0}  # of the network before it, which has its epochs in the history
-    files.write_json(tmp_path / "experts.json", [{"images": 600}, {"images": 60}, branch])
-    assert score_cells._steady_s(tmp_path) == 32 * 12 / 16
-    files.write_json(tmp_path / "run.json", {"start": {"method": "baseline"}})
-    assert score_cells._steady_s(tmp_path) is None, "the start's epochs are not in this history"
-
-
 def test_how_much_the_last_epoch_is_luck(tmp_path: Path) -> None:
     accuracies = [(0, accuracy) for accuracy in (1, *range(61, 75), 60)]
     accuracies += [(1, ""), (1, "")]  # no validation image
@@ -77,12 +62,6 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
     assert str(base["within: tail"]) == "47.00 ± 2.83"
     assert (lws["n"], str(lws["accuracy"])) == ("–", "–")
     assert (split["n"], split["updates"]) == ("2", 4000)
-    times = {row["method"]: row for row in tables.times(cells)}
-    ratio = times["split_lws"]["training / baseline"]
-    assert ratio.by_seed == pytest.approx({0: 50 / 40, 1: 52 / 44})
-    steady = times["split_lws"]["at the median speed / baseline"]
-    assert steady.by_seed == pytest.approx({0: 450 / 460, 1: 448 / 456})
-    assert times["split_lws"]["the seed's training / baseline"] == pytest.approx(1.606, abs=1e-3)
     (row,) = (r for r in study.within(cells) if r["n"])
     assert (row["difference"], row["n"]) == ("split_lws – baseline (the seed's)", 2)
     assert str(row["tail"]) == "9.00 ± 1.41"
@@ -97,6 +76,19 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
     every = {row["method"]: row["n"] for row in ranking.everything(cells)}
     assert every["split_lws, affine (by validation)"] == "2"
     assert every["split, the best rule (by validation)"] == "–"
+
+
+def test_times_are_those_of_cells_that_ran_alone(root: Path) -> None:
+    assert not any(map(tables.was_run, tables.times(small(root)))), "the others had company"
+    for name, accuracy in (("baseline", 40), ("split_lws", 50)):
+        put(root, f"{name}_alone_s0", accuracy)
+    base, _, split = tables.times(small(root))
+    assert (base["method"], base["n"], base["training / baseline"].mean) == ("baseline", 1, 1)
+    assert split["training (s)"].by_seed == {0: 500}
+    assert split["training / baseline"].by_seed == {0: 50 / 40}
+    assert split["test / baseline"].by_seed == {0: 50 / 40}
+    assert split["the seed's training / baseline"] == pytest.approx(1.606, abs=1e-3)
+    assert split["device"] == "a device, fp32"
 
 
 def test_times_of_short_trainings_in_turns(
@@ -126,13 +118,8 @@ def test_the_readme_quotes_what_a_split_costs() -> None:
     cells = Cells(ROOT / "paper")
     short = {(row["part"], row["method"]): row["/ baseline"] for row in tables.short_times(cells)}
     assert tables.SEED_TIMES.keys() <= {method for _, method in short}
-    steady = [
-        row["at the median speed / baseline"].mean
-        for row in tables.times(cells)
-        if row["method"] == "split_lws"
-    ]
-    longest, own = short["training", "split_lws"], short["training", "split_lws own"]
-    said = f"{min(steady):.1f} to {longest:.1f} times as long as one network, with batches of its"
+    split, own = short["training", "split_lws"], short["training", "split_lws own"]
+    said = f"{split:.1f} times as long as one network, with batches of its"
     assert f"{said} own images {own:.1f} times" in " ".join(
         (ROOT / "README.md").read_text().split()
     )
