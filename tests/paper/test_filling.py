@@ -517,7 +517,7 @@ def test_a_worker_of_other_code_is_left_out(repo: Path) -> None:
         )
         # busy until the other has refused a chain: it could be quick enough to take all three
         free = Event("free", client)
-        busy = client.submit(Event.wait, free, 60, workers=[good])
+        busy = client.submit(Event.wait, free, 300, workers=[good])
         with fill(repo, "--scheduler", address) as filling:
             assert filling.stdout
             output = ""
