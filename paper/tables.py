@@ -160,7 +160,8 @@ def _device(cell: Cell) -> str:
 
 def _machine(about: Mapping[str, Any]) -> str:
     """Name a device, with its threads where they were recorded."""
-    threads = [f"{about['threads']} threads"] if "threads" in about else []
+    number = about.get("threads")
+    threads = [f"{number} thread{'s' if number > 1 else ''}"] if number else []
     return ", ".join([about["device"], about["precision"], *threads])
 
 
