@@ -71,7 +71,7 @@ def pages(
         "methods_not_run": contests.not_run(cells),
         "not_in_the_grid": ", ".join(_not_in_the_grid(cells)),
         "run": len(cells.scored),
-        "alone": _alone(cells),
+        "of_one_seed": _of_one_seed(cells),
         "untrained": _untrained(cells),
         "cells": len(cells.entries),
         "strangers": ", ".join(cells.strangers),
@@ -94,11 +94,13 @@ def _answer(one: Answer) -> dict[str, Any]:
     return asdict(one) | {"table": tables.as_text(one.rows).strip()}
 
 
-def _alone(cells: Cells) -> int:
-    """Count the cells of which no other seed was run."""
-    entries = [cells.entries[name] for name in cells.scored]
-    kinds = Counter((one["dataset"], one["model"], one["variation"]) for one in entries)
-    return sum(number == 1 for number in kinds.values())
+def _of_one_seed(cells: Cells) -> int:
+    """Count the settings of which one seed was run; cells for their times only are run again."""
+    seeds: dict[tuple[str, str, str], set[int]] = {}
+    for entry in (cells.entries[name] for name in cells.scored):
+        variation = "" if entry["variation"] == tables.ALONE else entry["variation"]
+        seeds.setdefault((entry["dataset"], entry["model"], variation), set()).add(entry["seed"])
+    return sum(len(one) == 1 for one in seeds.values())
 
 
 def _untrained(cells: Cells) -> int:

@@ -91,6 +91,14 @@ def test_times_are_those_of_cells_that_ran_alone(root: Path) -> None:
     assert split["device"] == "a device, fp32"
 
 
+def test_settings_of_one_seed_are_counted_without_those_that_ran_alone(root: Path) -> None:
+    assert page._of_one_seed(small(root)) == 2, "ensemble, and split_lws with own batches"
+    put(root, "baseline_alone_s0", 40)
+    assert page._of_one_seed(small(root)) == 2, "the same training once more"
+    put(root, "lws_joint_alone_s0", 40)
+    assert page._of_one_seed(small(root)) == 3
+
+
 def test_times_of_short_trainings_in_turns(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
