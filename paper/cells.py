@@ -13,6 +13,7 @@ from lt.params_file import Check
 from lt.score.stats import MISSING, Stat
 from paper import CELLS, FOLDER, PARAMS
 
+TIMED = "timed"  # the variation of cells that are run for their times, with nothing beside them
 # what each key of the train section was before there was a choice
 BEFORE: dict[str, Any] = {"init": "fan_out", "weights": None, "optimizer": "sgd"}
 BEFORE |= {"schedule": "step", "augment": "crop", "color_jitter": 0.0, "memory": 4.0}

@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 
 from lt import params
 from paper import answers, contests, published, study, tables
-from paper.cells import Cells
+from paper.cells import TIMED, Cells
 from paper.tables import Row
 from paper.wording import Answer, sentences
 
@@ -95,10 +95,13 @@ def _answer(one: Answer) -> dict[str, Any]:
 
 
 def _of_one_seed(cells: Cells) -> int:
-    """Count the settings of which one seed was run; cells for their times only are run again."""
+    """Count the settings of which one seed was run.
+
+    A cell that was run for its time is the same training once more, and no setting of its own.
+    """
     seeds: dict[tuple[str, str, str], set[int]] = {}
     for entry in (cells.entries[name] for name in cells.scored):
-        variation = "" if entry["variation"] == tables.ALONE else entry["variation"]
+        variation = "" if entry["variation"] == TIMED else entry["variation"]
         seeds.setdefault((entry["dataset"], entry["model"], variation), set()).add(entry["seed"])
     return sum(len(one) == 1 for one in seeds.values())
 

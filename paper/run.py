@@ -3,6 +3,7 @@
     python -m paper.run                   every cell that has no score yet, most important first
     python -m paper.run --match split     those whose names hold "split"
     python -m paper.run --match "cifar10-step*_s0"     * stands for anything
+    python -m paper.run --match timed     those for the table of times, one by one
     python -m paper.run --list            what there is, and what is to be run
     python -m paper.run --per-gpu 3       three at a time on each GPU
     python -m paper.run --scheduler tcp://host:8786
@@ -17,6 +18,7 @@ import errno
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -43,7 +45,7 @@ from tqdm import tqdm
 
 from lt import files, params, params_file, process, provenance
 from paper import FOLDER, cell, facts
-from paper.cells import Cells, problems
+from paper.cells import TIMED, Cells, problems
 from stages import RAW, Parser, download, main
 
 PER_GPU = 2
@@ -72,6 +74,17 @@ def matching(cells: Cells, match: str) -> list[str]:
     if not found:
         raise ValueError(f"--match: no cell of {cells.folder} has {match!r} in its name")
     return found
+
+
+def asked_for(cells: Cells, match: str) -> list[str]:
+    """List the matching cells that are run together: those for their times alone, or none of them.
+
+    Raises:
+        ValueError: if nothing matches.
+    """
+    for_times = TIMED in match
+    found = matching(cells, match)
+    return [one for one in found if (cells.entries[one]["variation"] == TIMED) == for_times]
 
 
 def check(cells: Cells, names: Sequence[str]) -> None:
@@ -230,7 +243,7 @@ class Filler:
         self, chain: Chain, priority: int, workers: Sequence[str] | None = None
     ) -> Future[Any]:
         if not self.client.nthreads():
-            self.bar.write("waiting for workers")
+            self._say("waiting for workers")
             self.client.wait_for_workers(1)
         if chain.dataset not in self.raw or self.raw[chain.dataset].cancelled():
             dataset = cell.read_dataset(RAW / chain.dataset)
@@ -251,7 +264,7 @@ class Filler:
             (address,) = refusal.args
             if address not in self.refused:
                 self.refused.add(address)
-                self.bar.write(f"{address} began with other code, and is given nothing")
+                self._say(f"{address} began with other code, and is given nothing")
             if good := self.client.nthreads().keys() - self.refused:
                 return self._submit(chain, 0, sorted(good))
         chain.tries += 1
@@ -307,7 +320,12 @@ class Filler:
         left = (time.monotonic() - self.begin) * (sum(self.work.values()) / done - 1)
         clock = f"{int(left // 3600)} h {int(left % 3600 // 60)} min left"
         self.bar.update()
-        self.bar.write(f"{len(self.done)}/{self.number} {name}: {why or 'done'}; {clock}")
+        self._say(f"{len(self.done)}/{self.number} {name}: {why or 'done'}; {clock}")
+
+    def _say(self, line: str) -> None:
+        """Write a line above the bar, at once also where it goes to a file or a pipe."""
+        self.bar.write(line)
+        sys.stdout.flush()
 
 
 def _why(future: Future[Any]) -> str:
@@ -383,10 +401,10 @@ def run(arguments: Sequence[str]) -> None:
     if given.per_gpu < 1:
         raise ValueError(f"--per-gpu: expected an integer at least 1, got {given.per_gpu}")
     cells = Cells(given.folder)
-    names = matching(cells, given.match)
     if given.list:
-        show(cells, names, given.stale)
+        show(cells, matching(cells, given.match), given.stale)
         return
+    names = asked_for(cells, given.match)
     with process.lock(given.folder / ".run.lock"):
         check(cells, names)
         # then what is known of the datasets: scores are compared with it
@@ -402,7 +420,8 @@ def run(arguments: Sequence[str]) -> None:
         if not todo:
             return
         _download(cells, [cells.entries[chain.cells[0].name]["dataset"] for chain in chains])
-        with connect(given.scheduler, given.per_gpu, len(chains)) as client:
+        together = 1 if TIMED in given.match else len(chains)
+        with connect(given.scheduler, given.per_gpu, together) as client:
             print(f"dashboard: {client.dashboard_link}", flush=True)
             filler = Filler(client, given.folder, given.outputs)
             filler.run(chains)

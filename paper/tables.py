@@ -13,7 +13,7 @@ from lt.score import validation
 from lt.score.combine import RULES
 from lt.score.stats import MISSING, Stat
 from lt.score.tables import seed_rows, to_markdown
-from paper.cells import Cell, Cells
+from paper.cells import TIMED, Cell, Cells
 
 Row = dict[str, Any]
 METHODS = ("baseline", "lws_joint", "split_lws")
@@ -28,7 +28,6 @@ SEED_TIMES = {
     "split_lws": (1869.83, 10.04),
 }
 TIMES = {"train_s": "training", "test_s": "test"}  # of a cell's "timing", as in SEED_TIMES
-ALONE = "alone"  # the variation of the cells that ran with nothing beside
 BACKBONE = "resnet18"  # of the seed
 SHORT = Path(__file__).parents[1] / "bench/results/split.json"  # what `python -m bench split` keeps
 # Section 5.5: outputs of the head's and the tail's network for test images of CIFAR-10
@@ -92,11 +91,15 @@ def measures(cells: Cells) -> list[Row]:
 
 
 def every_cell(cells: Cells) -> list[Row]:
-    """Make a table of all that was run, whatever it was run for: means over seeds."""
+    """Make a table of all that was run, whatever it was run for: means over seeds.
+
+    The cells that ran for their times are left out: the same trainings are in it.
+    """
     paths = {title: f"metrics.{name}" for title, name in EVERY.items()}
     ran = dict.fromkeys(
         (cell.entry["dataset"], cell.entry["model"], cell.entry["variation"])
         for cell in cells.scored.values()
+        if cell.entry["variation"] != TIMED
     )
     return [
         {"dataset": dataset, "method": f"{model} {variation}".strip()}
@@ -120,12 +123,12 @@ def times(cells: Cells) -> list[Row]:
     """
     dataset, rows = cells.size["table2"], []
     for model in METHODS:
-        ran = cells.finished(dataset, model, ALONE)
+        ran = cells.finished(dataset, model, TIMED)
         for device in dict.fromkeys(map(_device, ran)) or [MISSING]:
-            row: Row = {"dataset": dataset, "method": model, "n": None}
+            number = _seconds(cells, model, "train_s", device).n
+            row: Row = {"dataset": dataset, "method": model, "n": number or None}
             for k, (key, title) in enumerate(TIMES.items()):
                 base, ours = (_seconds(cells, m, key, device) for m in ("baseline", model))
-                row["n"] = ours.n or None
                 row |= {f"{title} (s)": ours, f"{title} / baseline": ours / base}
                 seed, seed_base = SEED_TIMES[model][k], SEED_TIMES["baseline"][k]
                 row |= {f"the seed's {title} (s)": seed}
@@ -168,9 +171,9 @@ def _machine(about: Mapping[str, Any]) -> str:
 def _seconds(cells: Cells, model: str, key: str, device: str) -> Stat:
     """Return the seconds of the cells that were run on a device."""
     dataset = cells.size["table2"]
-    found = cells.finished(dataset, model, ALONE)
+    found = cells.finished(dataset, model, TIMED)
     seeds = {cell.entry["seed"] for cell in found if _device(cell) == device}
-    return cells.stat(dataset, model, f"timing.{key}", ALONE).over(seeds)
+    return cells.stat(dataset, model, f"timing.{key}", TIMED).over(seeds)
 
 
 def examples(cells: Cells) -> list[Row]:

@@ -54,6 +54,7 @@ def fill(repo: Path, *arguments: str, new_session: bool = False) -> subprocess.P
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=new_session,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     )
 
 
@@ -303,6 +304,15 @@ def test_what_cannot_be_written_is_said_and_not_trained_again(
     assert {path.stem for path in (repo / "full").iterdir()} == set(CHOSEN)
     assert not list((repo / ".scratch/cells").glob("*/final"))
     assert chosen(repo) == undisturbed
+
+
+def test_timed_cells_are_run_when_asked_for(repo: Path) -> None:
+    timed = [f"{PREFIX}_{name}_timed_s0" for name in ("baseline", "split_lws")]
+    write_grid(repo, [*CHOSEN, *timed], **LONG, **dict.fromkeys(timed, "train.epochs=1"))
+    assert "3 of 3 cells are done, 0 to run" in filled(repo)
+    output = filled(repo, "--match", "timed")
+    assert "0 of 2 cells are done, 2 to run" in output
+    assert {path.stem for path in (repo / SMALL / "scores").glob("*_timed_*")} == set(timed)
 
 
 def test_a_folder_that_cannot_be_is_said_before_hours_of_training(repo: Path) -> None:

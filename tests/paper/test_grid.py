@@ -17,7 +17,7 @@ from lt.train.start import rehearse
 from paper import CELLS, FOLDER, PARAMS, contests, grid, run, study, tables
 from paper import SMALL as SMALL_FOLDER
 from paper.cell import _folder as working_folder
-from paper.cells import Cells
+from paper.cells import TIMED, Cells
 from tests.conftest import ROOT
 from tests.paper.conftest import FULL, SMALL, edit, parsed, put, small
 
@@ -59,6 +59,24 @@ def test_the_study_is_trained_as_its_profile_says() -> None:
         ours = parsed(FULL["cells"][name])
         assert ours.train == profile.train, name
         assert ours.data.val_fraction == profile.data.val_fraction == 0.1
+
+
+@BOTH
+def test_a_timed_cell_is_the_same_training_once_more(cells: dict[str, Any]) -> None:
+    timed = {name: one for name, one in cells["cells"].items() if one["variation"] == TIMED}
+    assert {one["model"] for one in timed.values()} == set(tables.METHODS)
+    for name, one in timed.items():
+        assert parsed(one) == parsed(cells["cells"][name.replace(f"_{TIMED}", "")])
+
+
+def test_timed_cells_run_with_no_others(root: Path) -> None:
+    cells = small(root)
+    together = run.asked_for(cells, "digits-exp-0.1_baseline")
+    assert "digits-exp-0.1_baseline_s0" in together
+    assert not any(TIMED in name for name in together)
+    prefix = "digits-exp-0.1_"
+    assert run.asked_for(cells, "timed") == [f"{prefix}{one}_timed_s0" for one in tables.METHODS]
+    assert len(run.asked_for(cells, "")) == len(cells.entries) - len(tables.METHODS)
 
 
 def test_what_was_said_beforehand_has_seeds_of_its_own() -> None:

@@ -78,10 +78,10 @@ def test_tables_from_the_cells_that_were_run(root: Path) -> None:
     assert every["split, the best rule (by validation)"] == "–"
 
 
-def test_times_are_those_of_cells_that_ran_alone(root: Path) -> None:
+def test_times_are_those_of_timed_cells(root: Path) -> None:
     assert not any(map(tables.was_run, tables.times(small(root)))), "the others had company"
     for name, accuracy in (("baseline", 40), ("split_lws", 50)):
-        put(root, f"{name}_alone_s0", accuracy)
+        put(root, f"{name}_timed_s0", accuracy)
     base, _, split = tables.times(small(root))
     assert (base["method"], base["n"], base["training / baseline"].mean) == ("baseline", 1, 1)
     assert split["training (s)"].by_seed == {0: 500}
@@ -89,13 +89,21 @@ def test_times_are_those_of_cells_that_ran_alone(root: Path) -> None:
     assert split["test / baseline"].by_seed == {0: 50 / 40}
     assert split["the seed's training / baseline"] == pytest.approx(1.606, abs=1e-3)
     assert split["device"] == "a device, fp32"
+    assert "split_lws timed" not in {row["method"] for row in tables.every_cell(small(root))}
+    path = root / SMALL_FOLDER / "scores/digits-exp-0.1_split_lws_timed_s0.json"
+    about = files.read_json(path)["provenance"] | {"device": "another", "threads": 1}
+    edit(root, "split_lws_timed_s0", provenance=about)
+    base, _, split = tables.times(small(root))
+    assert base["n"] == split["n"] == 1
+    assert split["device"] == "another, fp32, 1 thread"
+    assert not split["training / baseline"].n, "the baseline is of another device"
 
 
-def test_settings_of_one_seed_are_counted_without_those_that_ran_alone(root: Path) -> None:
+def test_timed_cells_are_no_settings_of_their_own(root: Path) -> None:
     assert page._of_one_seed(small(root)) == 2, "ensemble, and split_lws with own batches"
-    put(root, "baseline_alone_s0", 40)
+    put(root, "baseline_timed_s0", 40)
     assert page._of_one_seed(small(root)) == 2, "the same training once more"
-    put(root, "lws_joint_alone_s0", 40)
+    put(root, "lws_joint_timed_s0", 40)
     assert page._of_one_seed(small(root)) == 3
 
 
@@ -126,14 +134,17 @@ def test_the_readme_quotes_what_a_split_costs() -> None:
     cells = Cells(ROOT / "paper")
     short = {(row["part"], row["method"]): row["/ baseline"] for row in tables.short_times(cells)}
     assert tables.SEED_TIMES.keys() <= {method for _, method in short}
-    (alone,) = (row for row in tables.times(cells) if row["method"] == "split_lws")
+    alone = next(row for row in tables.times(cells) if row["method"] == "split_lws")
     split, own = short["training", "split_lws"], short["training", "split_lws own"]
-    said = (
-        f"{alone['training / baseline'].mean:.1f} times as long as one network on one thread, and "
-        f"{split:.1f} times on two. There, with batches of its own images, it trains {own:.1f} "
+    text = " ".join((ROOT / "README.md").read_text().split())
+    ratio = alone["training / baseline"].mean
+    assert f"{ratio:.1f} times as long as one network (100 epochs, one thread, one run)" in text
+    assert (
+        f"two threads it took {split:.1f} times as long, and {own:.1f} times with batches" in text
     )
-    assert said in " ".join((ROOT / "README.md").read_text().split())
-    assert alone["device"].endswith(", 1 thread")
+    minutes = tables.times(cells)[0]["training (s)"].mean / 60
+    assert f"{minutes:.0f} minutes were measured on one thread of an EPYC with bf16" in text
+    assert alone["device"] == "AMD EPYC, bf16, 1 thread"
     assert tables.short_times(cells)[0]["device"].endswith(", 2 threads")
 
 
