@@ -352,12 +352,32 @@ def test_the_readme_quotes_what_leaning_gives(monkeypatch: pytest.MonkeyPatch) -
         (3, control, bar, hundred, "accuracy", "without the lean it is {} ahead"),
         (3, shared, contests.MIXED_BAR, "cifar100-exp-0.1", "accuracy", "is {} ahead of the two"),
         (3, shared, contests.MIXED_BAR, "cifar100-exp-0.1", "accuracy", "networks ({1} to {2}, t"),
+        (
+            3,
+            shared,
+            contests.EVEN_BALPOE,
+            "cifar100-exp-0.1",
+            "accuracy",
+            "seeds), and {} ahead of the same without",
+        ),
+        (
+            3,
+            shared,
+            contests.EVEN_BALPOE,
+            "cifar100-exp-0.1",
+            "accuracy",
+            "same without a lean ({1} to {2}). That",
+        ),
         (3, lean, bar, "cifar10-exp-0.01", "accuracy", "no difference shows ({}, {} to {}, three"),
     ):
         gain = one.stat(cells, dataset, figure) - other.stat(cells, dataset, figure)
         assert gain.n == n
         low, high = gain.interval() or (0.0, 0.0)
         assert told.format(f"{gain.mean:.2f}", f"{low:.2f}", f"{high:.2f}") in text
+    results = " ".join((ROOT / "paper/RESULTS.md").read_text().split())
+    (number,) = re.findall(r"(\d+) of the differences have an interval", results)
+    assert f"That is one of {number} comparisons with an interval; tested all at once" in text
+    assert "(Holm's correction), none of them are left" in results
 
 
 def test_the_readme_quotes_what_batches_do(monkeypatch: pytest.MonkeyPatch) -> None:
