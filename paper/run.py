@@ -77,7 +77,7 @@ def matching(cells: Cells, match: str) -> list[str]:
 
 
 def asked_for(cells: Cells, match: str) -> list[str]:
-    """List the matching cells that are run together: those for their times alone, or none of them.
+    """List the matching cells to run: if `match` says timed, the timed cells, else all others.
 
     Raises:
         ValueError: if nothing matches.
